@@ -1,0 +1,1 @@
+"""Regenerates the figures: one module a paper, one function a figure."""

@@ -1,0 +1,217 @@
+"""What a claim is, and the registry of all of them."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from theory.instances import Instance
+from theory.relations import Relation
+
+PAPERS = ("sketching", "no_free_prune", "synaptic_flow", "path_exclusion")
+
+
+class Status(StrEnum):
+    """What is believed of a claim; `verify` says whether it is so."""
+
+    PROVED = "proved"
+    REFUTED = "refuted"
+    EMPIRICAL = "empirical"
+    OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper the claims come from."""
+
+    authors: str
+    title: str
+    arxiv: str
+
+    def __str__(self) -> str:
+        return f"{self.authors}, {self.title} (arXiv {self.arxiv})"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a claim stands.
+
+    Attributes:
+        paper: the paper; None for statements of our own.
+        where: the place in it, or "seed" when the statement is known here only from a summary of the
+            paper and not from its text, or a further reference.
+    """
+
+    paper: Paper | None
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.paper or 'this project'}{', ' + self.where if self.where else ''}"
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A hypothesis of a claim.
+
+    Attributes:
+        name: kebab-case, e.g. "positive-probabilities".
+        sentence: what it says.
+        predicate: on an instance -> bool, or on a stack -> bool array (stack,).
+        breaks: ``breaks(chooser, instance) -> instance`` makes a drawn (single or stacked) instance
+            violate it; None when plain draws violate it often enough by themselves.
+    """
+
+    name: str
+    sentence: str
+    predicate: Callable[[Any], Any] = field(compare=False)
+    breaks: Callable[[Any, Any], Any] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a paper, executable.
+
+    Attributes:
+        id: "path-exclusion/trace-bound", from the module and the function.
+        title: one line.
+        statement: the rest of the docstring; mathematics between dollar signs.
+        source, status, assumptions: as given.
+        setting: the class of its instances.
+        draws: hints for drawing instances (see `verify.strategies`).
+        twin: id of the repaired (or literal) claim, empty if there is none.
+        function: instance -> Relation.
+    """
+
+    id: str
+    title: str
+    statement: str
+    source: Source
+    status: Status
+    assumptions: tuple[Assumption, ...]
+    setting: type[Instance]
+    function: Callable[[Any], Relation] = field(compare=False)
+    draws: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    twin: str = ""
+
+    def check(self, instance: Any) -> Relation:
+        """The relation that the claim states of ``instance`` (assumptions are not checked).
+
+        A division by zero makes the relation undefined, not false.
+        """
+
+        def evaluate() -> Relation:
+            try:
+                relation = self.function(instance)
+            except ZeroDivisionError as e:
+                relation = Relation((), undefined=str(e) or "division by zero")
+            return replace(
+                relation,
+                stacked=getattr(instance, "stacked", False),
+                again=evaluate,
+                source=getattr(instance, "rounding", ""),
+            )
+
+        return evaluate()
+
+    def applies(self, instance: Any) -> tuple[Assumption, ...]:
+        """The assumptions that ``instance`` (a single one) violates; empty when the claim applies."""
+        return tuple(a for a in self.assumptions if not bool(a.predicate(instance)))
+
+    def assumption(self, name: str) -> Assumption:
+        """The assumption called ``name``.
+
+        Raises:
+            KeyError: no such assumption; names those there are.
+        """
+        for a in self.assumptions:
+            if a.name == name:
+                return a
+        known = ", ".join(a.name for a in self.assumptions) or "it has none"
+        raise KeyError(f"{self.id} has no assumption {name!r}; known: {known}")
+
+    def __repr__(self) -> str:
+        return f"<Claim {self.id} ({self.status})>"
+
+
+_REGISTRY: dict[str, Claim] = {}
+
+
+def claim(
+    *,
+    about: type[Instance],
+    source: Source,
+    status: Status,
+    assumes: tuple[Assumption, ...] = (),
+    draws: Mapping[str, Any] | None = None,
+    twin: str = "",
+) -> Callable[[Callable[[Any], Relation]], Claim]:
+    """Register the decorated function ``instance -> Relation`` as a claim.
+
+    The id comes from the module and the function, title and statement from the docstring.
+
+    Raises:
+        ValueError: no docstring, or the id is taken.
+    """
+
+    def register(function: Callable[[Any], Relation]) -> Claim:
+        doc = inspect.getdoc(function)
+        if not doc:
+            raise ValueError(f"claim {function.__name__} needs a docstring: its statement")
+        title, _, statement = doc.partition("\n")
+        module = function.__module__.rsplit(".", 1)[-1]
+        identity = f"{module}/{function.__name__}".replace("_", "-")
+        if identity in _REGISTRY and _REGISTRY[identity].function.__module__ != function.__module__:
+            raise ValueError(f"two claims called {identity}")
+        made = Claim(
+            identity,
+            title.strip(),
+            statement.strip(),
+            source,
+            status,
+            assumes,
+            about,
+            function,
+            dict(draws or {}),
+            twin,
+        )
+        _REGISTRY[identity] = made
+        return made
+
+    return register
+
+
+def claims() -> tuple[Claim, ...]:
+    """Every claim of the four papers, in the papers' order."""
+    for paper in PAPERS:
+        importlib.import_module(f"theory.papers.{paper}")
+    order = {p.replace("_", "-"): i for i, p in enumerate(PAPERS)}
+    known = [c for c in _REGISTRY.values() if c.id.split("/")[0] in order]
+    return tuple(sorted(known, key=lambda c: order[c.id.split("/")[0]]))
+
+
+def claim_named(identity: str) -> Claim:
+    """The claim with that id.
+
+    Raises:
+        KeyError: there is none; the message names near misses.
+    """
+    known = {c.id: c for c in claims()}
+    if identity in known:
+        return known[identity]
+    short = {i.split("/")[1]: i for i in known}
+    near = [i for i in known if identity and identity in i][:5]
+    near += difflib.get_close_matches(identity, known, n=3, cutoff=0.5)
+    near += [short[s] for s in difflib.get_close_matches(identity.split("/")[-1], short, n=3, cutoff=0.5)]
+    hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "; `python -m verify list` shows all"
+    raise KeyError(f"no claim is called {identity!r}{hint}")
+
+
+def plain(statement: str) -> str:
+    """The statement without TeX decorations that a terminal cannot show."""
+    return re.sub(r"\s+", " ", statement.replace("$", "")).strip()

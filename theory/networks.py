@@ -1,0 +1,439 @@
+"""Piecewise-linear networks as graphs of units, over any scalar type.
+
+A network is a directed acyclic graph. Its units are inputs, one constant unit, hidden units and
+outputs; its edges carry a parameter (possibly shared by several edges, as in a convolution), a
+constant factor, or both. Everything the papers need is built from that: linear maps, biases (edges
+from the constant unit), ReLU and leaky ReLU, additions and skip connections (edges of weight 1),
+average pools (edges of weight 1/window), max pools (units that let their largest input through),
+normalisation in evaluation mode (an edge with a scale, and an edge from the constant unit).
+
+`forward` evaluates; `jacobian` differentiates by reverse accumulation through the same gates. Neither
+enumerates paths, so `theory.paths` and this module check each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from theory.scalars import Array, indicator, is_exact, rational, zeros
+
+INPUT, ONE, LINEAR, RELU, LEAKY, MAX = "input", "one", "linear", "relu", "leaky", "max"
+KINDS = (INPUT, ONE, LINEAR, RELU, LEAKY, MAX)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An edge between units, of value ``factor * theta[parameter]`` (``factor`` alone if it has none).
+
+    ``factor`` is a string such as "1" or "1/4", exact and hashable.
+    """
+
+    source: int
+    target: int
+    parameter: int | None
+    factor: str = "1"
+
+
+@dataclass(frozen=True)
+class Network:
+    """The structure of a network: units in topological order, and edges.
+
+    Attributes:
+        units: the kind of each unit; every edge goes from a lower to a higher index.
+        edges: the edges.
+        outputs: the output units.
+        layers: parameter indices grouped as the layers of the architecture (for layerwise masking,
+            layer collapse and tables); together they are 0..N-1.
+        slope: slope of leaky ReLU below zero, an exact string.
+
+    Raises:
+        ValueError: an edge that goes backwards, an unknown kind, parameters that are in no layer.
+    """
+
+    units: tuple[str, ...]
+    edges: tuple[Edge, ...]
+    outputs: tuple[int, ...]
+    layers: tuple[tuple[int, ...], ...]
+    slope: str = "1/4"
+
+    def __post_init__(self) -> None:
+        for u in self.units:
+            if u not in KINDS:
+                raise ValueError(f"unknown unit {u!r}; known: {', '.join(KINDS)}")
+        for e in self.edges:
+            if not 0 <= e.source < e.target < len(self.units):
+                raise ValueError(f"edge {e.source} -> {e.target} does not go forward among {len(self.units)} units")
+            if self.units[e.target] in (INPUT, ONE):
+                raise ValueError(f"edge {e.source} -> {e.target} ends in an {self.units[e.target]} unit")
+        used = sorted({e.parameter for e in self.edges if e.parameter is not None})
+        if sorted(j for layer in self.layers for j in layer) != list(range(self.parameters)):
+            raise ValueError(f"layers {self.layers} do not number the parameters 0..{self.parameters - 1} once each")
+        if used and used[-1] >= self.parameters:
+            raise ValueError(f"edge parameter {used[-1]} is in no layer")
+        for o in self.outputs:
+            if not 0 <= o < len(self.units):
+                raise ValueError(f"output {o} is not a unit")
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of parameters N."""
+        return sum(len(layer) for layer in self.layers)
+
+    @cached_property
+    def inputs(self) -> tuple[int, ...]:
+        """The input units."""
+        return tuple(i for i, kind in enumerate(self.units) if kind == INPUT)
+
+    @cached_property
+    def incoming(self) -> tuple[tuple[int, ...], ...]:
+        """For each unit, the indices of the edges into it."""
+        into: list[list[int]] = [[] for _ in self.units]
+        for i, e in enumerate(self.edges):
+            into[e.target].append(i)
+        return tuple(map(tuple, into))
+
+    def describe(self) -> str:
+        """Short description: counts of units of each kind."""
+        counts = {k: self.units.count(k) for k in KINDS if k in self.units}
+        return f"{self.parameters} weights, " + ", ".join(f"{n} {k}" for k, n in counts.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "units": list(self.units),
+            "edges": [[e.source, e.target, e.parameter, e.factor] for e in self.edges],
+            "outputs": list(self.outputs),
+            "layers": [list(layer) for layer in self.layers],
+            "slope": self.slope,
+        }
+
+    @staticmethod
+    def from_json(data: Any) -> Network:
+        """The network that `to_json` wrote; ValueError where it is not one."""
+        try:
+            edges = tuple(Edge(int(s), int(t), None if p is None else int(p), str(f)) for s, t, p, f in data["edges"])
+            for e in edges:
+                rational(e.factor)
+            return Network(
+                tuple(str(u) for u in data["units"]),
+                edges,
+                tuple(int(o) for o in data["outputs"]),
+                tuple(tuple(int(j) for j in layer) for layer in data["layers"]),
+                str(Fraction(data["slope"])),
+            )
+        except (KeyError, TypeError) as e:
+            raise ValueError(f"not a network: {e!r}") from None
+
+
+class Builder:
+    """Builds a `Network` unit by unit.
+
+    >>> b = Builder(inputs=2)
+    >>> h = b.dense(b.inputs, 1, kind="relu")
+    >>> net = b.network(outputs=b.dense(h, 1))
+    """
+
+    def __init__(self, inputs: int) -> None:
+        self.units: list[str] = [INPUT] * inputs
+        self.edges: list[Edge] = []
+        self.layers: list[tuple[int, ...]] = []
+        self.inputs = tuple(range(inputs))
+        self.parameters = 0
+        self._one: int | None = None
+
+    @property
+    def one(self) -> int:
+        """The constant unit."""
+        if self._one is None:
+            self._one = self.unit(ONE)
+        return self._one
+
+    def unit(self, kind: str) -> int:
+        """A new unit."""
+        self.units.append(kind)
+        return len(self.units) - 1
+
+    def new_parameters(self, count: int) -> tuple[int, ...]:
+        """A new layer of ``count`` parameters."""
+        made = tuple(range(self.parameters, self.parameters + count))
+        self.parameters += count
+        if made:
+            self.layers.append(made)
+        return made
+
+    def connect(self, source: int, target: int, parameter: int | None = None, factor: Any = 1) -> None:
+        """An edge."""
+        self.edges.append(Edge(source, target, parameter, str(Fraction(factor))))
+
+    def dense(self, sources: Sequence[int], width: int, *, kind: str = LINEAR, bias: bool = False) -> tuple[int, ...]:
+        """A dense layer: weights in row-major order (unit by unit), then biases, one layer of parameters."""
+        one = self.one if bias else None
+        made = tuple(self.unit(kind) for _ in range(width))
+        weights = self.new_parameters(width * len(sources) + (width if bias else 0))
+        for i, u in enumerate(made):
+            for j, s in enumerate(sources):
+                self.connect(s, u, weights[i * len(sources) + j])
+        if one is not None:
+            for i, u in enumerate(made):
+                self.connect(one, u, weights[width * len(sources) + i])
+        return made
+
+    def convolution(self, sources: Sequence[int], kernel: int, *, kind: str = LINEAR) -> tuple[int, ...]:
+        """A one-channel convolution over positions, stride 1, no padding: weights shared by positions."""
+        weights = self.new_parameters(kernel)
+        made = tuple(self.unit(kind) for _ in range(len(sources) - kernel + 1))
+        for p, u in enumerate(made):
+            for k in range(kernel):
+                self.connect(sources[p + k], u, weights[k])
+        return made
+
+    def scale(self, sources: Sequence[int], *, kind: str = LINEAR, factor: Any = 1) -> tuple[int, ...]:
+        """Normalisation in evaluation mode: each unit scaled by ``factor * gamma_i`` and shifted by ``beta_i``."""
+        one = self.one
+        made = tuple(self.unit(kind) for _ in sources)
+        parameters = self.new_parameters(2 * len(sources))
+        for i, (s, u) in enumerate(zip(sources, made, strict=True)):
+            self.connect(s, u, parameters[i], factor)
+            self.connect(one, u, parameters[len(sources) + i])
+        return made
+
+    def add(self, a: Sequence[int], b: Sequence[int], *, kind: str = LINEAR) -> tuple[int, ...]:
+        """Elementwise sum of two groups of units (a skip connection)."""
+        made = tuple(self.unit(kind) for _ in a)
+        for u, s, t in zip(made, a, b, strict=True):
+            self.connect(s, u)
+            self.connect(t, u)
+        return made
+
+    def pool(self, sources: Sequence[int], window: int, *, kind: str = MAX) -> tuple[int, ...]:
+        """Pools over consecutive windows: MAX lets the largest through, LINEAR averages."""
+        made = []
+        for start in range(0, len(sources) - window + 1, window):
+            u = self.unit(kind)
+            for s in sources[start : start + window]:
+                self.connect(s, u, None, 1 if kind == MAX else Fraction(1, window))
+            made.append(u)
+        return tuple(made)
+
+    def network(self, outputs: Sequence[int], slope: Any = "1/4") -> Network:
+        """The finished network."""
+        return Network(tuple(self.units), tuple(self.edges), tuple(outputs), tuple(self.layers), str(Fraction(slope)))
+
+
+def mlp(widths: Sequence[int], *, kind: str = RELU, bias: bool = False) -> Network:
+    """A fully connected network ``widths[0]-...-widths[-1]`` with a linear last layer.
+
+    Raises:
+        ValueError: fewer than two widths, or one below 1.
+    """
+    if len(widths) < 2 or min(widths) < 1:
+        raise ValueError(f"an MLP needs at least two widths, each at least 1; got {list(widths)}")
+    b = Builder(widths[0])
+    h = b.inputs
+    for i, width in enumerate(widths[1:], 1):
+        h = b.dense(h, width, kind=kind if i < len(widths) - 1 else LINEAR, bias=bias)
+    return b.network(h)
+
+
+def edge_values(network: Network, theta: Array) -> list[Any]:
+    """The value of each edge; entries of shape ``theta.shape[:-1]`` (scalars for a single instance)."""
+    exactly = is_exact(theta)
+    out = []
+    for e in network.edges:
+        factor: Any = rational(e.factor) if exactly else float(Fraction(e.factor))
+        if e.parameter is None:
+            out.append(zeros(theta.shape[:-1], theta) + factor)
+        else:
+            out.append(theta[..., e.parameter] * factor)
+    return out
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What one evaluation of a network leaves behind.
+
+    Attributes:
+        pre: for each unit, its pre-activation, shape (..., n) (None for inputs and the constant unit).
+        values: for each unit, its value, shape (..., n).
+        edge_gates: for each edge, the gate of its target as this edge sees it, shape (..., n): for
+            ReLU 1 if the pre-activation is positive, else 0 (leaky: the slope); for a linear unit 1;
+            for a max unit 1 on the first largest input, else 0.
+        outputs: shape (..., n, K).
+        on_kink: bool, shape (...): some pre-activation of a ReLU is exactly 0, or a maximum is tied.
+    """
+
+    pre: tuple[Any, ...]
+    values: tuple[Any, ...]
+    edge_gates: tuple[Any, ...]
+    outputs: Array
+    on_kink: Any
+
+
+def forward(network: Network, theta: Array, x: Array, gates: Sequence[Any] | None = None) -> Forward:
+    """Evaluate on inputs ``x`` of shape (..., n, d) with parameters ``theta`` of shape (..., N).
+
+    Args:
+        gates: edge gates to use instead of computing them (the network is then linear).
+
+    Raises:
+        ValueError: ``theta`` or ``x`` do not fit the network; there are no samples.
+    """
+    _check(network, theta, x)
+    values_of_edges = edge_values(network, theta)
+    shape = np.broadcast_shapes(theta.shape[:-1], x.shape[:-2]) + x.shape[-2:-1]
+    pre: list[Any] = [None] * len(network.units)
+    values: list[Any] = [None] * len(network.units)
+    edge_gates: list[Any] = [None] * len(network.edges)
+    kink = np.zeros(shape[:-1], dtype=bool)
+    seen = 0
+    for u, kind in enumerate(network.units):
+        if kind == INPUT:
+            values[u] = x[..., seen] + zeros(shape, theta)
+            seen += 1
+            continue
+        if kind == ONE:
+            values[u] = zeros(shape, theta) + 1
+            continue
+        into = network.incoming[u]
+        arriving = [np.asarray(values_of_edges[i])[..., None] * values[network.edges[i].source] for i in into]
+        z = sum(arriving[1:], arriving[0]) if arriving else zeros(shape, theta)
+        if kind == MAX and arriving:
+            z, selected, tied = _largest(arriving, theta)
+            kink = kink | tied.any(axis=-1)
+            own = selected
+        else:
+            own = [_gate(kind, z, theta, network.slope)] * len(into)
+            if kind in (RELU, LEAKY):
+                kink = kink | (z == 0).any(axis=-1)
+        if gates is None:
+            pre[u] = z
+            values[u] = z if kind == MAX or not into else own[0] * z
+            for i, g in zip(into, own, strict=True):
+                edge_gates[i] = g
+        else:
+            gated = [gates[i] * a for i, a in zip(into, arriving, strict=True)]
+            pre[u] = values[u] = sum(gated[1:], gated[0]) if gated else z
+            for i in into:
+                edge_gates[i] = gates[i]
+    outputs = np.stack([values[o] for o in network.outputs], axis=-1)
+    return Forward(tuple(pre), tuple(values), tuple(edge_gates), outputs, kink)
+
+
+def _gate(kind: str, z: Any, like: Array, slope: str) -> Any:
+    on = indicator(z > 0, like)
+    if kind == RELU:
+        return on
+    if kind == LEAKY:
+        below: Any = rational(slope) if is_exact(like) else float(Fraction(slope))
+        return on + (1 - on) * below
+    return indicator(np.ones(np.shape(z), dtype=bool), like)
+
+
+def _largest(arriving: list[Any], like: Array) -> tuple[Any, list[Any], np.ndarray]:
+    best = arriving[0]
+    for a in arriving[1:]:
+        best = np.where(a > best, a, best)
+    taken = np.zeros(np.shape(best), dtype=bool)
+    ties = np.zeros(np.shape(best), dtype=int)
+    selected = []
+    for a in arriving:
+        here = np.asarray(a == best, dtype=bool)
+        ties = ties + here
+        selected.append(indicator(here & ~taken, like))
+        taken |= here
+    return best, selected, ties > 1
+
+
+def jacobian(network: Network, theta: Array, run: Forward) -> Array:
+    """Derivative of every output at every sample by every parameter, shape (..., n, K, N).
+
+    Reverse accumulation with the gates of ``run``: the formal derivative, which is the derivative
+    wherever no pre-activation is exactly 0.
+    """
+    values_of_edges = edge_values(network, theta)
+    n = run.outputs.shape[-2]
+    shape = run.outputs.shape[:-1]
+    out = zeros((*shape, len(network.outputs), network.parameters), theta)
+    for k, output in enumerate(network.outputs):
+        adjoint: list[Any] = [zeros(shape, theta) for _ in network.units]
+        adjoint[output] = adjoint[output] + 1
+        for u in reversed(range(output + 1)):
+            for i in network.incoming[u]:
+                e = network.edges[i]
+                passed = adjoint[u] * run.edge_gates[i]
+                if e.parameter is not None:
+                    factor: Any = rational(e.factor) if is_exact(theta) else float(Fraction(e.factor))
+                    out[..., k, e.parameter] = out[..., k, e.parameter] + passed * run.values[e.source] * factor
+                adjoint[e.source] = adjoint[e.source] + passed * np.asarray(values_of_edges[i])[..., None]
+    assert out.shape[-3] == n
+    return out
+
+
+def _check(network: Network, theta: Array, x: Array) -> None:
+    if theta.shape[-1:] != (network.parameters,):
+        raise ValueError(
+            f"theta has {theta.shape[-1] if theta.ndim else 'no'} parameters, the network {network.parameters}"
+        )
+    if x.ndim < 2 or x.shape[-1] != len(network.inputs):
+        raise ValueError(f"x has shape {x.shape}; expected (samples, {len(network.inputs)})")
+    if x.shape[-2] == 0:
+        raise ValueError("x holds zero samples; at least one is needed")
+
+
+def without_units(network: Network, gone: set[int]) -> tuple[Network, list[int]]:
+    """The network without the units in ``gone`` and their edges, and the old indices of its parameters.
+
+    Parameters on no remaining edge disappear. Input units may be removed too.
+    """
+    keep = [u for u in range(len(network.units)) if u not in gone]
+    new_unit = {u: i for i, u in enumerate(keep)}
+    edges = [e for e in network.edges if e.source in new_unit and e.target in new_unit]
+    return _renumbered(network, edges, new_unit, keep)
+
+
+def without_edge(network: Network, index: int) -> tuple[Network, list[int]]:
+    """The network without one edge, and the old indices of its parameters."""
+    edges = [e for i, e in enumerate(network.edges) if i != index]
+    keep = list(range(len(network.units)))
+    return _renumbered(network, edges, {u: u for u in keep}, keep)
+
+
+def _renumbered(
+    network: Network, edges: list[Edge], new_unit: dict[int, int], keep: list[int]
+) -> tuple[Network, list[int]]:
+    used = sorted({e.parameter for e in edges if e.parameter is not None})
+    new_parameter = {j: i for i, j in enumerate(used)}
+    return (
+        Network(
+            tuple(network.units[u] for u in keep),
+            tuple(
+                replace(
+                    e,
+                    source=new_unit[e.source],
+                    target=new_unit[e.target],
+                    parameter=None if e.parameter is None else new_parameter[e.parameter],
+                )
+                for e in edges
+            ),
+            tuple(new_unit[o] for o in network.outputs if o in new_unit),
+            tuple(
+                kept
+                for layer in network.layers
+                if (kept := tuple(new_parameter[j] for j in layer if j in new_parameter))
+            ),
+            network.slope,
+        ),
+        used,
+    )
+
+
+__all__ = [
+    "INPUT", "LEAKY", "LINEAR", "MAX", "ONE", "RELU", "Builder", "Edge", "Forward", "Network", "edge_values",
+    "forward", "jacobian", "mlp", "without_edge", "without_units",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""The claims, one module a paper, in the paper's order."""

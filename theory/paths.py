@@ -1,0 +1,246 @@
+"""Path values, path kernel, path activation matrix and empirical NTK, by enumeration.
+
+Notation of the path-exclusion paper: a path p runs from an input (or the constant unit) s(p) to an
+output k; v_p is the product of the weights on it; a_p(x) is 1 if every ReLU on it is on.
+
+    f^k(x) = sum_{p -> k} v_p(theta) a_p(x, theta) x_{s(p)}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from theory.instances import Instance, array
+from theory.networks import INPUT, Forward, Network, edge_values, forward, jacobian
+from theory.scalars import Array, ones, total, zeros
+
+MAX_PATHS = 20_000
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Every path of a network: its edges, its first unit and the number of its output."""
+
+    edges: tuple[tuple[int, ...], ...]
+    sources: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.edges)
+
+
+@lru_cache(maxsize=4096)
+def paths_of(network: Network) -> Paths:
+    """All paths, depth first from the outputs.
+
+    Raises:
+        ValueError: more than `MAX_PATHS` paths: enumeration is for small networks.
+    """
+    found: list[tuple[tuple[int, ...], int, int]] = []
+    for k, output in enumerate(network.outputs):
+        stack: list[tuple[int, tuple[int, ...]]] = [(output, ())]
+        while stack:
+            unit, suffix = stack.pop()
+            if network.units[unit] in (INPUT, "one"):
+                found.append((suffix, unit, k))
+                if len(found) > MAX_PATHS:
+                    raise ValueError(f"more than {MAX_PATHS} paths: too many to enumerate")
+            for i in reversed(network.incoming[unit]):
+                stack.append((network.edges[i].source, (i, *suffix)))
+    return Paths(tuple(f[0] for f in found), tuple(f[1] for f in found), tuple(f[2] for f in found))
+
+
+def path_values(network: Network, theta: Array) -> Array:
+    """v_p for every path, shape (..., P)."""
+    values = edge_values(network, theta)
+    columns = []
+    for edges in paths_of(network).edges:
+        product = ones(theta.shape[:-1], theta)
+        for i in edges:
+            product = product * values[i]
+        columns.append(product)
+    return _stacked(columns, theta)
+
+
+def path_jacobian(network: Network, theta: Array) -> Array:
+    """J_theta^v: the true derivative of every path value by every parameter, shape (..., P, N)."""
+    values = edge_values(network, theta)
+    factors = edge_values(network, ones(theta.shape, theta))
+    paths = paths_of(network)
+    out = zeros((*theta.shape[:-1], len(paths), network.parameters), theta)
+    for p, edges in enumerate(paths.edges):
+        for position, i in enumerate(edges):
+            j = network.edges[i].parameter
+            if j is None:
+                continue
+            rest = ones(theta.shape[:-1], theta) * factors[i]
+            for other, i2 in enumerate(edges):
+                if other != position:
+                    rest = rest * values[i2]
+            out[..., p, j] = out[..., p, j] + rest
+    return out
+
+
+def path_gates(network: Network, run: Forward) -> Array:
+    """a_p(x) for every sample and path, shape (..., n, P)."""
+    shape = run.outputs.shape[:-1]
+    columns = []
+    for edges in paths_of(network).edges:
+        gate = ones(shape, run.outputs)
+        for i in edges:
+            gate = gate * run.edge_gates[i]
+        columns.append(gate)
+    return _stacked(columns, run.outputs, shape)
+
+
+def on_path(network: Network) -> np.ndarray:
+    """Integer array (P, N): how often each parameter stands on each path."""
+    paths = paths_of(network)
+    out = np.zeros((len(paths), network.parameters), dtype=int)
+    for p, edges in enumerate(paths.edges):
+        for i in edges:
+            j = network.edges[i].parameter
+            if j is not None:
+                out[p, j] += 1
+    return out
+
+
+def _stacked(columns: list[Array], like: Array, shape: tuple[int, ...] | None = None) -> Array:
+    shape = like.shape[:-1] if shape is None else shape
+    if not columns:
+        return zeros((*shape, 0), like)
+    return np.stack([np.asarray(c) for c in columns], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkOnData(Instance):
+    """A piecewise-linear network with weights ``theta`` (..., N) and inputs ``x`` (..., n, d).
+
+    This is the setting of the path-exclusion claims, here by enumeration; `verify.networks` answers
+    to the same methods for a `torch.nn.Module`, by automatic differentiation.
+    """
+
+    title: ClassVar[str] = "network on data"
+
+    network: Network
+    theta: Array = array(1)
+    x: Array = array(2)
+
+    @classmethod
+    def read_field(cls, name: str, value: object) -> object:
+        """Networks are read by `Network.from_json`."""
+        return Network.from_json(value) if name == "network" else super().read_field(name, value)
+
+    def structure_size(self) -> tuple[int, ...]:
+        """Parameters, units, edges."""
+        return (self.network.parameters, len(self.network.units), len(self.network.edges))
+
+    # -- evaluation ---------------------------------------------------------------------------
+
+    @cached_property
+    def run(self) -> Forward:
+        """One forward evaluation."""
+        return forward(self.network, self.theta, self.x)
+
+    def outputs(self) -> Array:
+        """f^k(x_n), shape (..., n, K)."""
+        return self.run.outputs
+
+    def jacobian(self) -> Array:
+        """J = d f / d theta, shape (..., n, K, N)."""
+        return jacobian(self.network, self.theta, self.run)
+
+    def on_kink(self) -> np.ndarray:
+        """Whether a pre-activation is exactly 0 or a maximum is tied, shape (...)."""
+        return np.asarray(self.run.on_kink)
+
+    def ntk(self) -> Array:
+        """Theta(X, X) = J J', shape (..., nK, nK), rows ordered sample by sample."""
+        j = self._rows(self.jacobian())
+        return j @ np.swapaxes(j, -1, -2)
+
+    def ntk_trace(self) -> Array:
+        """Tr Theta(X, X), shape (...)."""
+        j = self.jacobian()
+        return total(j * j, axis=(-3, -2, -1))
+
+    def ntk_trace_per_output(self) -> Array:
+        """The trace output by output, shape (..., K)."""
+        j = self.jacobian()
+        return total(j * j, axis=(-3, -1))
+
+    # -- paths --------------------------------------------------------------------------------
+
+    @property
+    def paths(self) -> Paths:
+        """The paths of the network."""
+        return paths_of(self.network)
+
+    def path_values(self) -> Array:
+        """v_p, shape (..., P)."""
+        return path_values(self.network, self.theta)
+
+    def path_jacobian(self) -> Array:
+        """J_theta^v, shape (..., P, N)."""
+        return path_jacobian(self.network, self.theta)
+
+    def path_kernel(self) -> Array:
+        """Pi_theta = J_theta^v J_theta^v', shape (..., P, P)."""
+        j = self.path_jacobian()
+        return j @ np.swapaxes(j, -1, -2)
+
+    def path_inputs(self) -> Array:
+        """a_p(x_n) x_{n, s(p)}, shape (..., n, P); the constant unit counts as input 1."""
+        return path_gates(self.network, self.run) * self.source_values()
+
+    def source_values(self) -> Array:
+        """x_{n, s(p)}, shape (..., n, P)."""
+        shape = self.run.outputs.shape[:-1]
+        return _stacked([self.run.values[s] for s in self.paths.sources], self.run.outputs, shape)
+
+    def path_activation_matrix(self) -> Array:
+        """J_v^f, shape (..., nK, P): a_p(x_n) x_{n, s(p)} where p ends in k, else 0."""
+        return self._rows(self._by_output(self.path_inputs()))
+
+    def activation_per_output(self) -> Array:
+        """D_k = |J_v^{f_k}|_F^2, shape (..., K)."""
+        a = self.path_inputs()
+        return self._sum_by_output(total(a * a, axis=-2))
+
+    def kernel_per_output(self) -> Array:
+        """T_k = |J_theta^{v,k}|_F^2, shape (..., K)."""
+        j = self.path_jacobian()
+        return self._sum_by_output(total(j * j, axis=-1))
+
+    def objective_per_output(self) -> Array:
+        """R_k = sum_{p -> k} v_p^2, shape (..., K)."""
+        v = self.path_values()
+        return self._sum_by_output(v * v)
+
+    def path_activation(self) -> Array:
+        """|J_v^f(X)|_F^2, shape (...)."""
+        return total(self.activation_per_output(), axis=-1)
+
+    def path_kernel_trace(self) -> Array:
+        """|J_theta^v|_F^2 = tr Pi, shape (...)."""
+        return total(self.kernel_per_output(), axis=-1)
+
+    def _rows(self, a: Array) -> Array:
+        return a.reshape(*a.shape[:-3], a.shape[-3] * a.shape[-2], a.shape[-1])
+
+    def _ends_in(self) -> np.ndarray:
+        return np.array(
+            [[int(o == k) for o in self.paths.outputs] for k in range(len(self.network.outputs))], dtype=int
+        ).reshape(len(self.network.outputs), len(self.paths))
+
+    def _by_output(self, a: Array) -> Array:
+        """(..., n, P) -> (..., n, K, P), zero where the path ends elsewhere."""
+        return a[..., None, :] * self._ends_in()
+
+    def _sum_by_output(self, a: Array) -> Array:
+        """(..., P) -> (..., K)."""
+        return total(a[..., None, :] * self._ends_in(), axis=-1)

@@ -1,0 +1,1 @@
+"""The fast side: the quantities of `theory` on `torch.nn.Module`, by automatic differentiation."""

@@ -1,0 +1,350 @@
+"""`falsify`: look for a counterexample to a claim, decide it exactly, shrink it, certify it.
+
+The stages, each of which can be switched off and reports what it contributed:
+
+1. *scan*: stacks of small fillings in float64, the smallest structures first, over varied sparsity and
+   scale; what looks violated is recomputed in exact rationals, and a sample of the rest as well;
+2. *climb*: mutation of the instances nearest to violation, still in stacks;
+3. *hypothesis*: exact instances drawn by Hypothesis, with the margin as its target;
+4. *shrink*: exact reduction of what was found.
+
+Everything follows from the seed; nothing draws from a global generator. Floating point never decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from theory.claims import Assumption, Claim, Status
+from theory.relations import Decision, Verdict, decide, margins
+from verify import certificates
+from verify.shrink import shrink
+from verify.strategies import StackChooser, draw, instances
+
+STAGES = ("scan", "climb", "hypothesis")
+SUSPICIOUS = -1e-9
+"""Relative float64 margin under which an instance is recomputed exactly. A filter, never a verdict."""
+
+Progress = Callable[[str, int], None]
+
+
+@dataclass
+class Outcome:
+    """What a search found.
+
+    Attributes:
+        claim: the claim's id.
+        verdict: "survived" (no counterexample among ``examples`` exactly decided instances and
+            ``screened`` screened ones: not a proof), "refuted", "undecided" (nothing was decided) or
+            "not applicable".
+        counterexample: the shrunk exact instance, or None.
+        decision: its exact decision.
+        certificate: the counterexample as JSON (see `verify.certificates`), or None.
+        examples: instances decided exactly (in rationals or balls).
+        screened: instances looked at in stacked float64.
+        vacuous: exactly decided instances on which no premise of the claim held.
+        undecided: exact instances that neither held nor failed at the highest precision.
+        undefined: instances on which a side does not exist (only when an assumption was dropped).
+        smallest_margin: smallest relative margin seen among instances that satisfy the assumptions.
+        hardest: the exact decision with the smallest margin among those that held.
+        seconds: wall time.
+        stage: which stage found the counterexample.
+        stages: what each stage looked at.
+        reasons: sentences on what was dropped, why something is not applicable, what limits the answer.
+        seed: the seed.
+        on: what it ran on.
+    """
+
+    claim: str
+    verdict: str = "survived"
+    counterexample: Any = None
+    decision: Decision | None = None
+    certificate: dict[str, Any] | None = None
+    examples: int = 0
+    screened: int = 0
+    vacuous: int = 0
+    undecided: int = 0
+    undefined: int = 0
+    smallest_margin: float = float("inf")
+    hardest: Decision | None = None
+    seconds: float = 0.0
+    stage: str = ""
+    stages: dict[str, str] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    seed: int = 0
+    on: str = "drawn instances"
+
+    @property
+    def hows(self) -> str:
+        """How the deciding instance was decided."""
+        best = self.decision or self.hardest
+        return best.how if best else ""
+
+
+class Search:
+    """One run of `falsify`; see there."""
+
+    def __init__(self, claim: Claim, drop: tuple[str, ...], examples: int, seconds: float, seed: int) -> None:
+        self.claim = claim
+        self.dropped: tuple[Assumption, ...] = tuple(claim.assumption(name) for name in drop)
+        self.kept = tuple(a for a in claim.assumptions if a.name not in drop)
+        self.examples, self.seed = examples, seed
+        self.start = time.monotonic()
+        self.deadline = self.start + seconds
+        self.outcome = Outcome(claim.id, seed=seed)
+        self.found: Any = None
+        self.nearest: list[tuple[float, Any]] = []
+
+    # -- one instance -------------------------------------------------------------------------
+
+    def satisfied(self, instance: Any) -> np.ndarray:
+        """Which instances of a stack satisfy the domain and the kept assumptions."""
+        count = instance.count
+        ok = np.broadcast_to(np.asarray(instance.valid(), dtype=bool), (count,)).copy()
+        for a in self.kept:
+            if not ok.any():
+                break
+            with np.errstate(all="ignore"):
+                ok &= np.broadcast_to(np.asarray(a.predicate(instance), dtype=bool), (count,))
+        return ok
+
+    def applies(self, instance: Any) -> bool:
+        """Whether one exact instance satisfies the domain and the kept assumptions."""
+        return bool(instance.valid()) and all(bool(a.predicate(instance)) for a in self.kept)
+
+    def refutes(self, instance: Any) -> bool:
+        """Whether one exact instance, in the domain, refutes the claim; for shrinking."""
+        try:
+            return self.applies(instance) and decide(self.claim.check(instance)).verdict is Verdict.REFUTED
+        except (ZeroDivisionError, ValueError):
+            return False
+
+    def look(self, instance: Any) -> Decision | None:
+        """Decide one exact instance and record it; None where the claim does not apply."""
+        if not self.applies(instance):
+            return None
+        out, decision = self.outcome, decide(self.claim.check(instance))
+        out.examples += 1
+        out.vacuous += decision.vacuous
+        if decision.verdict is Verdict.UNDECIDED:
+            out.undefined += decision.how.startswith("undefined")
+            out.undecided += not decision.how.startswith("undefined")
+        elif decision.verdict is Verdict.REFUTED:
+            self.found = instance
+            out.decision = decision
+        elif not decision.vacuous and (out.hardest is None or decision.margin < out.hardest.margin):
+            out.hardest = decision
+        if not np.isnan(decision.margin):
+            out.smallest_margin = min(out.smallest_margin, decision.margin)
+        return decision
+
+    def out_of_time(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    # -- stages -------------------------------------------------------------------------------
+
+    def screen(self, stack: Any, sample: int, rng: np.random.Generator) -> int:
+        """Screen a stack; recompute what looks violated, and ``sample`` others, exactly. Returns how many apply."""
+        ok = self.satisfied(stack)
+        usable = np.flatnonzero(ok)
+        self.outcome.screened += len(usable)
+        if not len(usable):
+            return 0
+        chosen = stack.take(usable)
+        relation = self.claim.check(chosen)
+        if relation.undefined:
+            m = np.full(len(usable), np.nan)
+        else:
+            m = np.broadcast_to(margins(relation), (len(usable),))
+        tie = (m < 0) & (m > -1e-290)
+        odd = np.flatnonzero(np.isnan(m) | (m < SUSPICIOUS) | tie)
+        odd = odd[np.argsort(np.nan_to_num(m[odd], nan=0.0), kind="stable")]
+        for i in odd[:4]:
+            self.look(chosen.at(int(i)))
+            if self.found is not None:
+                return len(usable)
+        finite = np.flatnonzero(np.isfinite(m))
+        if len(finite):
+            near = finite[np.argsort(m[finite], kind="stable")[:2]]
+            self.nearest += [(float(m[i]), chosen.take([int(i)])) for i in near]
+            self.nearest = sorted(self.nearest, key=lambda t: t[0])[:8]
+        pool = finite if len(finite) else np.arange(len(usable))
+        for i in rng.choice(pool, min(sample, len(pool)), replace=False):
+            self.look(chosen.at(int(i)))
+            if self.found is not None or self.out_of_time():
+                break
+        return len(usable)
+
+    def scan(self, rounds: int, size: int) -> None:
+        """Stage 1."""
+        before = self.outcome.screened
+        share = max(1, self.examples // (2 * rounds))
+        single = not self.claim.setting.stackable or not self.claim.draws.get("stack", True)
+        done = 0
+        for r in range(rounds):
+            if self.found is not None or (self.out_of_time() and done):
+                break
+            rng = np.random.default_rng([self.seed, 1, r])
+            limit = r * 8 // rounds
+            broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 else None
+            if single:
+                for _ in range(share):
+                    self.look(draw(self.claim, StackChooser(rng, None, limit), broken))
+                    if self.found is not None or self.out_of_time():
+                        break
+            else:
+                self.screen(draw(self.claim, StackChooser(rng, size, limit), broken), share, rng)
+            done += 1
+        self.outcome.stages["scan"] = f"{done} stacks, {self.outcome.screened - before} instances"
+
+    def climb(self, generations: int, size: int) -> None:
+        """Stage 2."""
+        before, starts = self.outcome.screened, [s for _, s in self.nearest[:4]]
+        done = 0
+        for g in range(generations):
+            if self.found is not None or not starts or self.out_of_time():
+                break
+            rng = np.random.default_rng([self.seed, 2, g])
+            start = starts[g % len(starts)] if g < 2 * len(starts) else self.nearest[g % min(4, len(self.nearest))][1]
+            self.screen(mutated(start, size, rng), 0, rng)
+            done += 1
+        self.outcome.stages["climb"] = f"{done} generations, {self.outcome.screened - before} instances"
+
+    def hypothesis(self, examples: int) -> None:
+        """Stage 3."""
+        from hypothesis import HealthCheck, Phase, given, seed, settings, target
+        from hypothesis.errors import Unsatisfiable
+
+        class Found(Exception):
+            pass
+
+        tried = 0
+
+        @seed(self.seed)
+        @settings(
+            max_examples=max(1, examples),
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.target),
+            report_multiple_bugs=False,
+            print_blob=False,
+        )
+        @given(instances(self.claim, tuple(a.name for a in self.dropped)))
+        def look(instance: Any) -> None:
+            nonlocal tried
+            if self.found is not None or self.out_of_time():
+                return
+            tried += 1
+            decision = self.look(instance)
+            if decision is not None and np.isfinite(decision.margin):
+                target(-decision.margin)
+            if self.found is not None:
+                raise Found
+
+        try:
+            look()
+        except (Found, Unsatisfiable):
+            pass
+        self.outcome.stages["hypothesis"] = f"{tried} instances"
+
+    def finish(self, seconds: float) -> Outcome:
+        """Stage 4, and the verdict."""
+        out = self.outcome
+        if self.found is not None:
+            small = shrink(self.found, self.refutes, seconds)
+            out.counterexample, out.decision = small, decide(self.claim.check(small))
+            out.verdict, out.smallest_margin = "refuted", min(out.smallest_margin, out.decision.margin)
+            out.certificate = certificates.certificate(self.claim, small, out.decision, self.dropped, self.seed)
+        elif out.examples == 0:
+            out.verdict = "undecided"
+            out.reasons.append("no drawn instance satisfied the assumptions: the strategy is too weak")
+        elif out.examples == out.undecided + out.undefined + out.vacuous:
+            out.verdict = "undecided"
+            out.reasons.append(
+                f"of {out.examples} instances {out.undecided} undecided, "
+                f"{out.undefined} undefined, {out.vacuous} vacuous"
+            )
+        if out.undefined and not self.found:
+            out.reasons.append(f"undefined on {out.undefined} instances")
+        if self.dropped:
+            out.reasons.append("without " + ", ".join(a.name for a in self.dropped))
+        out.seconds = time.monotonic() - self.start
+        return out
+
+
+def mutated(one: Any, size: int, rng: np.random.Generator) -> Any:
+    """A stack of ``size`` mutations of a stack of one: entries zeroed, negated, doubled, halved, nudged."""
+    changed = {}
+    names = [n for n in one.arrays() if getattr(one, n) is not None]
+    entries = max(1, sum(np.size(getattr(one, n)[0]) for n in names))
+    for name in names:
+        a = np.repeat(np.asarray(getattr(one, name), dtype=float), size, axis=0)
+        hit = rng.random(a.shape) < min(0.5, 1.5 / entries)
+        nudge = a + rng.integers(-4, 5, a.shape) * 2.0 ** rng.integers(-4, 1, a.shape)
+        options = [np.zeros_like(a), -a, 2 * a, a / 2, np.ones_like(a)]
+        which = rng.integers(0, 8, a.shape)
+        changed[name] = np.where(hit, np.select([which == i for i in range(5)], options, nudge), a)
+    return one.with_(**changed)
+
+
+def falsify(
+    claim: Claim | str,
+    *,
+    on: Any = None,
+    drop: Iterable[str] = (),
+    examples: int = 1000,
+    seconds: float = 30.0,
+    seed: int = 0,
+    stages: Iterable[str] = STAGES,
+    rounds: int = 24,
+    stack: int = 512,
+) -> Outcome:
+    """Search for a counterexample to ``claim``.
+
+    Args:
+        claim: a claim or its id.
+        on: None to draw instances; or a subject with ``falsify(claim, search options) -> Outcome``
+            (see `verify.networks.subject`), such as a torch module with inputs.
+        drop: names of assumptions not to require.
+        examples: how many instances to decide exactly, about; screening looks at many more.
+        seconds: wall-clock limit; within it the result depends on the seed alone.
+        seed: the seed of everything random.
+        stages: which of "scan", "climb", "hypothesis" to run.
+        rounds: stacks in the scan.
+        stack: instances a stack.
+
+    Raises:
+        KeyError: no such claim or assumption.
+        ValueError: an unknown stage, or a budget that is not positive.
+    """
+    if isinstance(claim, str):
+        from theory.claims import claim_named
+
+        claim = claim_named(claim)
+    stages = tuple(stages)
+    if unknown := [s for s in stages if s not in STAGES]:
+        raise ValueError(f"unknown stage {unknown[0]!r}; known: {', '.join(STAGES)}")
+    if examples < 1 or seconds <= 0:
+        raise ValueError(f"examples must be at least 1 and seconds positive; got {examples} and {seconds}")
+    if on is not None:
+        return on.falsify(claim, drop=tuple(drop), examples=examples, seconds=seconds, seed=seed)
+    if claim.status is Status.EMPIRICAL and not claim.setting.arrays():
+        return Outcome(claim.id, verdict="not applicable", reasons=["decided by experiments, not by drawn instances"])
+    search = Search(claim, tuple(drop), examples, seconds, seed)
+    try:
+        if "scan" in stages:
+            search.scan(rounds, stack)
+        if "climb" in stages and search.found is None:
+            search.climb(rounds, stack)
+        if "hypothesis" in stages and search.found is None:
+            search.hypothesis(examples // 2)
+    except KeyboardInterrupt:
+        search.outcome.reasons.append("interrupted: what was seen so far")
+    search.outcome.stage = list(search.outcome.stages)[-1] if search.found is not None else ""
+    return search.finish(max(2.0, min(10.0, seconds)))

@@ -1,0 +1,178 @@
+"""Make a counterexample small: fewer units, samples and nonzeros, smaller numbers, still refuted exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from functools import partial, singledispatch
+from typing import Any
+
+import numpy as np
+from flint import fmpq
+
+from theory.instances import Instance
+from theory.networks import without_edge, without_units
+from theory.paths import NetworkOnData
+from theory.scalars import exact
+
+StillRefuted = Callable[[Any], bool]
+
+
+def shrink(instance: Any, refuted: StillRefuted, seconds: float = 5.0, evaluations: int = 20_000) -> Any:
+    """The smallest instance that greedy reduction reaches, by `Instance.size`.
+
+    Args:
+        instance: an exact single instance for which ``refuted`` is true.
+        refuted: the exact decision, assumptions included; must not raise.
+        seconds: wall-clock limit.
+        evaluations: limit on exact decisions.
+    """
+    deadline, best, size = time.monotonic() + seconds, instance, instance.size()
+    tried: set[str] = set()
+    improved = True
+    while improved:
+        improved = False
+        for candidate in reductions(best):
+            if time.monotonic() > deadline or len(tried) > evaluations:
+                return best
+            candidate_size = candidate.size()
+            if candidate_size >= size:
+                continue
+            key = candidate.summary()
+            if key in tried:
+                continue
+            tried.add(key)
+            if refuted(candidate):
+                best, size, improved = candidate, candidate_size, True
+                break
+    return best
+
+
+def reductions(instance: Any) -> Iterator[Any]:
+    """Simpler instances, the boldest first: structure, then whole arrays, then entries."""
+    yield from structural(instance)
+    yield from whole_arrays(instance)
+    yield from entries(instance)
+
+
+@singledispatch
+def structural(instance: Any) -> Iterator[Any]:
+    """Instances with less structure; register an implementation for each setting that has some."""
+    yield from integers(instance)
+
+
+def integers(instance: Any) -> Iterator[Any]:
+    """Smaller values of the integer fields (number of draws, of rounds, ...)."""
+    for f in dataclasses.fields(instance):
+        value = getattr(instance, f.name)
+        if "axes" in f.metadata or type(value) is not int:
+            continue
+        for smaller in dict.fromkeys((1, value // 2, value - 1)):
+            if 0 < smaller < value:
+                yield from _try(partial(instance.with_, **{f.name: smaller}))
+
+
+def _try(make: Callable[[], Any]) -> Iterator[Any]:
+    try:
+        made = make()
+        if made is not None and bool(made.valid()):
+            yield made
+    except (ValueError, IndexError, ZeroDivisionError):
+        return
+
+
+@structural.register
+def _(instance: NetworkOnData) -> Iterator[Any]:
+    yield from network_reductions(instance)
+    yield from drop_rows(instance, "x")
+    yield from integers(instance)
+
+
+def network_reductions(instance: Any) -> Iterator[Any]:
+    """Remove a unit, or an edge, from ``instance.network``; ``theta`` and ``x`` follow."""
+    net = instance.network
+
+    def smaller(make: Callable[..., tuple[Any, list[int]]], gone: Any, x_columns: list[int] | None) -> Any:
+        reduced, kept = make(net, gone)
+        if reduced.parameters == 0 or not reduced.outputs or not reduced.inputs:
+            return None
+        x = instance.x if x_columns is None else instance.x[..., x_columns]
+        return instance.with_(network=reduced, theta=instance.theta[..., kept], x=x)
+
+    for u in range(len(net.units)):
+        columns = [i for i, v in enumerate(net.inputs) if v != u]
+        yield from _try(partial(smaller, without_units, {u}, columns))
+    for i in range(len(net.edges)):
+        yield from _try(partial(smaller, without_edge, i, None))
+
+
+def drop_rows(instance: Any, *names: str, axis: int = 0) -> Iterator[Any]:
+    """Remove index i of ``axis`` from all the named arrays together (they must agree in it)."""
+    length = getattr(instance, names[0]).shape[axis]
+    for i in range(length):
+        if length > 1:
+            shorter = {n: np.delete(getattr(instance, n), i, axis=axis) for n in names}
+            yield from _try(partial(instance.with_, **shorter))
+
+
+def whole_arrays(instance: Instance) -> Iterator[Any]:
+    """Change all entries of one array at once: to zeros and ones, to signs, rounded, scaled to integers."""
+    for name in instance.arrays():
+        a = getattr(instance, name)
+        if a is None or not a.size:
+            continue
+        a = exact(a)
+        for change in _WHOLE:
+            yield from _try(partial(_with_mapped, instance, name, a, change))
+
+
+def entries(instance: Instance) -> Iterator[Any]:
+    """Change one entry: to 0, 1, -1, its sign, half, rounded, one nearer to 0; or two equal entries together."""
+    for name in instance.arrays():
+        a = getattr(instance, name)
+        if a is None or not a.size:
+            continue
+        a = exact(a)
+        for index in np.ndindex(*a.shape):
+            v = a[index]
+            for smaller in dict.fromkeys(
+                (fmpq(0), fmpq(1), fmpq(-1), fmpq(2), abs(v), _rounded(v), v / 2, v - _sign(v), _rounded(v / 2))
+            ):
+                if smaller != v:
+                    yield from _try(lambda: _replaced(instance, name, a, index, smaller))
+
+
+def _replaced(instance: Instance, name: str, a: np.ndarray, index: tuple[int, ...], value: fmpq) -> Any:
+    changed = a.copy()
+    changed[index] = value
+    return instance.with_(**{name: changed})
+
+
+def _with_mapped(instance: Instance, name: str, a: np.ndarray, change: Callable[[Any], Any]) -> Any:
+    out = np.empty(a.shape, dtype=object)
+    for i, v in np.ndenumerate(a):
+        out[i] = change(v)
+    return instance.with_(**{name: out})
+
+
+def _sign(v: Any) -> fmpq:
+    return fmpq((v > 0) - (v < 0))
+
+
+def _rounded(v: Any) -> fmpq:
+    p, q = int(v.p), int(v.q)
+    magnitude = abs(p) // q or (1 if p else 0)
+    return fmpq(magnitude if p > 0 else -magnitude)
+
+
+_WHOLE: tuple[Callable[[Any], Any], ...] = (
+    lambda v: fmpq(0),
+    lambda v: fmpq(1),
+    lambda v: fmpq(int(v != 0)),
+    _sign,
+    _rounded,
+    lambda v: v / 2,
+    lambda v: v * 2,
+    abs,
+)

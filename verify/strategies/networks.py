@@ -1,0 +1,68 @@
+"""Networks: a grid of small architectures, filled with small numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from theory.networks import LEAKY, LINEAR, MAX, RELU, Builder, Network, mlp
+from theory.paths import NetworkOnData
+from verify.strategies import draws
+from verify.strategies.choosers import Chooser
+
+EVERY_FAMILY = ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised")
+"""Families of architectures a claim may ask for with ``draws={"families": (...)}``."""
+
+
+def network(
+    c: Chooser,
+    *,
+    families: Sequence[str] = EVERY_FAMILY,
+    kinds: Sequence[str] = (RELU, LINEAR, LEAKY),
+    outputs: int = 3,
+    depth: int = 3,
+    width: int = 3,
+) -> Network:
+    """A small network of one of the families.
+
+    Args:
+        c: the chooser.
+        families: which builders to choose from.
+        kinds: kinds of hidden units.
+        outputs: largest number of outputs.
+        depth: largest number of weight layers.
+        width: most units a layer.
+    """
+    family, kind = c.pick(families), c.pick(kinds)
+    layers = c.integer(1, depth)
+    if family in ("mlp", "mlp-bias"):
+        widths = [c.integer(1, width) for _ in range(layers)] + [c.integer(1, outputs)]
+        return mlp(widths, kind=kind, bias=family == "mlp-bias")
+    b = Builder(inputs=c.integer(1, width))
+    if family == "residual":
+        h = b.dense(b.inputs, c.integer(1, 2), kind=kind) if c.flip() else b.inputs
+        for _ in range(c.integer(1, 2)):
+            h = b.add(h, b.dense(h, len(h), kind=kind))
+        return b.network(b.dense(h, c.integer(1, outputs)))
+    if family == "pool":
+        h = b.dense(b.inputs, 2 * c.integer(1, 2), kind=kind)
+        h = b.pool(h, 2, kind=c.pick((MAX, LINEAR)))
+        return b.network(b.dense(h, c.integer(1, outputs)))
+    if family == "convolution":
+        kernel = c.integer(1, len(b.inputs))
+        h = b.convolution(b.inputs, kernel, kind=kind)
+        return b.network(b.dense(h, c.integer(1, outputs)))
+    if family == "normalised":
+        h = b.dense(b.inputs, c.integer(1, 2))
+        h = b.scale(h, kind=kind, factor=c.pick((1, "1/2", 2)))
+        return b.network(b.dense(h, c.integer(1, outputs)))
+    raise ValueError(f"unknown family {family!r}; known: {', '.join(EVERY_FAMILY)}")
+
+
+@draws(NetworkOnData)
+def network_on_data(c: Chooser, *, samples: int = 3, nonnegative: bool = False, **hints: Any) -> NetworkOnData:
+    """A network with weights and inputs; ``nonnegative`` weights where a claim asks for it."""
+    net = network(c, **hints)
+    n = c.integer(1, samples)
+    theta = c.weights((net.parameters,)) if nonnegative else c.numbers((net.parameters,))
+    return NetworkOnData(net, theta, c.numbers((n, len(net.inputs))))
