@@ -279,6 +279,9 @@ def forward(network: Network, theta: Array, x: Array, gates: Sequence[Any] | Non
     """Evaluate on inputs ``x`` of shape (..., n, d) with parameters ``theta`` of shape (..., N).
 
     Args:
+        network: the structure.
+        theta: parameters.
+        x: inputs.
         gates: edge gates to use instead of computing them (the network is then linear).
 
     Raises:

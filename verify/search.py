@@ -257,7 +257,7 @@ class Search:
         """Stage 4, and the verdict."""
         out = self.outcome
         if self.found is not None:
-            small = shrink(self.found, self.refutes, seconds)
+            small = shrink(self.found, self.refutes, seconds) if seconds else self.found
             out.counterexample, out.decision = small, decide(self.claim.check(small))
             out.verdict, out.smallest_margin = "refuted", min(out.smallest_margin, out.decision.margin)
             out.certificate = certificates.certificate(self.claim, small, out.decision, self.dropped, self.seed)
@@ -304,6 +304,7 @@ def falsify(
     stages: Iterable[str] = STAGES,
     rounds: int = 24,
     stack: int = 512,
+    shrinking: bool = True,
 ) -> Outcome:
     """Search for a counterexample to ``claim``.
 
@@ -318,6 +319,7 @@ def falsify(
         stages: which of "scan", "climb", "hypothesis" to run.
         rounds: stacks in the scan.
         stack: instances a stack.
+        shrinking: whether to make a counterexample small (stage 4).
 
     Raises:
         KeyError: no such claim or assumption.
@@ -347,4 +349,4 @@ def falsify(
     except KeyboardInterrupt:
         search.outcome.reasons.append("interrupted: what was seen so far")
     search.outcome.stage = list(search.outcome.stages)[-1] if search.found is not None else ""
-    return search.finish(max(2.0, min(10.0, seconds)))
+    return search.finish(max(2.0, min(10.0, seconds)) if shrinking else 0.0)
