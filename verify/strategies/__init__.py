@@ -37,8 +37,9 @@ def draw(claim: Claim, chooser: Chooser, broken: Assumption | None = None) -> An
     Raises:
         LookupError: no strategy for the claim's setting.
     """
-    for name in _MODULES:
-        importlib.import_module(f"verify.strategies.{name}")
+    if claim.setting not in _DRAWERS:
+        for name in _MODULES:
+            importlib.import_module(f"verify.strategies.{name}")
     if claim.setting not in _DRAWERS:
         raise LookupError(f"no strategy draws {claim.setting.__name__}; register one with @draws")
     instance = _DRAWERS[claim.setting](chooser, **claim.draws)
