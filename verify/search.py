@@ -156,7 +156,8 @@ class Search:
         if not len(usable):
             return 0
         chosen = stack.take(usable)
-        relation = self.claim.check(chosen)
+        with np.errstate(all="ignore"):
+            relation = self.claim.check(chosen)
         if relation.undefined:
             m = np.full(len(usable), np.nan)
         else:
@@ -220,8 +221,8 @@ class Search:
         from hypothesis import HealthCheck, Phase, given, seed, settings, target
         from hypothesis.errors import Unsatisfiable
 
-        class Found(Exception):
-            pass
+        class Found(BaseException):
+            """Not an `Exception`, so that Hypothesis stops at once instead of shrinking; `shrink` does that."""
 
         tried = 0
 
