@@ -59,7 +59,7 @@ def _nonzero(side: Any) -> Any:
     return a != 0 if a.dtype != object else np.vectorize(lambda v: not bool(v == 0), otypes=[bool])(a)
 
 
-def _kinds(claim: Claim, seed: int) -> list[Comparison]:
+def comparisons(claim: Claim, seed: int = 0) -> list[Comparison]:
     """The comparisons of the claim on some drawn exact instance."""
     best: list[Comparison] = []
     for r in range(40):
@@ -129,7 +129,7 @@ def sharpness(
         return Sharpness(claim.id, float("nan"), reason=f"{claim.status}: there is no true bound to make wrong")
     parts: dict[str, float] = {}
     spent = 0.0
-    for i, part in enumerate(_kinds(claim, seed)):
+    for i, part in enumerate(comparisons(claim, seed)):
         if not numerical(part):
             continue
         smallest = float("inf")
