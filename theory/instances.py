@@ -167,6 +167,10 @@ class Instance:
         """Turn the JSON of a field that is no array into its value; lists become tuples."""
         return _tuples(value)
 
+    def key(self) -> str:
+        """A string that is the same for the same instance only."""
+        return Instance.summary(self)
+
     def summary(self) -> str:
         """A line a person reads."""
         parts = []
@@ -175,7 +179,7 @@ class Instance:
             if value is None:
                 continue
             if "axes" in f.metadata:
-                value = _short(value)
+                value = shown(value)
             parts.append(f"{f.name} = {value}")
         return ", ".join(parts)
 
@@ -222,4 +226,4 @@ def _read_array(value: Any, axes: int) -> Any:
     return out
 
 
-__all__ = ["Instance", "array", "is_exact", "per_instance", "setting_named"]
+__all__ = ["Instance", "array", "is_exact", "per_instance", "setting_named", "shown"]

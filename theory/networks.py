@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from theory.scalars import Array, indicator, is_exact, rational, zeros
+from theory.scalars import Array, indicator, is_exact, rational, text, zeros
 
 INPUT, ONE, LINEAR, RELU, LEAKY, MAX = "input", "one", "linear", "relu", "leaky", "max"
 KINDS = (INPUT, ONE, LINEAR, RELU, LEAKY, MAX)
@@ -241,6 +241,33 @@ def mlp(widths: Sequence[int], *, kind: str = RELU, bias: bool = False) -> Netwo
     return b.network(h)
 
 
+def equations(network: Network, theta: Array) -> str:
+    """A single network as equations a person can check: ``h1 = relu(-3 x1 + 2 x2), y1 = h1``.
+
+    Inputs are x1.., outputs y1.., other units h1..; a parameter on several edges appears in each.
+    """
+    names: dict[int, str] = {u: f"x{i + 1}" for i, u in enumerate(network.inputs)}
+    outputs = set(network.outputs)
+    hidden = [u for u, kind in enumerate(network.units) if kind not in (INPUT, ONE) and u not in outputs]
+    names.update({u: f"h{i + 1}" for i, u in enumerate(hidden)})
+    names.update({u: f"y{k + 1}" for k, u in enumerate(network.outputs) if u not in names})
+    values = edge_values(network, theta)
+    lines = []
+    for u, kind in enumerate(network.units):
+        if kind in (INPUT, ONE):
+            continue
+        terms = []
+        for i in network.incoming[u]:
+            source, value = network.edges[i].source, text(values[i])
+            if network.units[source] == ONE:
+                terms.append(value)
+            else:
+                terms.append(names[source] if value == "1" else f"{value} {names[source]}")
+        inside = (", " if kind == MAX else " + ").join(terms) or "0"
+        lines.append(f"{names[u]} = {inside}" if kind == LINEAR else f"{names[u]} = {kind}({inside})")
+    return ", ".join(lines)
+
+
 def edge_values(network: Network, theta: Array) -> list[Any]:
     """The value of each edge; entries of shape ``theta.shape[:-1]`` (scalars for a single instance)."""
     exactly = is_exact(theta)
@@ -437,6 +464,6 @@ def _renumbered(
 
 
 __all__ = [
-    "INPUT", "LEAKY", "LINEAR", "MAX", "ONE", "RELU", "Builder", "Edge", "Forward", "Network", "edge_values",
+    "INPUT", "LEAKY", "LINEAR", "MAX", "ONE", "RELU", "Builder", "Edge", "Forward", "Network", "edge_values", "equations",
     "forward", "jacobian", "mlp", "without_edge", "without_units",
 ]  # fmt: skip

@@ -14,9 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from theory.instances import Instance, array
-from theory.networks import INPUT, Forward, Network, edge_values, forward, jacobian
-from theory.scalars import Array, ones, total, zeros
+from theory.instances import Instance, array, shown
+from theory.networks import INPUT, Forward, Network, edge_values, equations, forward, jacobian
+from theory.scalars import Array, exact, ones, total, zeros
 
 MAX_PATHS = 20_000
 
@@ -138,6 +138,12 @@ class NetworkOnData(Instance):
     def structure_size(self) -> tuple[int, ...]:
         """Parameters, units, edges."""
         return (self.network.parameters, len(self.network.units), len(self.network.edges))
+
+    def summary(self) -> str:
+        """The network as equations, and the inputs."""
+        if self.stacked:
+            return super().summary()
+        return f"{equations(self.network, exact(self.theta))} on x = {shown(self.x)}"
 
     # -- evaluation ---------------------------------------------------------------------------
 

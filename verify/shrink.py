@@ -39,7 +39,7 @@ def shrink(instance: Any, refuted: StillRefuted, seconds: float = 5.0, evaluatio
             candidate_size = candidate.size()
             if candidate_size >= size:
                 continue
-            key = candidate.summary()
+            key = candidate.key()
             if key in tried:
                 continue
             tried.add(key)
