@@ -209,7 +209,8 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
-def _short(value: Any) -> str:
+def shown(value: Any) -> str:
+    """An array of numbers as nested lists of exact fractions."""
     a = np.asarray(value)
     render = np.vectorize(text, otypes=[object])(exact(a)) if a.size else a
     return str(render.tolist()).replace("'", "") if a.ndim else str(render[()])

@@ -464,6 +464,6 @@ def _renumbered(
 
 
 __all__ = [
-    "INPUT", "LEAKY", "LINEAR", "MAX", "ONE", "RELU", "Builder", "Edge", "Forward", "Network", "edge_values", "equations",
-    "forward", "jacobian", "mlp", "without_edge", "without_units",
+    "INPUT", "LEAKY", "LINEAR", "MAX", "ONE", "RELU", "Builder", "Edge", "Forward", "Network", "edge_values",
+    "equations", "forward", "jacobian", "mlp", "without_edge", "without_units",
 ]  # fmt: skip
