@@ -1,0 +1,1 @@
+"""The trial functions: each a function from parameters to results, made an `Experiment`."""
