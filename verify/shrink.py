@@ -14,6 +14,7 @@ from flint import fmpq
 from theory.instances import Instance
 from theory.networks import without_edge, without_units
 from theory.paths import NetworkOnData
+from theory.pruning import PruningRun
 from theory.scalars import exact
 
 StillRefuted = Callable[[Any], bool]
@@ -87,6 +88,15 @@ def _(instance: NetworkOnData) -> Iterator[Any]:
     yield from network_reductions(instance)
     yield from drop_rows(instance, "x")
     yield from integers(instance)
+
+
+@structural.register
+def _(instance: PruningRun) -> Iterator[Any]:
+    for less in range(min(4, instance.keep)):
+        yield from network_reductions(instance.with_(keep=instance.keep - less))
+    yield from drop_rows(instance, "x")
+    yield from integers(instance)
+    yield from _try(lambda: instance.with_(keep=instance.keep + 1))
 
 
 def network_reductions(instance: Any) -> Iterator[Any]:

@@ -1,0 +1,333 @@
+"""Masks from scores: thresholds, schedules, sampling, and whole pruning runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from theory.instances import Instance, array
+from theory.networks import ONE, Network
+from theory.paths import on_path, paths_of
+from theory.saliency import Scorer, activation, scorer_named
+from theory.scalars import Array, indicator, total, zeros
+
+SCHEDULES = ("one-at-a-time", "exponential", "linear", "one-shot")
+RULES = ("by-index", "threshold-released")
+SCOPES = ("global", "layerwise")
+SCORED = ("all", "weights")
+
+
+def kept_by_round(count: int, keep: int, rounds: int, schedule: str) -> tuple[int, ...]:
+    """How many of ``count`` weights are left after each round.
+
+    ``exponential`` leaves the smallest k with k >= count (keep/count)^(r/rounds), in integers;
+    ``linear`` prunes equal numbers; ``one-at-a-time`` takes ``count - keep`` rounds of one weight
+    each, ``one-shot`` a single round, whatever ``rounds`` is.
+
+    Raises:
+        ValueError: unknown schedule, or numbers out of range.
+    """
+    if not 0 <= keep <= count:
+        raise ValueError(f"cannot keep {keep} of {count} weights")
+    if rounds < 1:
+        raise ValueError(f"a run needs at least one round; got {rounds}")
+    if schedule == "one-shot":
+        return (keep,)
+    if schedule == "one-at-a-time":
+        return tuple(range(count - 1, keep - 1, -1)) or (keep,)
+    if schedule == "linear":
+        return tuple(count - (count - keep) * r // rounds for r in range(1, rounds + 1))
+    if schedule == "exponential":
+        return tuple(_root_above(count ** (rounds - r) * keep**r, rounds, count) for r in range(1, rounds + 1))
+    raise ValueError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}")
+
+
+def _root_above(value: int, power: int, high: int) -> int:
+    """The smallest integer k with k**power >= value; at most ``high``."""
+    low = 0
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if middle**power >= value else (middle + 1, high)
+    return low
+
+
+def ranks(scores: Array, mask: np.ndarray | None = None) -> np.ndarray:
+    """Rank of every weight, 0 for the first to go; masked weights first, ties by index, shape (..., N)."""
+    order = np.argsort(scores, axis=-1, kind="stable")
+    if mask is not None:
+        left = np.take_along_axis(np.broadcast_to(mask, scores.shape), order, axis=-1)
+        order = np.take_along_axis(order, np.argsort(left, axis=-1, kind="stable"), axis=-1)
+    return np.argsort(order, axis=-1, kind="stable")
+
+
+def keep_top(scores: Array, kept: int, mask: np.ndarray | None = None) -> np.ndarray:
+    """Mask of the ``kept`` weights with the largest scores; of equal scores the higher index stays.
+
+    Weights outside ``mask`` stay out, so fewer than ``kept`` may be left. Shape (..., N).
+    """
+    count = scores.shape[-1]
+    top = ranks(scores, mask) >= count - kept
+    return top if mask is None else top & mask
+
+
+def keep_top_layerwise(
+    scores: Array, kept: int, layers: tuple[tuple[int, ...], ...], mask: np.ndarray | None = None
+) -> np.ndarray:
+    """The same in every layer by itself, each at the density ``kept / N`` (rounded up)."""
+    count = scores.shape[-1]
+    out = np.zeros(scores.shape, dtype=bool)
+    for layer in layers:
+        columns = list(layer)
+        inside = None if mask is None else mask[..., columns]
+        out[..., columns] = keep_top(scores[..., columns], -(-len(columns) * kept // count), inside)
+    return out
+
+
+def released_count(density: float, count: int) -> int:
+    """How many weights the published code sets out to prune: ``int((1.0 - density) * count)``, in float64."""
+    return int((1.0 - density) * count)
+
+
+def keep_above_threshold(scores: Array, pruned: int) -> np.ndarray:
+    """The published rule: drop every score <= the ``pruned``-th smallest of all N (masked ones compete too).
+
+    Drops all ties; and a weight that was masked returns if its score is above the threshold.
+    """
+    if pruned < 1:
+        return np.ones(scores.shape, dtype=bool)
+    threshold = np.sort(scores, axis=-1)[..., pruned - 1 : pruned]
+    return np.asarray(scores > threshold, dtype=bool)
+
+
+def sampled_mask(probabilities: Array, draws: np.ndarray) -> Array:
+    """Algorithm 1 of the sketching paper: m = sum_t e_{i_t} / (s p_{i_t}), for the drawn indices i_1..i_s.
+
+    Args:
+        probabilities: p, shape (..., d).
+        draws: the s indices.
+
+    Raises:
+        ValueError: no draws, or an index with probability 0.
+    """
+    if len(draws) == 0:
+        raise ValueError("sampling needs at least one draw")
+    counts = np.bincount(np.asarray(draws, dtype=int), minlength=probabilities.shape[-1])
+    drawn = np.flatnonzero(counts)
+    if bool(np.any(probabilities[..., drawn] <= 0)):
+        raise ValueError("an index of probability 0 was drawn")
+    out = zeros(probabilities.shape, probabilities)
+    for i in drawn:
+        out[..., i] = int(counts[i]) / (len(draws) * probabilities[..., i])
+    return out
+
+
+def sample(probabilities: np.ndarray, draws: int, rng: np.random.Generator) -> Array:
+    """A random mask of Algorithm 1, from float64 probabilities of shape (d,)."""
+    return sampled_mask(probabilities, rng.choice(len(probabilities), draws, p=probabilities / probabilities.sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class PruningRun(Instance):
+    """A pruning run: a network, data, a scorer, a schedule and a thresholding rule.
+
+    Attributes:
+        network: the structure.
+        theta: weights of the dense network, shape (..., N).
+        x: data, shape (..., n, d); unused by scorers without data.
+        keep: how many scored weights the run sets out to keep.
+        rounds: number of rounds (for the linear and exponential schedules).
+        scorer: name of a scorer in `theory.saliency`.
+        schedule: see `kept_by_round`.
+        rule: "by-index" keeps exactly the number asked for; "threshold-released" drops every tie and
+            counts in float64.
+        scope: "global" or "layerwise" masking.
+        rescore: whether the scores are computed anew in each round; else those of the dense network serve all.
+        scored: "all" parameters are scored and pruned, or "weights" only: then biases (parameters that
+            leave the constant unit) are never pruned and do not count.
+    """
+
+    title: ClassVar[str] = "pruning run"
+
+    network: Network
+    theta: Array = array(1)
+    x: Array = array(2)
+    keep: int = 1
+    rounds: int = 1
+    scorer: str = "synflow"
+    schedule: str = "one-at-a-time"
+    rule: str = "by-index"
+    scope: str = "global"
+    rescore: bool = True
+    scored: str = "all"
+
+    def __post_init__(self) -> None:
+        scorer_named(self.scorer)
+        for name, known in (("schedule", SCHEDULES), ("rule", RULES), ("scope", SCOPES), ("scored", SCORED)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(known)}")
+
+    @classmethod
+    def read_field(cls, name: str, value: object) -> object:
+        """Networks are read by `Network.from_json`."""
+        return Network.from_json(value) if name == "network" else super().read_field(name, value)
+
+    def structure_size(self) -> tuple[int, ...]:
+        """Parameters, units, edges, rounds, weights pruned."""
+        n = self.network
+        return (n.parameters, len(n.units), len(n.edges), len(self.kept_by_round()), self.weights - self.keep)
+
+    def valid(self) -> Any:
+        """Whether there is a path, something to score, and between 1 and all scored weights are kept."""
+        fits = self.theta.shape[-1] == self.network.parameters and self.x.shape[-1] == len(self.network.inputs)
+        return bool(fits and self.x.shape[-2] and self.counted_paths().any() and 1 <= self.keep <= self.weights)
+
+    # -- what is pruned -------------------------------------------------------------------------------
+
+    @cached_property
+    def prunable(self) -> np.ndarray:
+        """Bool (N,): the scored parameters."""
+        out = np.ones(self.network.parameters, dtype=bool)
+        if self.scored == "weights":
+            for e in self.network.edges:
+                if e.parameter is not None and self.network.units[e.source] == ONE:
+                    out[e.parameter] = False
+        return out
+
+    @property
+    def weights(self) -> int:
+        """Number of scored parameters."""
+        return int(self.prunable.sum())
+
+    def kept_by_round(self) -> tuple[int, ...]:
+        """How many scored weights each round sets out to keep."""
+        keep = min(max(self.keep, 0), self.weights)
+        return kept_by_round(self.weights, keep, self.rounds, self.schedule)
+
+    # -- the run ----------------------------------------------------------------------------------------
+
+    @property
+    def method(self) -> Scorer:
+        """The scorer."""
+        return scorer_named(self.scorer)
+
+    @cached_property
+    def dense_activation(self) -> Array:
+        """D_k of the dense network, shape (..., K)."""
+        return activation(self.network, self.theta, self.x)
+
+    def scores_at(self, mask: np.ndarray) -> Array:
+        """Scores of the network under a mask (..., N), shape (..., N)."""
+        d = self.dense_activation if self.method.frozen else None
+        return self.method.scores(self.network, self.masked(mask), self.x, d)
+
+    def path_weights_at(self, mask: np.ndarray) -> Array:
+        """c_p of the network under a mask (..., N), shape (..., P)."""
+        d = self.dense_activation if self.method.frozen else None
+        return self.method.path_weights(self.network, self.masked(mask), self.x, d)
+
+    def masked(self, mask: np.ndarray) -> Array:
+        """The weights under a mask."""
+        return self.theta * indicator(mask, self.theta)
+
+    @cached_property
+    def _run(self) -> tuple[np.ndarray, Array]:
+        mask = np.ones(self.theta.shape, dtype=bool)
+        masks, scores = [], []
+        for r, kept in enumerate(self.kept_by_round()):
+            if r == 0 or self.rescore:
+                current = self.scores_at(mask)
+            mask = self._next(current, mask, kept)
+            masks.append(mask)
+            scores.append(current)
+        return np.stack(masks, axis=-2), np.stack(scores, axis=-2)
+
+    def _next(self, scores: Array, mask: np.ndarray, kept: int) -> np.ndarray:
+        columns = np.flatnonzero(self.prunable)
+        mine, before = scores[..., columns], mask[..., columns]
+        if self.rule == "threshold-released":
+            pruned = released_count(kept / len(columns), len(columns))
+            chosen = before if pruned < 1 else keep_above_threshold(mine, pruned)
+        elif self.scope == "layerwise":
+            place = {int(j): i for i, j in enumerate(columns)}
+            layers = tuple(tuple(place[j] for j in layer if j in place) for layer in self.network.layers)
+            chosen = keep_top_layerwise(mine, kept, tuple(layer for layer in layers if layer), before)
+        else:
+            chosen = keep_top(mine, kept, before)
+        after = mask.copy()
+        after[..., columns] = chosen
+        return after
+
+    def masks(self) -> np.ndarray:
+        """The mask after each round, bool (..., rounds, N)."""
+        return self._run[0]
+
+    def masks_before(self) -> np.ndarray:
+        """The mask each round starts from, bool (..., rounds, N)."""
+        first = np.ones((*self.theta.shape[:-1], 1, self.network.parameters), dtype=bool)
+        return np.concatenate([first, self.masks()[..., :-1, :]], axis=-2)
+
+    def final_mask(self) -> np.ndarray:
+        """The mask after the last round, bool (..., N)."""
+        return self.masks()[..., -1, :]
+
+    def scores_by_round(self) -> Array:
+        """The scores by which each round prunes, shape (..., rounds, N)."""
+        return self._run[1]
+
+    def objective_by_round(self) -> Array:
+        """R = sum of the path weights of the network each round starts from, shape (..., rounds)."""
+        return total(self.path_weights_by_round(), axis=-1)
+
+    def path_weights_by_round(self) -> Array:
+        """c_p of the network each round starts from, shape (..., rounds, P)."""
+        before = self.masks_before()
+        return np.stack([self.path_weights_at(before[..., r, :]) for r in range(before.shape[-2])], axis=-2)
+
+    def final_objective(self) -> Array:
+        """R of the pruned network, shape (...)."""
+        return total(self.path_weights_at(self.final_mask()), axis=-1)
+
+    # -- what is left ---------------------------------------------------------------------------------
+
+    def counted_paths(self) -> np.ndarray:
+        """Bool (P,): the paths all of whose parameters are scored."""
+        return np.array([bool(self.prunable[row > 0].all()) for row in on_path(self.network)], dtype=bool)
+
+    def surviving_paths(self) -> np.ndarray:
+        """Bool (..., rounds, P): the counted paths that keep all their weights after each round."""
+        needs = on_path(self.network) > 0
+        whole = (self.masks()[..., None, :] | ~needs).all(axis=-1)
+        return whole & self.counted_paths()
+
+    def alive_by_round(self) -> np.ndarray:
+        """Bool (..., rounds): some input-output path keeps all its weights."""
+        return self.surviving_paths().any(axis=-1)
+
+    def alive(self) -> np.ndarray:
+        """Bool (...): some input-output path keeps all its weights at the end."""
+        return self.alive_by_round()[..., -1]
+
+    def layer_sizes(self) -> np.ndarray:
+        """Int (..., layers): how many weights each layer of the architecture keeps at the end."""
+        return np.stack([self.final_mask()[..., list(layer)].sum(axis=-1) for layer in self.network.layers], axis=-1)
+
+    def path_lengths(self) -> tuple[int, ...]:
+        """Number of scored weights on each counted path."""
+        lengths = (on_path(self.network) > 0).sum(axis=-1)
+        return tuple(int(v) for v in lengths[self.counted_paths()])
+
+    def smallest_path(self) -> int:
+        """The fewest weights that keep one path: the critical compression is N over this."""
+        return min(self.path_lengths())
+
+    def longest_path(self) -> int:
+        """The most scored weights on one path."""
+        return max(self.path_lengths())
+
+    @property
+    def paths(self) -> Any:
+        """The paths of the network."""
+        return paths_of(self.network)
