@@ -12,10 +12,12 @@ import numpy as np
 from flint import fmpq
 
 from theory.instances import Instance
+from theory.network_sketches import NetworkWeights, SignAverage
 from theory.networks import without_edge, without_units
 from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
-from theory.scalars import exact
+from theory.scalars import exact, zeros
+from theory.sketches import Sketch, Transfer
 
 StillRefuted = Callable[[Any], bool]
 
@@ -97,6 +99,33 @@ def _(instance: PruningRun) -> Iterator[Any]:
     yield from drop_rows(instance, "x")
     yield from integers(instance)
     yield from _try(lambda: instance.with_(keep=instance.keep + 1))
+
+
+@structural.register
+def _(instance: SignAverage) -> Iterator[Any]:
+    yield from network_reductions(instance)
+    yield from drop_rows(instance, "x")
+
+
+@structural.register
+def _(instance: NetworkWeights) -> Iterator[Any]:
+    data = zeros((1, len(instance.network.inputs)), instance.theta)
+    for smaller in network_reductions(NetworkOnData(instance.network, instance.theta, data)):
+        yield NetworkWeights(smaller.network, smaller.theta)
+
+
+@structural.register
+def _(instance: Sketch) -> Iterator[Any]:
+    yield from drop_rows(instance, "x", "w", *(() if instance.q is None else ("q",)))
+    yield from drop_rows(instance, "x", axis=1)
+    yield from integers(instance)
+
+
+@structural.register
+def _(instance: Transfer) -> Iterator[Any]:
+    yield from drop_rows(instance, "x", "w", "w0")
+    yield from drop_rows(instance, "x", axis=1)
+    yield from (smaller for smaller in integers(instance) if smaller.constant == instance.constant)
 
 
 def network_reductions(instance: Any) -> Iterator[Any]:
