@@ -304,7 +304,7 @@ class PruningRun(Instance):
 
     def alive_by_round(self) -> np.ndarray:
         """Bool (..., rounds): some input-output path keeps all its weights."""
-        return self.surviving_paths().any(axis=-1)
+        return np.asarray(self.surviving_paths().any(axis=-1))
 
     def alive(self) -> np.ndarray:
         """Bool (...): some input-output path keeps all its weights at the end."""

@@ -153,7 +153,7 @@ def _snip(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
 
 
 def _grasp(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
-    """theta * (H g): g the gradient of the loss, H its Hessian, both for fixed gates."""
+    """Theta * (H g): g the gradient of the loss, H its Hessian, both for fixed gates."""
     run = forward(network, theta, x)
     j = jacobian(network, theta, run)
     g = total(run.outputs[..., None] * j, axis=(-3, -2))

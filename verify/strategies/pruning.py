@@ -1,17 +1,21 @@
-"""Pruning runs on small networks."""
+"""Pruning runs on small networks, and the other settings of the synaptic-flow claims."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from flint import fmpq
+
 from theory.networks import LINEAR, RELU, mlp
+from theory.papers.synaptic_flow import ObjectiveOnNetwork, RescaledNetwork, UniformNetwork
 from theory.paths import paths_of
 from theory.pruning import PruningRun
-from theory.scalars import indicator
+from theory.scalars import exact, indicator
 from verify.strategies import draws
 from verify.strategies.choosers import Chooser
-from verify.strategies.networks import network
+from verify.strategies.networks import network, network_on_data
 
 
 @draws(PruningRun)
@@ -54,3 +58,26 @@ def pruning_run(
         rescore=c.pick(rescore),
         scored=c.pick(scored),
     )
+
+
+@draws(ObjectiveOnNetwork)
+def objective_on_network(c: Chooser, **hints: Any) -> ObjectiveOnNetwork:
+    """A network on data, and any gradient of an objective of its outputs."""
+    base = network_on_data(c, **hints)
+    shape = (base.x.shape[-2], len(base.network.outputs))
+    return ObjectiveOnNetwork(base.network, base.theta, base.x, c.numbers(shape))
+
+
+@draws(RescaledNetwork)
+def rescaled_network(c: Chooser, **hints: Any) -> RescaledNetwork:
+    """A network on data and a positive factor."""
+    base = network_on_data(c, **hints)
+    return RescaledNetwork(base.network, base.theta, base.x, c.positives((1,))[..., 0])
+
+
+@draws(UniformNetwork)
+def uniform_network(c: Chooser) -> UniformNetwork:
+    """A deep network: widths 1 to 64, up to 160 layers, weights of the size of an initialisation."""
+    width = 4 ** c.integer(0, 3)
+    scale = fmpq(c.pick((4, 5, 6, 8)), 4) / 2 ** (width.bit_length() // 2)
+    return UniformNetwork(c.pick((8, 16, 32, 64, 96, 128, 160)), width, exact(np.asarray(scale)))

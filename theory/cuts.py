@@ -1,0 +1,86 @@
+"""Cuts: the layers of a graph with biases and skip connections.
+
+A cut is a set of *edges* that every path from an input (or the constant unit) to an output crosses
+exactly once. Its edges are those that leave a set of units closed under predecessors, so cuts are
+enumerated as such sets. Skip connections and biases are edges like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from theory.networks import INPUT, ONE, Network, edge_values
+from theory.paths import paths_of
+from theory.scalars import Array, zeros
+
+MAX_CUTS = 4096
+
+
+@lru_cache(maxsize=4096)
+def cuts_of(network: Network) -> tuple[tuple[int, ...], ...]:
+    """Every cut, as indices of edges on some path; the cut nearest to the inputs comes first.
+
+    There is none when an output is itself an input: its path has no edge to cross.
+
+    Raises:
+        ValueError: more than `MAX_CUTS`: enumeration is for small networks.
+    """
+    paths = paths_of(network)
+    if any(not edges for edges in paths.edges):
+        return ()
+    live = sorted({i for edges in paths.edges for i in edges})
+    if not live:
+        return ()
+    before: dict[int, set[int]] = {}
+    for i in live:
+        e = network.edges[i]
+        before.setdefault(e.target, set()).add(e.source)
+        before.setdefault(e.source, set())
+    sources = {u for u in before if network.units[u] in (INPUT, ONE)}
+    inner = sorted(u for u in before if u not in sources and u not in network.outputs)
+    found: list[frozenset[int]] = [frozenset(sources)]
+    for u in inner:
+        found += [s | {u} for s in found if before[u] <= s]
+        if len(found) > MAX_CUTS:
+            raise ValueError(f"more than {MAX_CUTS} cuts: too many to enumerate")
+    return tuple(
+        tuple(i for i in live if network.edges[i].source in s and network.edges[i].target not in s) for s in found
+    )
+
+
+def cut_matrix(network: Network) -> np.ndarray:
+    """Integer array (cuts, E): 1 where an edge belongs to a cut."""
+    cuts = cuts_of(network)
+    out = np.zeros((len(cuts), len(network.edges)), dtype=int)
+    for row, cut in enumerate(cuts):
+        out[row, list(cut)] = 1
+    return out
+
+
+def parameter_cuts(network: Network) -> np.ndarray:
+    """Integer array (cuts, N): the cuts that consist of parameters only, each on a single edge."""
+    uses = [e.parameter for e in network.edges]
+    rows = []
+    for cut in cuts_of(network):
+        own = [uses[i] for i in cut]
+        if all(j is not None and uses.count(j) == 1 for j in own):
+            row = np.zeros(network.parameters, dtype=int)
+            row[[j for j in own if j is not None]] = 1
+            rows.append(row)
+    return np.array(rows, dtype=int).reshape(len(rows), network.parameters)
+
+
+@lru_cache(maxsize=4096)
+def _by_edge(network: Network) -> Network:
+    edges = tuple(replace(e, parameter=i, factor="1") for i, e in enumerate(network.edges))
+    return Network(network.units, edges, network.outputs, (tuple(range(len(edges))),), network.slope)
+
+
+def by_edge(network: Network, theta: Array) -> tuple[Network, Array]:
+    """The same network with a parameter of its own on every edge, and their values, shape (..., E)."""
+    values = edge_values(network, theta)
+    empty = zeros((*theta.shape[:-1], 0), theta)
+    return _by_edge(network), np.stack([np.asarray(v) for v in values], axis=-1) if values else empty
