@@ -1,0 +1,240 @@
+"""Stacked training and scores, against one network at a time and against path enumeration."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from verify import training
+from verify.experiments import capacity, scores
+from verify.training import Recipe, initial, train
+
+X = torch.randn(20, 5, generator=torch.Generator().manual_seed(1))
+Y = torch.where(torch.rand(20, generator=torch.Generator().manual_seed(2)) < 0.5, -1.0, 1.0)
+
+
+def paths(stack, copy, x):
+    """(path's (layer, out, in) edges, value, number of samples' x^2 that pass its gates) by enumeration."""
+    ws = [(w * m)[copy].double() for w, m in zip(stack.weights, stack.masks, strict=True)]
+    gates, h = [], x.double()
+    for w in ws[:-1]:
+        z = h @ w.T
+        gates.append(z > 0)
+        h = z.relu()
+    for units in itertools.product(*(range(k) for k in [ws[0].shape[1], *(w.shape[0] for w in ws)])):
+        edges = [(i, units[i + 1], units[i]) for i in range(len(ws))]
+        if not all(stack.masks[i][copy, o, j] for i, o, j in edges):
+            continue
+        value = np.prod([float(ws[i][o, j]) for i, o, j in edges])
+        on = torch.ones(len(x), dtype=torch.bool)
+        for gate, unit in zip(gates, units[1:-1], strict=True):
+            on &= gate[:, unit]
+        yield edges, value, float((x.double()[:, units[0]] ** 2)[on].sum()), units[-1]
+
+
+@pytest.fixture
+def thinned():
+    stack = initial([5, 3, 4, 2], [1, 2])
+    return stack.with_masks(training.top_masks(stack, [w.abs() for w in stack.weights], 0.7))
+
+
+@pytest.mark.parametrize("method", ["synflow", "synflow-l2", "px"])
+def test_path_scores_are_sums_over_paths(thinned, method):
+    found = scores.scores(thinned, method, X, Y)
+    for copy in range(2):
+        data: dict[int, float] = {}
+        for _, _, squared, k in paths(thinned, copy, X):
+            data[k] = data.get(k, 0.0) + squared
+        expected = [torch.zeros(m.shape[1:], dtype=torch.float64) for m in thinned.masks]
+        for edges, value, _, k in paths(thinned, copy, X):
+            weight = {"synflow": abs(value), "synflow-l2": value**2, "px": data[k] * value**2}[method]
+            for i, o, j in edges:
+                expected[i][o, j] += weight
+        scale = max(data.values()) if method == "px" else 1.0
+        for f, e in zip(found, expected, strict=True):
+            assert torch.allclose(f[copy], e / scale, rtol=1e-5)
+
+
+def test_activation_is_the_sum_over_paths(thinned):
+    found = scores.activation(thinned, X)
+    for copy in range(2):
+        expected = [0.0, 0.0]
+        for _, _, squared, k in paths(thinned, copy, X):
+            expected[k] += squared
+        assert np.allclose(found[copy], expected, rtol=1e-5)
+
+
+def test_snip_and_grasp_by_finite_differences():
+    stack = initial([5, 4, 1], [3], bias=True)
+    stack = training.Stack(
+        [w.double() for w in stack.weights], [m.double() for m in stack.masks], [b.double() + 0.1 for b in stack.biases]
+    )
+    x, y = X.double(), Y.double()
+
+    def gradient(weights):
+        weights = [w.clone().requires_grad_() for w in weights]
+        loss = training.losses(training._forward(weights, stack.biases, x), y).sum()
+        return torch.autograd.grad(loss, weights)
+
+    g = gradient(stack.weights)
+    snip = scores.scores(stack, "snip", x, y)
+    assert all(torch.allclose(s, (w * d).abs()) for s, w, d in zip(snip, stack.weights, g, strict=True))
+    h = 1e-6  # H g as a central difference of the gradient along g
+    plus, minus = (gradient([w + t * d for w, d in zip(stack.weights, g, strict=True)]) for t in (h, -h))
+    expected = [w * (p - m) / (2 * h) for w, p, m in zip(stack.weights, plus, minus, strict=True)]
+    grasp = scores.scores(stack, "grasp", x, y)
+    assert all(torch.allclose(s, e, rtol=1e-4, atol=1e-8) for s, e in zip(grasp, expected, strict=True))
+
+
+def test_a_copy_does_not_depend_on_its_neighbours():
+    recipe = Recipe(steps=40)
+    together = train(initial([5, 4, 1], [1, 2, 3], bias=True), X, Y, recipe)
+    alone = train(initial([5, 4, 1], [2], bias=True), X, Y, recipe)
+    for a, b in zip([*together.weights, *together.biases], [*alone.weights, *alone.biases], strict=True):
+        assert torch.allclose(a[1], b[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(60), Recipe(60, 0.05, "sgd", 8, (0.5,))])
+def test_stacked_training_is_ordinary_training(recipe):
+    """Against torch.nn and torch.optim, one network."""
+    start = initial([5, 6, 1], [4], bias=True)
+    found = train(start, X, Y, recipe, seed=9)
+    module = torch.nn.Sequential(torch.nn.Linear(5, 6), torch.nn.ReLU(), torch.nn.Linear(6, 1))
+    with torch.no_grad():
+        for i, layer in enumerate((module[0], module[2])):
+            layer.weight.copy_(start.weights[i][0])
+            layer.bias.zero_()
+    if recipe.optimiser == "adam":
+        optimiser = torch.optim.Adam(module.parameters(), recipe.rate)
+    else:
+        optimiser = torch.optim.SGD(module.parameters(), recipe.rate, momentum=0.9)
+    g, order = torch.Generator().manual_seed(9), []
+    for step in range(recipe.steps):
+        if step == 30 and recipe.milestones:
+            optimiser.param_groups[0]["lr"] /= 10
+        if recipe.batch:
+            order = order or list(torch.randperm(20, generator=g).split(8))[:2]
+            pick = order.pop(0)
+        else:
+            pick = torch.arange(20)
+        optimiser.zero_grad()
+        torch.nn.functional.softplus(-module(X[pick])[:, 0] * Y[pick]).mean().backward()
+        optimiser.step()
+    assert torch.allclose(found.weights[0][0], module[0].weight, rtol=1e-3, atol=1e-5)
+    assert torch.allclose(found.biases[1][0], module[2].bias, rtol=1e-3, atol=1e-5)
+
+
+def test_masked_weights_stay_zero_and_the_others_move():
+    stack = initial([5, 4, 1], [1], bias=True)
+    masked = stack.with_masks(training.top_masks(stack, [w.abs() for w in stack.weights], 0.5, scope="layer"))
+    after = train(masked, X, Y, Recipe(10))
+    for w, w0, m in zip(after.weights, stack.weights, masked.masks, strict=True):
+        assert (w[m == 0] == 0).all()
+        assert (w[m == 1] != w0[m == 1]).any()
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_masks_keep_exactly_as_many_as_asked_even_with_ties(scope):
+    stack = initial([4, 5, 2], [1, 2])
+    ones = [torch.ones_like(w) for w in stack.weights]
+    masks = training.top_masks(stack, ones, 0.5, scope=scope)
+    assert [int(sum(m[c].sum() for m in masks)) for c in range(2)] == [15, 15]
+    again = training.top_masks(stack.with_masks(masks), [w.abs() for w in stack.weights], 0.3, scope=scope)
+    assert all((b <= a).all() for a, b in zip(masks, again, strict=True)), "a pruned weight came back"
+    assert int(sum(m[0].sum() for m in again)) == 9
+
+
+def test_sampled_masks_follow_successive_sampling():
+    """Two of three weights at 1/6, 2/6, 3/6: the pair {0, 1} has probability 1/6 * 2/5 + 2/6 * 1/4."""
+    count = 4000
+    stack = initial([3, 1], range(count))
+    chosen = [torch.tensor([1.0, 2.0, 3.0]).expand(count, 1, 3)]
+    (mask,) = training.sampled_masks(stack, chosen, 2 / 3, seeds=range(count))
+    assert (mask.sum((1, 2)) == 2).all()
+    share = float((mask[:, 0, 2] == 0).double().mean())
+    expected = 1 / 6 * 2 / 5 + 2 / 6 * 1 / 4
+    assert abs(share - expected) < 4 * (expected * (1 - expected) / count) ** 0.5
+
+
+def test_live_weights_counts_those_on_paths():
+    stack = initial([2, 2, 1], [0])
+    masks = [torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]), torch.tensor([[[1.0, 0.0]]])]
+    assert [int(v) for v in scores.live_weights(stack.with_masks(masks))] == [1, 1]
+
+
+def test_iterative_magnitude_keeps_the_large_trained_weights_of_the_first_round():
+    stack = initial([5, 4, 1], [1], bias=True)
+    recipe = Recipe(30)
+    trained = train(stack, X, Y, recipe)
+    expected = training.top_masks(stack, [w.abs() for w in trained.weights], 0.5, scope="layer")
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(training.iterative_magnitude(stack, X, Y, 0.5, recipe, rounds=1), expected, strict=True)
+    )
+    with pytest.raises(ValueError, match="at least one round"):
+        training.iterative_magnitude(stack, X, Y, 0.5, rounds=0)
+
+
+def test_same_law_control_has_no_gain_for_rules_that_ignore_labels():
+    """Random masks are the same for both label sets, so own and foreign agree to the bit."""
+    found = capacity.same_law(method="random", steps=20, copies=3, seed=0)
+    assert found["own"] == found["foreign"]
+    assert found["weights"] == 156
+
+
+def test_same_law_control_trains_both_arms_on_the_same_labels():
+    found = capacity.same_law(method="snip", steps=20, copies=3, samples=40, seed=0)
+    assert found["own"] != found["foreign"]
+    assert all(0 <= v <= 1 for v in found["own"] + found["foreign"])
+
+
+def test_train_module_learns_and_keeps_its_masks():
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(256, 2)
+    )
+    g = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.normal_(0, 0.1, generator=g)
+    y = torch.arange(60) % 2
+    x = torch.randn(60, 1, 8, 8, generator=g) + y[:, None, None, None]
+    mask = (torch.rand(2, 256, generator=g) < 0.5).float()
+    recipe = training.ImageRecipe(epochs=5, batch=20, rate=0.05, milestones=(4,), shift=1)
+    history = training.train_module(net, {"3.weight": mask}, x, y, recipe)
+    assert history[-1] < history[0]
+    assert (net[3].weight[mask == 0] == 0).all()
+    with pytest.raises(ValueError, match="no parameter 'fc'"):
+        training.train_module(net, {"fc": mask}, x, y, recipe)
+
+
+def test_augmentation_shifts_and_flips_whole_images():
+    image = torch.arange(1.0, 10.0).view(1, 1, 3, 3).repeat(200, 1, 1, 1)
+    out = training.augmented(image, 1, torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(image[0, 0], (1, 1, 1, 1))
+    allowed = {
+        tuple((c.flip(1) if flip else c).flatten().tolist())
+        for i in range(3)
+        for j in range(3)
+        for c in [padded[i : i + 3, j : j + 3]]
+        for flip in (False, True)
+    }
+    assert {tuple(o.flatten().tolist()) for o in out} == allowed
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda s: training.top_masks(s, s.weights, 0.0), "density"),
+        (lambda s: training.top_masks(s, s.weights, 0.5, scope="net"), "scope"),
+        (lambda s: train(s, X, Y, Recipe(optimiser="lion")), "optimiser"),
+        (lambda s: scores.make_masks(s, "snap", X, Y, 0.5), "no method"),
+        (lambda s: scores.scores(s, "imp", X, Y), "no score"),
+        (lambda s: s.with_masks([m[:, :1] for m in s.masks]), "a mask has shape"),
+        (lambda s: initial([3], [1]), "two|input width"),
+        (lambda s: capacity.noise_correlation(method="snip", data="mnist", seed=0), "'gaussian' or 'digits'"),
+    ],
+)
+def test_bad_input_is_named(call, says):
+    with pytest.raises(ValueError, match=says):
+        call(initial([5, 4, 1], [1]))

@@ -1,0 +1,167 @@
+"""Capacity: memorisation of random labels, the same-law control, correlation with label noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from verify.experiments.scores import live_weights, make_masks
+from verify.training import Recipe, accuracy, initial, train
+from verify.trials import experiment
+
+
+def _seeds(seed: int, copies: int) -> list[int]:
+    return [seed * 1000 + i for i in range(copies)]
+
+
+def _gaussian(seed: int, copies: int, n: int, d: int, label_sets: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gaussian inputs (copies, n, d) and uniform signs (label_sets, copies, n)."""
+    g = torch.Generator().manual_seed(1_000_003 * (seed + 1))
+    x = torch.randn(copies, n, d, generator=g)
+    y = torch.randint(0, 2, (label_sets, copies, n), generator=g).float() * 2 - 1
+    return x, y
+
+
+@experiment(version=1)
+def same_law(
+    method: str,
+    *,
+    samples: int = 192,
+    widths: list[int] = [16, 32, 32, 1],  # noqa: B006
+    kept: int = 156,
+    steps: int = 600,
+    rounds: int = 5,
+    scope: str = "layer",
+    copies: int = 16,
+    seed: int,
+) -> dict[str, Any]:
+    """The same-law control, paired copy by copy.
+
+    One mask is made from (w0, x, y), the other by the same rule from (w0, x, y') with fresh labels y'; both
+    networks start from w0 and are trained on y. The two masks have the same law; only the first has
+    information on y. Biases are present, not pruned; Adam 1e-3, logistic loss, all samples at once.
+
+    Returns:
+        own, foreign: training accuracy of each copy; weights: how many weights were kept.
+    """
+    recipe = Recipe(steps)
+    stack = initial(widths, _seeds(seed, copies), bias=True)
+    x, y = _gaussian(seed, copies, samples, widths[0], 2)
+    both, xx = stack.repeat(2), x.repeat(2, 1, 1)
+    seeds = _seeds(seed, copies) * 2
+    masks = make_masks(
+        both, method, xx, y.flatten(0, 1), kept / stack.parameters, scope=scope,
+        rounds=rounds if method == "imp" else None, seeds=seeds, recipe=recipe,
+    )  # fmt: skip
+    mine = y[0].repeat(2, 1)
+    found = accuracy(train(both.with_masks(masks), xx, mine, recipe), xx, mine).view(2, copies)
+    return {
+        "own": found[0].tolist(),
+        "foreign": found[1].tolist(),
+        "weights": int(sum(m[0].sum() for m in masks)),
+    }
+
+
+@experiment(version=1)
+def memorisation(
+    method: str,
+    density: float,
+    *,
+    samples: int = 192,
+    widths: list[int] = [16, 32, 32, 1],  # noqa: B006
+    steps: int = 600,
+    rounds: int = 5,
+    scope: str = "layer",
+    copies: int = 8,
+    seed: int,
+) -> dict[str, Any]:
+    """Share of random labels on Gaussian inputs that a masked network learns; density 1 trains the dense one.
+
+    Returns:
+        memorised: training accuracy of each copy; live: weights on input-output paths of each copy;
+        weights: weights kept in each copy.
+    """
+    recipe = Recipe(steps)
+    seeds = _seeds(seed, copies)
+    stack = initial(widths, seeds, bias=True)
+    x, y = _gaussian(seed, copies, samples, widths[0])
+    if density < 1:
+        own_rounds = rounds if method == "imp" else None
+        stack = stack.with_masks(
+            make_masks(
+                stack, method, x, y[0], density, scope=scope, rounds=own_rounds, seeds=seeds, recipe=recipe
+            )
+        )  # fmt: skip
+    trained = train(stack, x, y[0], recipe)
+    return {
+        "memorised": accuracy(trained, x, y[0]).tolist(),
+        "live": [int(v) for v in sum(live_weights(stack))],  # type: ignore[union-attr]
+        "weights": [int(v) for v in sum(m.sum((1, 2)) for m in stack.masks)],  # type: ignore[union-attr]
+    }
+
+
+@experiment(version=1)
+def noise_correlation(
+    method: str,
+    density: float = 0.1,
+    *,
+    data: str = "gaussian",
+    flip: float = 0.25,
+    samples: int = 192,
+    hidden: list[int] = [32, 32],  # noqa: B006
+    steps: int = 600,
+    rounds: int = 5,
+    copies: int = 8,
+    seed: int,
+) -> dict[str, Any]:
+    r"""$\frac1n\sum_i f(x_i) z_i$ while training on noisy labels: how much of the noise the network has learnt.
+
+    Labels are +-1: the sign of a random linear function of Gaussian inputs, or whether a digit is at least
+    five; each is flipped with probability ``flip``. z_i = y_i - E[y_i | x_i] is the noise, f the tanh of the
+    network's output.
+
+    Returns:
+        steps; correlation (copies, steps); memorised: final training accuracy on the noisy labels.
+    """
+    recipe = Recipe(steps)
+    seeds = _seeds(seed, copies)
+    x, clean = _labelled(data, seed, copies, samples)
+    g = torch.Generator().manual_seed(900_001 * (seed + 1))
+    y = torch.where(torch.rand(clean.shape, generator=g) < flip, -clean, clean)
+    noise = y - (1 - 2 * flip) * clean
+    stack = initial([x.shape[-1], *hidden, 1], seeds, bias=True)
+    masks = make_masks(
+        stack, method, x, y, density, rounds=rounds if method == "imp" else None, seeds=seeds, recipe=recipe
+    )
+    at, seen = [], []
+
+    def watch(step: int, outputs: torch.Tensor) -> None:
+        if step % (steps // 20) == 0:
+            at.append(step)
+            seen.append((outputs[..., 0].tanh() * noise).mean(1))
+
+    trained = train(stack.with_masks(masks), x, y, recipe, watch=watch)
+    at.append(steps)
+    with torch.no_grad():
+        seen.append((trained(x)[..., 0].tanh() * noise).mean(1))
+    return {
+        "at": at,
+        "correlation": torch.stack(seen, 1).tolist(),
+        "memorised": accuracy(trained, x, y).tolist(),
+    }
+
+
+def _labelled(data: str, seed: int, copies: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs (copies, n, d) and clean labels +-1 (copies, n)."""
+    g = torch.Generator().manual_seed(700_001 * (seed + 1))
+    if data == "gaussian":
+        x = torch.randn(copies, samples, 16, generator=g)
+        return x, (x @ torch.randn(copies, 16, 1, generator=g))[..., 0].sign()
+    if data == "digits":
+        from verify.experiments.digits import images
+
+        pixels, classes = images()
+        pick = torch.stack([torch.randperm(len(pixels), generator=g)[:samples] for _ in range(copies)])
+        return pixels[pick], torch.where(classes[pick] >= 5, 1.0, -1.0)
+    raise ValueError(f"data is 'gaussian' or 'digits', not {data!r}")
