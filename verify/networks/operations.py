@@ -1,0 +1,389 @@
+"""The operations of a torch module, recorded as it runs.
+
+The module runs twice, on batches of two and of three samples with different data, under a
+`TorchFunctionMode` that sees every torch call before autograd does. Numbers that follow the batch size
+are told from constants by comparing the two runs; a module whose calls differ otherwise changes its
+graph with its data. This sees what runs, in-place calls and calls in Python control flow included,
+where symbolic tracing would have to guess; `Graph.reproduces` then checks the record against the module.
+
+Every call becomes an `Operation` of one of a few kinds. A call that is not understood is "unknown": it
+still replays and differentiates, and whoever needs to understand it names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from verify.networks.kinds import classify
+
+LINEAR, CONVOLUTION, NORMALISATION, GATE, MAXIMUM = "linear", "convolution", "normalisation", "gate", "maximum"
+AVERAGE, SHAPE, ADD, SCALE, UNKNOWN = "average", "shape", "add", "scale", "unknown"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The value of an earlier operation; -1 is the module's input."""
+
+    index: int
+    part: int | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """A parameter, buffer or constant, by name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """An integer that is ``times`` the batch size."""
+
+    times: int
+
+
+@dataclass
+class Operation:
+    """One call.
+
+    Attributes:
+        kind: one of the constants above.
+        function: the callable that was called.
+        name: its name, for people.
+        where: path of the submodule that called it, "" for the module itself.
+        args, kwargs: its arguments as templates of `Ref`, `Named` and `Batch`.
+        inputs: the data it reads, `Ref` by `Ref`.
+        parameters: the parameters that occur anywhere among its arguments.
+        settings: what `verify.networks.kinds.classify` read off the arguments.
+        shape: shape of its (first) result on two samples.
+        by_sample: whether the first axis of its result runs over the samples.
+    """
+
+    kind: str
+    function: Callable[..., Any]
+    name: str
+    where: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inputs: tuple[Ref, ...]
+    parameters: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    shape: tuple[int, ...] = ()
+    by_sample: bool = True
+
+    @property
+    def label(self) -> str:
+        """Where and what: ``blocks.3.act: gelu``."""
+        return f"{self.where or 'the module'}: {self.name}"
+
+
+@dataclass
+class Graph:
+    """The operations that lead from the input to the output, in the order in which they ran.
+
+    Attributes:
+        operations: the operations.
+        output: the value that the module returns.
+        parameters: names of the module's parameters, each once.
+        constants: tensors that are neither parameters nor buffers.
+        input_shape: shape of one sample.
+        output_shape: shape of one sample's output.
+    """
+
+    operations: list[Operation]
+    output: Ref
+    parameters: tuple[str, ...]
+    constants: dict[str, Tensor]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+    def tensors(self, module: nn.Module, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+        """Every parameter, buffer and constant by name, floating ones in ``dtype`` where it is given."""
+        out = {**dict(module.named_buffers()), **dict(module.named_parameters()), **self.constants}
+        return {n: t.detach().to(dtype) if dtype and t.is_floating_point() else t.detach() for n, t in out.items()}
+
+    def uses(self) -> dict[Ref, list[int]]:
+        """For each value, the operations that read it."""
+        out: dict[Ref, list[int]] = {}
+        for i, op in enumerate(self.operations):
+            for r in op.inputs:
+                out.setdefault(r, []).append(i)
+        return out
+
+    def readers(self) -> dict[str, list[int]]:
+        """For each parameter, the operations that read it."""
+        out: dict[str, list[int]] = {}
+        for i, op in enumerate(self.operations):
+            for name in op.parameters:
+                out.setdefault(name, []).append(i)
+        return out
+
+    def run(self, tensors: Mapping[str, Tensor], x: Tensor) -> dict[Ref, Tensor]:
+        """The value of every operation on ``x``."""
+        values: dict[Ref, Tensor] = {Ref(-1): x}
+        for i, op in enumerate(self.operations):
+            store(values, i, replay(op, tensors, values, len(x)))
+        return values
+
+    def reproduces(self, module: nn.Module, x: Tensor) -> bool:
+        """Whether replaying the record gives the module's output on ``x`` (in evaluation mode)."""
+        with torch.no_grad(), evaluation_mode(module):
+            expected = module(x)
+            got = self.run(self.tensors(module), x)[self.output]
+        return got.shape == expected.shape and torch.allclose(got, expected, rtol=1e-4, atol=1e-6, equal_nan=True)
+
+
+def store(values: dict[Ref, Tensor], index: int, result: Any) -> None:
+    """Put an operation's result, or each part of it, among the values."""
+    if isinstance(result, tuple | list):
+        values.update({Ref(index, part): r for part, r in enumerate(result)})
+    else:
+        values[Ref(index)] = result
+
+
+def replay(op: Operation, tensors: Mapping[str, Tensor], values: Mapping[Ref, Tensor], batch: int) -> Any:
+    """The operation's result on other values, never writing to its arguments."""
+    in_place = (op.name.endswith("_") and not op.name.endswith("__")) or op.kwargs.get("inplace") is True
+
+    def fill(a: Any) -> Any:
+        if isinstance(a, Ref):
+            return values[a]
+        if isinstance(a, Named):
+            return tensors[a.name]
+        if isinstance(a, Batch):
+            return a.times * batch
+        if isinstance(a, slice):
+            return slice(fill(a.start), fill(a.stop), fill(a.step))
+        if isinstance(a, tuple | list):
+            return type(a)(fill(b) for b in a)
+        return a
+
+    args, kwargs = [fill(a) for a in op.args], {k: fill(v) for k, v in op.kwargs.items()}
+    if (in_place or op.name in ("__iadd__", "__isub__", "__imul__")) and args and isinstance(args[0], Tensor):
+        args[0] = args[0].clone()
+    return op.function(*args, **kwargs)
+
+
+class evaluation_mode:
+    """Context in which ``module`` is in evaluation mode; every submodule's own mode is restored after."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module, self.modes = module, {m: m.training for m in module.modules()}
+
+    def __enter__(self) -> nn.Module:
+        return self.module.eval()
+
+    def __exit__(self, *_: object) -> None:
+        for m, training in self.modes.items():
+            m.training = training
+
+
+@dataclass
+class _Call:
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    where: str
+    shape: tuple[int, ...]
+
+
+class _Recorder(TorchFunctionMode):
+    def __init__(self, names: dict[int, str], path: list[str]) -> None:
+        super().__init__()
+        self.names, self.path = names, path
+        self.calls: list[_Call] = []
+        self.refs: dict[int, Ref] = {}
+        self.constants: dict[str, Tensor] = {}
+        self.alive: list[Any] = []
+        self.input_shape: tuple[int, ...] = ()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        # Templates first: an in-place call gives its argument a new meaning.
+        before = [id(t) for t in _tensors((args, kwargs))]
+        known = [i in self.refs or i in self.names for i in before]
+        out = func(*args, **kwargs)
+        results = _tensors(out)
+        if not results or (getattr(func, "__name__", "") in ("__get__", "__set__") and not any(known)):
+            return out
+        call = _Call(func, self._template(args), self._template(kwargs), self.path[-1], tuple(results[0].shape))
+        self.calls.append(call)
+        self.alive += [args, kwargs, out]
+        index = len(self.calls) - 1
+        if isinstance(out, Tensor):
+            self.refs[id(out)] = Ref(index)
+        else:
+            for part, t in enumerate(out):
+                if isinstance(t, Tensor):
+                    self.refs[id(t)] = Ref(index, part)
+        return out
+
+    def _template(self, a: Any) -> Any:
+        if isinstance(a, Tensor):
+            if id(a) in self.refs:
+                return self.refs[id(a)]
+            if id(a) not in self.names:
+                self.names[id(a)] = f"constant {len(self.constants)}"
+                self.constants[self.names[id(a)]] = a.detach()
+                self.alive.append(a)
+            return Named(self.names[id(a)])
+        if isinstance(a, dict):
+            return {k: self._template(v) for k, v in a.items()}
+        if isinstance(a, slice):
+            return slice(self._template(a.start), self._template(a.stop), self._template(a.step))
+        if isinstance(a, tuple | list):
+            made = [self._template(b) for b in a]
+            return list(made) if isinstance(a, list) else tuple(made)
+        return a
+
+
+def _tensors(a: Any) -> list[Tensor]:
+    if isinstance(a, Tensor):
+        return [a]
+    if isinstance(a, dict):
+        a = list(a.values())
+    if isinstance(a, tuple | list):
+        return [t for b in a for t in _tensors(b)]
+    return []
+
+
+def _record(module: nn.Module, x: Tensor) -> tuple[_Recorder, Any]:
+    names = {id(b): n for n, b in module.named_buffers()}
+    names.update({id(p): n for n, p in module.named_parameters()})
+    path = [""]
+    handles = []
+    for name, sub in module.named_modules():
+
+        def enter(_m: Any, _i: Any, name: str = name) -> None:
+            path.append(name)
+
+        def leave(_m: Any, _i: Any, _o: Any) -> None:
+            path.pop()
+
+        if name:
+            handles += [sub.register_forward_pre_hook(enter), sub.register_forward_hook(leave, always_call=True)]
+    recorder = _Recorder(names, path)
+    recorder.refs[id(x)], recorder.input_shape = Ref(-1), tuple(x.shape)
+    try:
+        with torch.no_grad(), evaluation_mode(module), recorder:
+            out = module(x)
+    finally:
+        for h in handles:
+            h.remove()
+    return recorder, out
+
+
+def record(module: nn.Module, x: Tensor) -> Graph:
+    """The operations that ``module`` performs on inputs like ``x``, in evaluation mode.
+
+    Args:
+        module: the module; its modes, parameters and buffers are left as they were.
+        x: example input, samples first.
+
+    Raises:
+        ValueError: the module does not return one tensor with the samples first, or its operations
+            change with the data.
+    """
+    rows = torch.arange(5) % len(x)
+    first, out = _record(module, x.detach()[rows[:2]])
+    second, out2 = _record(module, -x.detach()[rows[2:]])
+    for o, count in ((out, 2), (out2, 3)):
+        if not isinstance(o, Tensor):
+            raise ValueError(f"the module returns {type(o).__name__}, not a tensor: wrap it so that it returns one")
+        if o.ndim < 1 or len(o) != count:
+            raise ValueError(
+                f"the module maps {count} samples to shape {tuple(o.shape)}: the first axis must be samples"
+            )
+    if id(out) not in first.refs:
+        raise ValueError("the module's output does not come from torch operations on its input")
+    if len(first.calls) != len(second.calls):
+        raise ValueError("the module's operations change with its data: a static graph is needed")
+    templates = []
+    for a, b in zip(first.calls, second.calls, strict=True):
+        if (a.function is not b.function and a.function != b.function) or a.where != b.where:
+            raise ValueError(
+                f"{a.where or 'the module'}: the operations change with the data: a static graph is needed"
+            )
+        templates.append((_merge(a.args, b.args, a.where), _merge(a.kwargs, b.kwargs, a.where)))
+    by_sample = [a.shape[:1] == (2,) and b.shape[:1] == (3,) for a, b in zip(first.calls, second.calls, strict=True)]
+    return _graph(module, first, templates, by_sample, first.refs[id(out)], out)
+
+
+def _merge(a: Any, b: Any, where: str) -> Any:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return {k: _merge(v, b.get(k), where) for k, v in a.items()}
+    if isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b):
+        return type(a)(_merge(c, d, where) for c, d in zip(a, b, strict=True))
+    if isinstance(a, slice) and isinstance(b, slice):
+        return slice(_merge(a.start, b.start, where), _merge(a.stop, b.stop, where), _merge(a.step, b.step, where))
+    if isinstance(a, int) and isinstance(b, int) and not isinstance(a, bool) and a != b and a * 3 == b * 2:
+        return Batch(a // 2)
+    if a is b or a == b:
+        return a
+    raise ValueError(f"{where or 'the module'}: the operations change with the data ({a!r} and {b!r})")
+
+
+def _graph(
+    module: nn.Module,
+    recorder: _Recorder,
+    templates: Sequence[tuple[Any, Any]],
+    by_sample: Sequence[bool],
+    output: Ref,
+    out: Tensor,
+) -> Graph:
+    parameters = {n for n, _ in module.named_parameters()}
+    needed, stack = {output.index}, [output.index]
+    while stack:
+        i = stack.pop()
+        for r in _found(templates[i], Ref) if i >= 0 else []:
+            if r.index not in needed:
+                needed.add(r.index)
+                stack.append(r.index)
+    order = [i for i in range(len(recorder.calls)) if i in needed]
+    renumber = {-1: -1, **{i: j for j, i in enumerate(order)}}
+    shapes = {renumber[j]: recorder.calls[j].shape for j in order} | {-1: recorder.input_shape}
+    tensors = {**dict(module.named_buffers()), **dict(module.named_parameters()), **recorder.constants}
+    operations = []
+    for i in order:
+        call, (args, kwargs) = recorder.calls[i], _renumbered(templates[i], renumber)
+        refs = tuple(dict.fromkeys(_found((args, kwargs), Ref)))
+        used = tuple(dict.fromkeys(n.name for n in _found((args, kwargs), Named) if n.name in parameters))
+        name = getattr(call.function, "__name__", str(call.function))
+        if name == "__get__":
+            name = getattr(getattr(call.function, "__self__", None), "__name__", name)
+        op = Operation(UNKNOWN, call.function, name, call.where, args, kwargs, refs, used, {}, call.shape, by_sample[i])
+        op.kind, op.settings = classify(op, shapes)
+        if op.kind == CONVOLUTION:
+            op.settings["kernel"] = tuple(tensors[op.settings["weight"]].shape[2:])
+        operations.append(op)
+    names = tuple(n for n, _ in module.named_parameters())
+    end = Ref(renumber[output.index], output.part)
+    return Graph(operations, end, names, recorder.constants, recorder.input_shape[1:], tuple(out.shape[1:]))
+
+
+def _found(a: Any, kind: type) -> list[Any]:
+    if isinstance(a, kind):
+        return [a]
+    if isinstance(a, slice):
+        a = (a.start, a.stop, a.step)
+    if isinstance(a, dict):
+        a = tuple(a.values())
+    return [r for b in a for r in _found(b, kind)] if isinstance(a, tuple | list) else []
+
+
+def _renumbered(a: Any, new: Mapping[int, int]) -> Any:
+    if isinstance(a, Ref):
+        return Ref(new[a.index], a.part)
+    if isinstance(a, dict):
+        return {k: _renumbered(v, new) for k, v in a.items()}
+    if isinstance(a, tuple | list):
+        return type(a)(_renumbered(b, new) for b in a)
+    if isinstance(a, slice):
+        return slice(_renumbered(a.start, new), _renumbered(a.stop, new), _renumbered(a.step, new))
+    return a
