@@ -146,9 +146,12 @@ def equal_logs(lhs: LogSum, rhs: LogSum, name: str = "") -> Relation:
 
 
 def _compared(relate: Any, lhs: LogSum, rhs: LogSum, name: str) -> Relation:
-    if is_exact(lhs.c) and isinstance(gap := (rhs - lhs).value(), fmpq):
-        return relate(ZERO, gap, name)
-    return relate(lhs.value(), rhs.value(), name)
+    left, right = lhs.value(), rhs.value()
+    if isinstance(left, arb) and isinstance(right, arb) and isinstance(gap := (rhs - lhs).value(), fmpq):
+        # Overlapping balls whose difference is known exactly; if that is 0, in units of their common size.
+        unit = fmpq(1 if left > 0 else -1)
+        return relate(unit, unit, name) if gap == 0 else relate(ZERO, gap, name)
+    return relate(left, right, name)
 
 
 # -- entropy and information ----------------------------------------------------------------------

@@ -99,8 +99,8 @@ class LabelledMasks(Instance):
         product = ones(np.shape(self.labels), self.labels)
         for i in range(self.n):
             up = np.asarray(total(np.where(positive[:, i], self.labels, self.labels * 0), axis=-1))
-            product = product * np.where(positive[:, i], up[..., None], (whole - up)[..., None])
-        return (product == self.labels * (whole ** (self.n - 1))[..., None]).all(axis=-1)
+            product = product * np.where(positive[:, i], up[..., None], np.asarray(whole - up)[..., None])
+        return (product == self.labels * np.asarray(whole ** (self.n - 1))[..., None]).all(axis=-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,7 +73,7 @@ class LinearEnsemble(Instance):
 
     @property
     def rate(self) -> fmpq:
-        """N eps^2 for n samples: n eps^2."""
+        """The exponent n eps^2."""
         return _scalar(self.epsilon) ** 2 * self.samples
 
     @property
