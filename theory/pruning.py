@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theory.instances import Instance, array
-from theory.networks import ONE, Network
+from theory.instances import Instance, array, shown
+from theory.networks import ONE, Network, equations
 from theory.paths import on_path, paths_of
 from theory.saliency import Scorer, activation, scorer_named
-from theory.scalars import Array, indicator, total, zeros
+from theory.scalars import Array, exact, indicator, total, zeros
 
 SCHEDULES = ("one-at-a-time", "exponential", "linear", "one-shot")
 RULES = ("by-index", "threshold-released")
@@ -174,15 +174,31 @@ class PruningRun(Instance):
         """Networks are read by `Network.from_json`."""
         return Network.from_json(value) if name == "network" else super().read_field(name, value)
 
+    def summary(self) -> str:
+        """The network as equations, how it is pruned, and the inputs."""
+        if self.stacked:
+            return super().summary()
+        named = [v for v in (self.rule, self.scope, self.scored) if v not in ("by-index", "global", "all")]
+        extra = "".join(f", {v}" for v in named) + ("" if self.rescore else ", scored once")
+        rounds = f"{self.schedule}, {len(self.kept_by_round())} rounds{extra}"
+        pruned = f"{self.scorer} keeps {self.keep} of {self.weights} ({rounds})"
+        return f"{equations(self.network, exact(self.theta))}; {pruned}; x = {shown(self.x)}"
+
     def structure_size(self) -> tuple[int, ...]:
         """Parameters, units, edges, rounds, weights pruned."""
         n = self.network
         return (n.parameters, len(n.units), len(n.edges), len(self.kept_by_round()), self.weights - self.keep)
 
     def valid(self) -> Any:
-        """Whether there is a path, something to score, and between 1 and all scored weights are kept."""
+        """Whether every parameter is on a path, some path is counted, and 1 to all scored weights are kept."""
         fits = self.theta.shape[-1] == self.network.parameters and self.x.shape[-1] == len(self.network.inputs)
-        return bool(fits and self.x.shape[-2] and self.counted_paths().any() and 1 <= self.keep <= self.weights)
+        return bool(
+            fits
+            and self.x.shape[-2]
+            and (on_path(self.network) > 0).any(axis=0).all()
+            and self.counted_paths().any()
+            and 1 <= self.keep <= self.weights
+        )
 
     # -- what is pruned -------------------------------------------------------------------------------
 
