@@ -1,0 +1,143 @@
+"""The trace by one sweep against enumeration, and against per-sample Jacobians where enumeration is too slow."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from theory.scalars import floats
+from verify.networks.drawn import FAMILIES, module_on_data
+from verify.networks.ntk import gram_is_cheaper, jacobian_squares, ntk_trace, trace_plan
+from verify.networks.operations import record
+from verify.networks.to_graph import network_on_data
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_trace_is_that_of_the_enumeration(family, seed):
+    module, x = module_on_data(family, seed)
+    assert trace_plan(record(module, x)).method == "sweep"
+    instance = network_on_data(module, x)
+    j = torch.as_tensor(floats(instance.jacobian()))
+    expected = (j * j).sum(-1)
+    got = ntk_trace(module, x, per_output=True, per_sample=True)
+    assert torch.allclose(got, expected, rtol=1e-12, atol=1e-12), (got, expected)
+    assert torch.allclose(ntk_trace(module, x, per_output=True), expected.sum(0), rtol=1e-12, atol=1e-12)
+    assert torch.allclose(ntk_trace(module, x, per_sample=True), expected.sum(1), rtol=1e-12, atol=1e-12)
+    assert torch.allclose(
+        ntk_trace(module, x), torch.as_tensor(float(floats(instance.ntk_trace())), dtype=torch.float64)
+    )
+
+
+class Attention(nn.Module):
+    """Unknown operations without parameters (softmax, products) between linear maps over positions."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v, self.head = (nn.Linear(4, 4) for _ in range(4))
+
+    def forward(self, x):
+        a = F.softmax(self.q(x) @ self.k(x).transpose(1, 2) / 2, dim=-1)
+        h = (a @ self.v(x)).reshape(x.shape[0], -1, 2, 2).transpose(2, 3).flatten(2)
+        return self.head(F.gelu(h)).mean(1)
+
+
+class Shared(nn.Module):
+    """One weight used twice: squared norms of its two gradients do not add."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.a(F.relu(self.a(x)))
+
+
+class Bare(nn.Module):
+    """A parameter that belongs to no layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.p = nn.Linear(3, 3), nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        return self.a(x * self.p)
+
+
+def wide(seed=0):
+    """Every structural option of a convolution at a size where both Gram and product forms occur."""
+    return nn.Sequential(
+        nn.Conv2d(4, 8, 3, padding=1, groups=2), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=8, bias=False), nn.BatchNorm2d(8), nn.SiLU(),
+        nn.Conv2d(8, 12, 1, stride=2), nn.BatchNorm2d(12, affine=False), nn.ReLU(), nn.AvgPool2d(2, 1, 1),
+        nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten(), nn.Linear(24, 3, bias=False),
+    )  # fmt: skip
+
+
+def filled(module, seed):
+    """The module in evaluation mode with every parameter and buffer from one generator."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, t in [*module.named_parameters(), *module.named_buffers()]:
+            if t.is_floating_point():
+                t.copy_(torch.rand(t.shape, generator=generator) + 0.5 if "var" in name
+                        else torch.randn(t.shape, generator=generator) / 2)  # fmt: skip
+    return module.eval()
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "method"),
+    [(wide, (4, 12, 12), "sweep"), (Attention, (5, 4), "sweep"), (Shared, (3,), "jacobian"), (Bare, (3,), "jacobian")],
+)
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_trace_is_that_of_per_sample_jacobians(make, shape, method, dtype, rtol):
+    module = filled(make(), 1)
+    x = torch.randn(5, *shape, generator=torch.Generator().manual_seed(2))
+    expected = jacobian_squares(module.double(), x.double())
+    module, x = module.to(dtype), x.to(dtype)
+    assert trace_plan(record(module, x)).method == method
+    got = ntk_trace(module, x, per_output=True, per_sample=True)
+    assert torch.allclose(got, expected, rtol=rtol, atol=0), (got / expected - 1).abs().max()
+
+
+def test_plan_names_what_forces_jacobians():
+    x = torch.ones(2, 3)
+    assert trace_plan(record(Shared(), x)).reasons == ("a.weight: used by 2 operations", "a.bias: used by 2 operations")
+    assert trace_plan(record(Bare(), x)).reasons == ("the module: mul: no rule for its parameters (p)",)
+
+
+@pytest.mark.parametrize("memory", [1, 10**4, 10**9])
+def test_chunks_change_nothing(memory):
+    module = filled(wide(), 3).double()
+    x = torch.randn(7, 4, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    whole = jacobian_squares(module, x)
+    assert torch.allclose(ntk_trace(module, x, per_output=True, per_sample=True, memory=memory), whole, rtol=1e-12)
+
+
+def test_module_is_left_as_it_was():
+    module = filled(wide(), 5).train()
+    module[1].eval()
+    before = {n: t.clone() for n, t in module.state_dict().items()}
+    ntk_trace(module, torch.randn(2, 4, 12, 12, generator=torch.Generator().manual_seed(6)))
+    assert module.training
+    assert [m.training for m in module] == [i != 1 for i in range(len(module))]
+    assert all(torch.equal(before[n], t) for n, t in module.state_dict().items())
+    assert all(p.grad is None for p in module.parameters())
+
+
+def test_cost_model_prefers_fewer_multiplications():
+    assert gram_is_cheaper(rows=5120, inner=4608, positions=4)
+    assert not gram_is_cheaper(rows=160, inner=144, positions=1024)
+
+
+@pytest.mark.parametrize(
+    ("module", "x", "message"),
+    [
+        (nn.ReLU(), torch.ones(2, 3), "no parameters"),
+        (nn.Linear(3, 2), torch.ones(0, 3), "at least one sample"),
+        (nn.Linear(3, 2), torch.ones(2, 3, dtype=torch.int64), "floating-point"),
+    ],
+)
+def test_bad_arguments(module, x, message):
+    with pytest.raises(ValueError, match=message):
+        ntk_trace(module, x)
