@@ -57,7 +57,7 @@ def opposed(c: Chooser, w: Array, n: int) -> Array:
 
 
 def features(c: Chooser, w: Array, n: int, rows: str) -> Array:
-    """The matrix X, (..., d, n), of one of the kinds "rational", "any", "equal", "orthogonal"."""
+    """The matrix X, (..., d, n), of one of the kinds "rational", "any", "equal", "orthogonal", "opposed"."""
     d = w.shape[-1]
     if rows == "equal":
         directions = np.array([vector(c, n)] * d, dtype=int)
@@ -71,7 +71,7 @@ def features(c: Chooser, w: Array, n: int, rows: str) -> Array:
         else:
             basis = np.eye(max(d, n), dtype=int)[:d, :n]
         return c.numbers((d,))[..., None] * basis
-    if c.flip(0.3):
+    if rows == "opposed" or c.flip(0.3):
         return opposed(c, w, n)
     if rows == "any" and n > 1 and c.flip():
         return c.numbers((d, n))
@@ -190,7 +190,7 @@ def network_weights(
 @draws(SignAverage)
 def sign_average(c: Chooser, *, any_input: bool = False, **hints: Any) -> SignAverage:
     """A network of at most 9 weights; inputs with E x_i^2 = 1, or any (``any_input``)."""
-    net = network(c, **{**SMALL, "depth": 3, **hints})
+    net = network(c, **{**SMALL, "depth": 4, **hints})
     while net.parameters > 9:
         net = mlp([c.integer(1, 2), c.integer(1, 2), 1], kind=c.pick(hints.get("kinds", (LINEAR,))))
     d = len(net.inputs)
