@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from functools import partial, singledispatch
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from flint import fmpq
 
 from theory.instances import Instance
 from theory.network_sketches import NetworkWeights, SignAverage
-from theory.networks import without_edge, without_units
+from theory.networks import mlp, without_edge, without_units
 from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.scalars import exact, zeros
@@ -94,6 +95,7 @@ def _(instance: NetworkOnData) -> Iterator[Any]:
 
 @structural.register
 def _(instance: PruningRun) -> Iterator[Any]:
+    yield from _tiny_runs(instance)
     for less in range(min(4, instance.keep)):
         yield from network_reductions(instance.with_(keep=instance.keep - less))
     yield from drop_rows(instance, "x")
@@ -126,6 +128,19 @@ def _(instance: Transfer) -> Iterator[Any]:
     yield from drop_rows(instance, "x", "w", "w0")
     yield from drop_rows(instance, "x", axis=1)
     yield from (smaller for smaller in integers(instance) if smaller.constant == instance.constant)
+
+
+def _tiny_runs(instance: PruningRun) -> Iterator[Any]:
+    """The same kind of run on every smaller MLP of at most two hidden-to-output layers, widths 1 to 3."""
+    small = [mlp(widths) for depth in (2, 3) for widths in product((1, 2, 3), repeat=depth)]
+    for net in sorted(small, key=lambda n: n.parameters):
+        count = net.parameters
+        if count >= instance.network.parameters:
+            return
+        for keep in range(count - 1, 0, -1):
+            for theta in (exact(np.ones(count)), exact(instance.theta)[:count]):
+                x = exact(np.ones((1, len(net.inputs))))
+                yield from _try(partial(instance.with_, network=net, theta=theta, x=x, keep=keep))
 
 
 def network_reductions(instance: Any) -> Iterator[Any]:

@@ -148,8 +148,11 @@ def _every_weight_flows(instance: Any) -> Any:
     source=Source(PATH_EXCLUSION, "positive saliency scores, preventing layer collapse (seed)"),
     status=Status.REFUTED,
     twin="synaptic-flow/maximal-critical-compression",
-    draws={"scorers": ("synflow", "synflow-l2", "magnitude"), "nonzero": True},
-)
+    draws={
+        "scorers": ("magnitude", "synflow", "synflow-without-theta", "synflow-l2-released"), "nonzero": True,
+        "layers": 2,
+    },
+)  # fmt: skip
 def positive_scores_suffice(run: PruningRun) -> Relation:
     r"""Positive scores prevent layer collapse.
 
@@ -364,8 +367,11 @@ def released_threshold_keeps_the_target(run: PruningRun) -> Relation:
     source=Source(SYNAPTIC_FLOW, "released code, from its description"),
     status=Status.REFUTED,
     twin="synaptic-flow/threshold-keeps-the-target",
-    draws={"rules": ("threshold-released",), "schedules": ("one-shot",), "scorers": ("magnitude",), "nonzero": True},
-)
+    draws={
+        "rules": ("threshold-released",), "schedules": ("one-shot",), "scorers": ("magnitude",), "nonzero": True,
+        "stack": False,
+    },
+)  # fmt: skip
 def released_count_is_exact(run: PruningRun) -> Relation:
     r"""`int((1 - s) * N)` with $s = k/N$ in float64 is $N - k$.
 
@@ -552,6 +558,7 @@ def _factor_of_scores(name: str, factor: Any) -> Any:
     status=Status.PROVED,
     assumes=(positive_factor,),
     twin="synaptic-flow/float32-range",
+    draws={"width": 2, "outputs": 2, "samples": 2},
 )
 def layer_rescaling(instance: RescaledNetwork) -> Relation:
     r"""Scaling a cut by one positive constant multiplies all scores by one constant.

@@ -33,23 +33,28 @@ def pruning_run(
     outputs: int = 3,
     depth: int = 2,
     width: int = 3,
+    layers: int = 1,
     samples: int = 2,
     rounds: int = 3,
     nonzero: bool = False,
+    stack: bool = True,
 ) -> PruningRun:
-    """A network, weights, data and a run; ``nonzero`` weights where a claim asks for it."""
+    """A network, weights, data and a run; ``nonzero`` weights where a claim asks for it.
+
+    ``layers`` is the least number of layers; ``stack`` is read by the search: False where structures vary more than numbers.
+    """
     net = network(c, families=families, kinds=kinds, outputs=outputs, depth=depth, width=width)
-    if net.parameters < 2 or not len(paths_of(net)):
-        net = mlp([1, c.integer(1, 2), 1])
+    if net.parameters < 2 or not len(paths_of(net)) or len(net.layers) < layers:
+        net = mlp([c.integer(1, width), c.integer(1, width), c.integer(1, outputs)])
     theta = c.numbers((net.parameters,))
     if nonzero:
         theta = theta + indicator(theta == 0, theta) * c.positives((net.parameters,))
-    schedule = c.pick(schedules)
+    schedule, few = c.pick(schedules), c.integer(1, net.parameters - 1)
     return PruningRun(
         net,
         theta,
         c.numbers((c.integer(1, samples), len(net.inputs))),
-        keep=c.integer(1, net.parameters - 1),
+        keep=net.parameters - few if c.flip() else few,
         rounds=c.integer(1, rounds) if schedule in ("linear", "exponential") else 1,
         scorer=c.pick(scorers),
         schedule=schedule,
