@@ -25,6 +25,8 @@ Scalar = Any  # float | fmpq | arb
 
 ZERO, ONE = fmpq(0), fmpq(1)
 
+ctx.prec = 128  # balls start at the precision that `theory.relations.decide` reports; flint's own default is 53
+
 
 def is_exact(a: Any) -> bool:
     """Whether ``a`` is an object array or a flint scalar (rationals or balls), not floating point."""
