@@ -492,7 +492,8 @@ def synflow_mean_absolute_input(i: Sketch) -> Relation:
 
 
 @claim(about=NetworkWeights, source=Source(SKETCHING, "seed: mathematically equivalent when using random data"),
-       status=Status.REFUTED, draws={"families": ("mlp",)}, twin="sketching/synflow-l2-sign-averaged")  # fmt: skip
+       status=Status.REFUTED, draws={"families": ("mlp",), "depth": 2},
+       twin="sketching/synflow-l2-sign-averaged")  # fmt: skip
 def synflow_deep_literal(i: NetworkWeights) -> Relation:
     r"""On deep networks with random data, sketch probabilities are SynFlow's normalised scores.
 
@@ -513,7 +514,7 @@ off_kinks_on_signs = Assumption(
 
 
 @claim(about=NetworkWeights, source=Source(SKETCHING, "seed: mathematically equivalent when using random data"),
-       status=Status.REFUTED, assumes=(off_kinks_on_signs,), draws={"kinds": (RELU,), "families": ("mlp",)},
+       status=Status.REFUTED, assumes=(off_kinks_on_signs,), draws={"kinds": (RELU,), "families": ("mlp",), "depth": 2},
        twin="sketching/synflow-l2-relu")  # fmt: skip
 def synflow_deep_literal_relu(i: NetworkWeights) -> Relation:
     r"""On ReLU networks with random data, sketch probabilities are SynFlow's normalised scores.
