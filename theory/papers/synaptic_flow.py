@@ -149,7 +149,7 @@ def _every_weight_flows(instance: Any) -> Any:
     status=Status.REFUTED,
     twin="synaptic-flow/maximal-critical-compression",
     draws={
-        "scorers": ("magnitude", "synflow", "synflow-without-theta", "synflow-l2-released"), "nonzero": True,
+        "scorers": ("magnitude", "magnitude", "synflow-l2-released", "synflow"), "nonzero": True,
         "layers": 2,
     },
 )  # fmt: skip

@@ -41,7 +41,8 @@ def pruning_run(
 ) -> PruningRun:
     """A network, weights, data and a run; ``nonzero`` weights where a claim asks for it.
 
-    ``layers`` is the least number of layers; ``stack`` is read by the search: False where structures vary more than numbers.
+    ``layers`` is the least number of layers. ``stack`` is read by the search: False where it is the
+    structures that should vary, more than the numbers.
     """
     net = network(c, families=families, kinds=kinds, outputs=outputs, depth=depth, width=width)
     if net.parameters < 2 or not len(paths_of(net)) or len(net.layers) < layers:
