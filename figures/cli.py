@@ -1,0 +1,83 @@
+"""`python -m figures list | make`: regenerate the figures from trials."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+EPILOG = """\
+examples:
+  python -m figures list                          every figure and what it shows
+  python -m figures make                          all of them, at scale smoke (minutes on two cores)
+  python -m figures make same-law --scale small   one, with more seeds
+  python -m figures make sketching                all figures of one paper
+  python -m figures make --scale full --scheduler tcp://host:8786
+
+Finished trials are kept (--trials) and never run twice; an interrupted run continues where it stopped.
+Each figure is written as PNG and PDF beside the CSV of the numbers in it, whose first lines say from which
+seeds, versions and commit they come.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m figures",
+        description="Regenerate the papers' figures, and ours, from trials.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="list|make")
+    commands.add_parser("list", help="name and title of every figure")
+    make = commands.add_parser("make", help="draw figures, running the trials that are missing")
+    make.add_argument("names", nargs="*", metavar="NAME", help="figures or papers (default: all figures)")
+    make.add_argument("--scale", choices=("smoke", "small", "full"), default="smoke", help="how many trials (smoke)")
+    make.add_argument("--out", default="figures/out", metavar="DIR", help="where figures go (figures/out)")
+    make.add_argument("--trials", default="trials", metavar="DIR", help="where finished trials are kept (trials)")
+    make.add_argument("--jobs", type=int, metavar="N", help="processes on this machine (one a core)")
+    make.add_argument("--scheduler", metavar="ADDRESS", help="run trials on this Dask scheduler (extra: cluster)")
+    make.add_argument("--quiet", action="store_true", help="no progress")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 when done, 2 for bad input, 130 when interrupted."""
+    options = parser().parse_args(arguments)
+    from figures import registry
+
+    try:
+        if options.command == "list":
+            width = max(len(f.name) for f in registry.figures())
+            for f in registry.figures():
+                print(f"{f.name:<{width}}  {f.title}")
+            return 0
+        return _make(options)
+    except KeyboardInterrupt:
+        print("interrupted; finished trials are kept, run the same command to continue", file=sys.stderr)
+        return 130
+    except (KeyError, ValueError, RuntimeError, OSError) as e:
+        print(f"figures: {e.args[0] if isinstance(e, KeyError) else e}", file=sys.stderr)
+        return 2
+
+
+def _make(options: argparse.Namespace) -> int:
+    from figures import registry
+    from verify.trials import Store
+
+    if options.jobs is not None and options.jobs < 1:
+        raise ValueError(f"--jobs is a number of processes, at least 1, not {options.jobs}")
+    for wanted in registry.figures_named(options.names):
+        start = time.monotonic()
+        made = registry.make(
+            wanted,
+            scale=options.scale,
+            store=Store(options.trials),
+            out=options.out,
+            jobs=options.jobs,
+            scheduler=options.scheduler,
+            quiet=options.quiet,
+        )
+        print(f"{made.png}  {made.rows} rows from {made.provenance['trials']} trials, {time.monotonic() - start:.0f} s")
+    return 0

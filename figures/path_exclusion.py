@@ -1,0 +1,329 @@
+"""Figures of the Path eXclusion paper (Iurada, Ciccone & Tommasi, arXiv 2406.01820)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from figures.registry import Rows, figure
+from figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    RED,
+    canvas,
+    densities,
+    distinct,
+    grouped,
+    label,
+    legend_below,
+    pooled,
+    select,
+    series,
+    summary,
+)
+from verify.experiments import digits, spectra
+from verify.trials import Configuration, Trial
+
+DEPTHS, WIDTHS = (2, 3, 5, 10, 20), (8, 32, 128)
+SPARSE = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)
+
+
+def _bounds(scale: str) -> list[Configuration]:
+    seeds = {"smoke": 1, "small": 4, "full": 10}[scale]
+    depth = [
+        spectra.bound_and_trace.configuration(depth=d, width=w, copies=4, seed=s)
+        for s in range(seeds)
+        for w in WIDTHS
+        for d in DEPTHS
+    ]
+    sparse = [
+        spectra.bound_and_trace.configuration(depth=3, width=64, density=p, method=m, seed=s)
+        for s in range(seeds)
+        for m in ("px", "snip", "magnitude")
+        for p in SPARSE
+    ]
+    return depth + sparse
+
+
+def _bound_rows(trials: Sequence[Trial]) -> Rows:
+    rows = []
+    for (depth, width, density, method), found in grouped(trials, "depth", "width", "density", "method").items():
+        trace = [math.log10(v) if v > 0 else math.nan for v in pooled(found, "trace")]
+        for quantity in ("bound", "per_output"):
+            ratios = [
+                math.log10(b) - t
+                for b, t in zip(pooled(found, quantity), trace, strict=True)
+                if b > 0 and not math.isnan(t)
+            ]
+            if ratios:
+                panel = "depth" if width != 64 else "density"
+                key = {"panel": panel, "depth": depth, "width": width, "density": density, "method": method}
+                rows.append({**key, "quantity": quantity, **summary(ratios)})
+    return rows
+
+
+@figure(configurations=_bounds, table=_bound_rows)
+def bound_and_trace(rows: Rows) -> Figure:
+    """The bound exceeds the trace by many orders of magnitude, more with depth and width, less when sparse.
+
+    Logarithm (base 10) of the ratio of Path eXclusion's bound to the NTK's trace on random Kaiming perceptrons
+    with 4 outputs; bands are 95 % intervals over networks. Left: dense networks, the bound per output, with the
+    ratios that were found before (crosses). Right: three layers of width 64, pruned in three ways; solid is the
+    bound per output, dashed the product bound, which is looser by the number of outputs while the last layer is
+    dense.
+    """
+    fig, (left, right) = canvas(2)
+    looks = dict(zip(WIDTHS, ((ORANGE, "s"), (BLUE, "o"), (BLACK, "^")), strict=True))
+    known = {8: {2: 1.8, 5: 4.5, 20: 20.7}, 32: {2: 3.0, 5: 7.6, 20: 30.4}, 128: {2: 4.2, 5: 10.5, 20: 42.1}}
+    for width, (color, marker) in looks.items():
+        part = select(rows, panel="depth", quantity="per_output", width=width)
+        series(left, "", [r["depth"] for r in part], part, color=color, marker=marker, label=f"width {width}")
+        left.plot(list(known[width]), list(known[width].values()), "x", color=color, ms=6, mew=1.2)
+    left.plot([], [], "x", color=GREY, ms=6, mew=1.2, label="found before")
+    left.set(xscale="log", yscale="log", xlabel="layers", ylabel="log₁₀ (bound / trace)", title="dense")
+    left.set_xticks(DEPTHS, [str(d) for d in DEPTHS])
+    left.minorticks_off()
+    left.legend()
+    for method in distinct(select(rows, panel="density"), "method"):
+        for quantity, line in (("per_output", "-"), ("bound", "--")):
+            part = select(rows, panel="density", method=method, quantity=quantity)
+            name = label(method) if quantity == "per_output" else None
+            series(right, method, [r["density"] for r in part], part, linestyle=line, label=name)
+    densities(right, SPARSE)
+    right.set(title="pruned, three layers of width 64", ylim=(0, None))
+    right.legend()
+    return fig
+
+
+SPECTRA = ("dense", "px", "px-frozen", "synflow-l2", "snip", "magnitude", "random")
+
+
+def _spectra(scale: str) -> list[Configuration]:
+    seeds = {"smoke": 1, "small": 4, "full": 10}[scale]
+    return [
+        spectra.spectrum.configuration(method=m, density=0.1, samples=24, seed=s) for s in range(seeds) for m in SPECTRA
+    ]
+
+
+def _spectrum_rows(trials: Sequence[Trial]) -> Rows:
+    rows = []
+    for (method,), found in grouped(trials, "method").items():
+        values = np.log10(np.clip(np.array(pooled(found, "eigenvalues")), 1e-12, None))
+        for i in sorted({*range(20), *(int(v) for v in np.linspace(0, values.shape[1] - 1, 60))}):
+            s = summary(values[:, i])
+            rows.append(
+                {"method": method, "rank": i + 1, **{k: 10 ** s[k] for k in ("mean", "low", "high")}, "n": s["n"]}
+            )
+    return rows
+
+
+@figure(configurations=_spectra, table=_spectrum_rows)
+def spectra_dense_and_pruned(rows: Rows) -> Figure:
+    """The NTK's spectrum on the digits, dense and with 10 % of the weights.
+
+    Eigenvalues of the empirical NTK (24 digits, 10 outputs) at initialisation, largest first, for a
+    64-64-64-10 perceptron, dense and pruned by each method with one global ranking; geometric mean and 95 %
+    interval over networks. Values below 1e-6 are numerically zero and not shown.
+    """
+    fig, (ax,) = canvas(1, width=5.2, height=3.2)
+    for method in distinct(rows, "method"):
+        part = [r for r in select(rows, method=method) if r["mean"] > 1e-6]
+        series(ax, method, [r["rank"] for r in part], part, marker=None, lw=2 if method == "dense" else 1.3)
+    ax.set(yscale="log", xlabel="rank of the eigenvalue", ylabel="eigenvalue")
+    ax.legend(ncols=2)
+    return fig
+
+
+ALL = (
+    "random",
+    "magnitude",
+    "snip",
+    "grasp",
+    "synflow",
+    "synflow-l2",
+    "px",
+    "px-frozen",
+    "magnitude-after-training",
+    "imp",
+)
+DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+
+
+def _accuracy(scale: str) -> list[Configuration]:
+    seeds = {"smoke": 1, "small": 5, "full": 25}[scale]
+    dense = [digits.classify.configuration(method="magnitude", density=1.0, seed=s) for s in range(seeds)]
+    return dense + [
+        digits.classify.configuration(method=m, density=d, seed=s) for s in range(seeds) for m in ALL for d in DENSITIES
+    ]
+
+
+def _accuracy_rows(trials: Sequence[Trial]) -> Rows:
+    return [
+        {"method": "dense" if d == 1 else m, "density": d, **summary(100 * v for v in pooled(found, "accuracy"))}
+        for (m, d), found in grouped(trials, "method", "density").items()
+    ]
+
+
+@figure(configurations=_accuracy, table=_accuracy_rows)
+def accuracy_against_sparsity(rows: Rows) -> Figure:
+    """Accuracy of all methods on the digits against the weights that remain.
+
+    Test accuracy of 64-64-64-10 perceptrons trained under each method's mask (Adam, 300 steps), one global
+    ranking; bands are 95 % intervals over networks. This is the small form of the papers' CIFAR-10 figure, on
+    a task that a CPU trains in seconds: it shows the order of methods there, not the papers' numbers.
+    """
+    fig, axes = canvas(2, height=3.0)
+    halves = (("random", "magnitude", "snip", "grasp"), ("synflow", "synflow-l2", "px", "px-frozen"))
+    for ax, half in zip(axes, halves, strict=True):
+        for method in (*half, "imp", "magnitude-after-training"):
+            part = select(rows, method=method)
+            series(ax, method, [r["density"] for r in part], part)
+        (dense,) = select(rows, method="dense")
+        ax.axhline(dense["mean"], color=BLACK, lw=0.8, label="dense")
+        densities(ax, DENSITIES)
+        ax.set(ylim=(0, 100))
+        ax.legend(loc="lower left")
+    axes[0].set(ylabel="test accuracy (%)", title="at initialisation, by magnitude, loss or chance")
+    axes[1].set_title("at initialisation, by paths")
+    return fig
+
+
+ARMS = {
+    "PX, own data": ("px", "digits"),
+    "PX, noise": ("px", "noise"),
+    "PX, activation frozen": ("px-frozen", "digits"),
+    "SynFlow-L2 (no data)": ("synflow-l2", "digits"),
+}
+
+
+def _ablation(scale: str) -> list[Configuration]:
+    seeds = {"smoke": 1, "small": 5, "full": 25}[scale]
+    return [
+        digits.classify.configuration(method=m, density=d, score_data=data, seed=s)
+        for s in range(seeds)
+        for m, data in ARMS.values()
+        for d in (0.1, 0.05, 0.02, 0.01)
+    ]
+
+
+def _ablation_rows(trials: Sequence[Trial]) -> Rows:
+    names = {v: k for k, v in ARMS.items()}
+    return [
+        {"arm": names[m, data], "density": d, **summary(100 * v for v in pooled(found, "accuracy"))}
+        for (m, data, d), found in grouped(trials, "method", "score_data", "density").items()
+    ]
+
+
+@figure(configurations=_ablation, table=_ablation_rows)
+def data_and_frozen_activation(rows: Rows) -> Figure:
+    """What the data adds to Path eXclusion, and what freezing the activation does.
+
+    Test accuracy on the digits with masks by PX on the task's own images, PX on Gaussian noise, PX with the
+    dense network's activation held fixed through all rounds, and SynFlow-L2, which sees no data; 95 % intervals
+    over networks. With a dense last layer PX's first round cannot depend on the data.
+    """
+    fig, (ax,) = canvas(1, width=5.4, height=2.8)
+    looks = ((RED, "o"), (ORANGE, "s"), (BLACK, "P"), (BLUE, "^"))
+    arms = list(ARMS)
+    for i, (arm, (color, marker)) in enumerate(zip(arms, looks, strict=True)):
+        part = select(rows, arm=arm)
+        x = np.arange(len(part)) + (i - 1.5) * 0.12
+        error = [[r["mean"] - r["low"] for r in part], [r["high"] - r["mean"] for r in part]]
+        means = [r["mean"] for r in part]
+        ax.errorbar(x, means, error, fmt=marker, color=color, label=arm, elinewidth=1, capsize=2, ls="")
+    ticks = [r["density"] for r in select(rows, arm=arms[0])]
+    ax.set_xticks(range(len(ticks)), [f"{100 * t:g}" for t in ticks])
+    ax.set(xlabel="weights remaining (%)", ylabel="test accuracy (%)", ylim=(0, 100))
+    ax.legend(loc="lower left")
+    return fig
+
+
+def _layer_rows(trials: Sequence[Trial]) -> Rows:
+    rows = []
+    for (method, density), found in grouped(trials, "method", "density").items():
+        if density in (0.1, 0.01):
+            shares = np.array([pooled([{"s": t["layers"][i]} for t in found], "s") for i in range(3)])
+            for i in range(3):
+                rows.append({"method": method, "density": density, "layer": i + 1, **summary(100 * shares[i])})
+    return rows
+
+
+@figure(configurations=_accuracy, table=_layer_rows)
+def remaining_weights_per_layer(rows: Rows) -> Figure:
+    """Where the weights remain: share kept in each layer.
+
+    Share of each layer's weights that each method keeps in a 64-64-64-10 perceptron, with one global ranking;
+    mean over networks. A bar that is missing is a layer that lost all its weights: layer collapse.
+    """
+    fig, axes = canvas(2, height=2.8)
+    for ax, density in zip(axes, (0.1, 0.01), strict=True):
+        methods = distinct(rows, "method")
+        for i, color in enumerate((BLUE, ORANGE, BLACK)):
+            part = [select(rows, method=m, density=density, layer=i + 1)[0] for m in methods]
+            x = np.arange(len(methods)) + (i - 1) * 0.27
+            names = ("layer 1 (64 × 64)", "layer 2 (64 × 64)", "layer 3 (64 × 10)")
+            ax.bar(x, [r["mean"] for r in part], 0.25, color=color, label=names[i])
+        ax.set_xticks(range(len(methods)), [label(m) for m in methods], rotation=40, ha="right")
+        ax.set(yscale="log", ylim=(100 * density / 20, 110), title=f"{100 * density:g} % of all weights")
+        ax.axhline(100 * density, color=GREY, lw=0.8)
+        ax.grid(axis="x", visible=False)
+    axes[0].set_ylabel("weights kept in the layer (%)")
+    legend_below(fig, axes[0])
+    return fig
+
+
+SURVIVORS = ("px", "px-frozen", "synflow-l2", "synflow", "snip", "magnitude", "random")
+
+
+def _survival(scale: str) -> list[Configuration]:
+    seeds = {"smoke": 2, "small": 10, "full": 50}[scale]
+    return [
+        spectra.survival.configuration(method=m, samples=n, seed=s)
+        for s in range(seeds)
+        for n in (30, 1)
+        for m in SURVIVORS
+    ]
+
+
+def _survival_rows(trials: Sequence[Trial]) -> Rows:
+    rows = []
+    for (method, samples), found in grouped(trials, "method", "samples").items():
+        copies = sum(t["copies"] for t in found)
+        for i, kept in enumerate(found[0]["weights"]):
+            counts = {k: sum(t[k][i] for t in found) / copies for k in ("alive", "connected")}
+            rows.append({"method": method, "samples": samples, "weights": kept, **counts, "n": copies})
+    return rows
+
+
+@figure(configurations=_survival, table=_survival_rows)
+def survival(rows: Rows) -> Figure:
+    """How often pruning leaves a network that still responds to its data.
+
+    Random 3-4-4-2 perceptrons pruned in 100 rounds from 36 weights to 4. Above: share in which some path with
+    all its ReLUs on for some sample is left; a network without one is constant on its data. Below: share in
+    which some path of kept weights leads from input to output at all. Iterated PX loses networks that SynFlow-L2
+    keeps, because its gates are measured on the pruned network; with the activation frozen it stays connected,
+    though not always alive.
+    """
+    fig, axes = canvas(2, 2, height=2.2)
+    for row, quantity in enumerate(("alive", "connected")):
+        for column, samples in enumerate((30, 1)):
+            ax = axes[2 * row + column]
+            for method in distinct(rows, "method"):
+                part = [{**r, "mean": r[quantity], "low": r[quantity], "high": r[quantity]}
+                        for r in select(rows, method=method, samples=samples)]  # fmt: skip
+                series(ax, method, [r["weights"] for r in part], part, markevery=4)
+            ax.set(xlim=(36, 3.5), ylim=(-0.03, 1.05))
+            if row:
+                ax.set_xlabel("weights remaining (of 36)")
+            else:
+                ax.set_title(f"{samples} input{'s' if samples > 1 else ''}")
+            if not column:
+                ax.set_ylabel({"alive": "alive on the data", "connected": "connected"}[quantity])
+    legend_below(fig, axes[0], 4)
+    return fig

@@ -1,0 +1,149 @@
+"""What a figure is, and the list of all of them.
+
+A figure is three functions: the trials it needs at a scale, the table computed from them, and the drawing
+of that table. The drawing sees the table's rows and nothing else, so the CSV beside a picture holds every
+number in it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure as Canvas
+
+from verify import trials
+from verify.trials import Configuration, Trial
+
+MODULES = ("sketching", "path_exclusion", "no_free_prune", "ours")
+SCALES = ("smoke", "small", "full")
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure.
+
+    Attributes:
+        name: "module/function" with dashes.
+        title: one line.
+        caption: what is drawn and how to read it.
+        configurations: scale -> the trials it needs.
+        table: trials -> the rows behind the picture.
+        draw: rows -> the picture.
+    """
+
+    name: str
+    title: str
+    caption: str
+    configurations: Callable[[str], list[Configuration]] = field(compare=False)
+    table: Callable[[Sequence[Trial]], Rows] = field(compare=False)
+    draw: Callable[[Rows], Canvas] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Where a figure went, and the trials it came from."""
+
+    figure: Figure
+    png: Path
+    pdf: Path
+    csv: Path
+    rows: int
+    provenance: dict[str, Any]
+
+
+_REGISTRY: dict[str, Figure] = {}
+
+
+def figure(
+    *, configurations: Callable[[str], list[Configuration]], table: Callable[[Sequence[Trial]], Rows]
+) -> Callable[[Callable[[Rows], Canvas]], Figure]:
+    """Register the decorated drawing function; name from module and function, title and caption from its docstring.
+
+    Raises:
+        ValueError: no docstring.
+    """
+
+    def register(draw: Callable[[Rows], Canvas]) -> Figure:
+        title, _, caption = (inspect.getdoc(draw) or "").partition("\n")
+        if not caption.strip():
+            raise ValueError(f"figure {draw.__name__} needs a docstring: its title and caption")
+        name = f"{draw.__module__.rsplit('.', 1)[-1]}/{draw.__name__}".replace("_", "-")
+        made = Figure(name, title.strip(), " ".join(caption.split()), configurations, table, draw)
+        _REGISTRY[name] = made
+        return made
+
+    return register
+
+
+def figures() -> tuple[Figure, ...]:
+    """All figures, by paper."""
+    for module in MODULES:
+        importlib.import_module(f"figures.{module}")
+    return tuple(_REGISTRY.values())
+
+
+def figures_named(names: Sequence[str]) -> tuple[Figure, ...]:
+    """The figures with those names; a paper's name stands for all of its figures, no names for all.
+
+    Raises:
+        KeyError: there is none of that name; the message names near misses.
+    """
+    known = {f.name: f for f in figures()}
+    if not names:
+        return tuple(known.values())
+    found: dict[str, Figure] = {}
+    for name in names:
+        wanted = name.replace("_", "-").strip("/")
+        ends = [n for n in known if wanted in (n, n.split("/")[0], n.split("/")[1])]
+        if not ends:
+            near = [n for n in known if wanted and wanted in n][:4]
+            near += difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
+            short = {n.split("/")[1]: n for n in known}
+            near += [short[s] for s in difflib.get_close_matches(wanted.split("/")[-1], short, n=3, cutoff=0.5)]
+            hint = f"did you mean {', '.join(dict.fromkeys(near))}?" if near else "`python -m figures list` shows all"
+            raise KeyError(f"no figure is called {name!r}; {hint}")
+        found.update({n: known[n] for n in ends})
+    return tuple(found.values())
+
+
+def make(
+    wanted: Figure,
+    *,
+    scale: str = "smoke",
+    store: trials.Store,
+    out: str | Path = "figures/out",
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    quiet: bool = False,
+) -> Made:
+    """Run the trials that are missing, write the CSV, and draw it as PNG and PDF.
+
+    Raises:
+        ValueError: an unknown scale.
+        RuntimeError: a trial failed.
+    """
+    import matplotlib
+
+    from figures.style import STYLE
+
+    if scale not in SCALES:
+        raise ValueError(f"scale is {', '.join(SCALES)}, not {scale!r}")
+    done = trials.run(wanted.configurations(scale), store, jobs=jobs, scheduler=scheduler, quiet=quiet)
+    rows = wanted.table(done)
+    stem = Path(out) / wanted.name.replace("/", "-")
+    provenance = {"figure": wanted.name, "scale": scale, **trials.provenance(done)}
+    csv = trials.write_csv(rows, stem.with_suffix(".csv"), provenance=provenance)
+    with matplotlib.rc_context(STYLE):
+        # Drawn from the file, so that the picture cannot show what the file does not hold.
+        canvas = wanted.draw(trials.read_csv(csv))
+        png, pdf = stem.with_suffix(".png"), stem.with_suffix(".pdf")
+        canvas.savefig(png, dpi=160)
+        canvas.savefig(pdf, metadata={"CreationDate": None})
+    return Made(wanted, png, pdf, csv, len(rows), provenance)

@@ -1,0 +1,228 @@
+"""Figures of the sketching paper (Bar & Giryes, arXiv 2305.17559)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from figures.registry import Rows, figure
+from figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    canvas,
+    densities,
+    distinct,
+    grouped,
+    label,
+    legend_below,
+    pooled,
+    select,
+    series,
+    summary,
+)
+from verify.experiments import digits, sketches
+from verify.trials import Configuration, Trial
+
+DRAWS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+
+
+def _errors(scale: str) -> list[Configuration]:
+    repeats = {"smoke": 2000, "small": 20000, "full": 200000}[scale]
+    return [
+        sketches.error_against_draws.configuration(data=d, draws=DRAWS, repeats=repeats, seed=0)
+        for d in ("gaussian", "digits")
+    ]
+
+
+def _error_rows(trials: Sequence[Trial]) -> Rows:
+    columns = ("exact", "limit", "magnitude", "sampled", "sampled_se", "binary", "binary_sampled", "binary_sampled_se")
+    return [
+        {"data": t["data"], "draws": s, **{c: t[c][i] / t["scale"] for c in columns}}
+        for t in trials
+        for i, s in enumerate(t["draws"])
+    ]
+
+
+@figure(configurations=_errors, table=_error_rows)
+def error_against_draws(rows: Rows) -> Figure:
+    """The error of a sketch falls exactly as 1/s, that of its binary mask geometrically.
+
+    Mean squared error of the sketched prediction relative to |X'w|^2 against the number of draws s. Lines are
+    exact: the sketch with optimal probabilities, (A^2 - |X'w|^2)/s, its bound A^2/s, the same with
+    probabilities |w|/|w|_1 (magnitude), and the unscaled binary mask that is used in practice. Points are
+    simulated, with two standard errors.
+    """
+    fig, axes = canvas(2)
+    for ax, data in zip(axes, distinct(rows, "data"), strict=True):
+        part = select(rows, data=data)
+        s = [r["draws"] for r in part]
+        ax.plot(s, [r["limit"] for r in part], color=GREY, ls=":", label="A²/s")
+        ax.plot(s, [r["exact"] for r in part], color=BLUE, label="sketch, optimal p (exact)")
+        ax.plot(s, [r["magnitude"] for r in part], color=GREEN, ls="--", label="sketch, p from magnitude (exact)")
+        ax.plot(s, [r["binary"] for r in part], color=RED, ls="-.", label="binary mask (exact)")
+        for name, color in (("sampled", BLUE), ("binary_sampled", RED)):
+            # Binary errors far out are rare events: a point whose interval reaches 0 says nothing on this axis.
+            shown = [r for r in part if r[name] > 2 * r[f"{name}_se"]]
+            ax.errorbar(
+                [r["draws"] for r in shown], [r[name] for r in shown], [2 * r[f"{name}_se"] for r in shown],
+                fmt="o", ms=3, color=color, elinewidth=0.8, label="simulated" if name == "sampled" else None,
+            )  # fmt: skip
+        ax.set(
+            xscale="log", yscale="log", xlabel="draws s", title={"digits": "ridge regression, digits"}.get(data, data)
+        )
+        ax.set_ylim(bottom=min(r["exact"] for r in part) / 30)
+    axes[0].set_ylabel("mean squared error / |X'w|²")
+    legend_below(fig, axes[0])
+    return fig
+
+
+KINDS = {
+    "linear": "one linear layer, SynFlow",
+    "deep": "deep linear, SynFlow",
+    "deep-relu": "deep ReLU, SynFlow",
+    "sign-averaged": "deep linear, SynFlow-L2,\nsigns averaged",
+}
+
+
+def _scores(scale: str) -> list[Configuration]:
+    samples = {"smoke": 4000, "small": 20000, "full": 100000}[scale]
+    return [sketches.synflow_scores.configuration(kind=k, samples=samples, seed=3) for k in KINDS]
+
+
+def _score_rows(trials: Sequence[Trial]) -> Rows:
+    return [
+        {"kind": t["kind"], "synflow": a, "sketch": b}
+        for t in trials
+        for a, b in zip(t["synflow"], t["sketch"], strict=True)
+    ]
+
+
+@figure(configurations=_scores, table=_score_rows)
+def synflow_against_sketch(rows: Rows) -> Figure:
+    """SynFlow's score is the sketch probability for one linear layer, not for deep networks.
+
+    Each point is a parameter: its normalised SynFlow score against the probability that sketching gives it on
+    random normal inputs. On the diagonal the two agree. They do for one linear layer; they do not in deep
+    networks; they do again for SynFlow-L2 when the squared saliency is averaged over random signs of all
+    weights. Remaining scatter in the first and last panel is the simulation's.
+    """
+    fig, axes = canvas(4, height=2.1)
+    for ax, kind in zip(axes, distinct(rows, "kind"), strict=True):
+        part = [r for r in select(rows, kind=kind) if r["synflow"] > 0 and r["sketch"] > 0]
+        x, y = np.array([r["synflow"] for r in part]), np.array([r["sketch"] for r in part])
+        ends = [min(x.min(), y.min()) / 1.5, max(x.max(), y.max()) * 1.5]
+        ax.plot(ends, ends, color=GREY, lw=0.8)
+        good = kind in ("linear", "sign-averaged")
+        ax.scatter(x, y, s=7, color=BLUE if good else RED, marker="o" if good else "^", lw=0)
+        ax.set(xscale="log", yscale="log", xlabel="SynFlow score", title=KINDS[kind], xlim=ends, ylim=ends)
+        ax.minorticks_off()
+        ax.text(
+            0.05,
+            0.93,
+            f"largest ratio {np.exp(np.abs(np.log(y / x)).max()):.2g}",
+            transform=ax.transAxes,
+            fontsize=7,
+            va="top",
+        )
+    axes[0].set_ylabel("sketch probability")
+    return fig
+
+
+def _lazy(scale: str) -> list[Configuration]:
+    seeds = {"smoke": 10, "small": 24, "full": 60}[scale]
+    return [
+        sketches.lazy_weights.configuration(width=w, seed=s)
+        for w in (64, 128, 256, 512, 1024, 2048, 4096)
+        for s in range(seeds)
+    ]
+
+
+def _lazy_rows(trials: Sequence[Trial]) -> Rows:
+    rows = []
+    for quantity in ("distance", "variance", "rho"):
+        for (width,), found in grouped(trials, "width").items():
+            values = summary(math.log10(t[quantity]) for t in found)
+            powers = {k: 10 ** values[k] for k in ("mean", "low", "high")}
+            rows.append({"quantity": quantity, "width": width, **powers, "n": values["n"]})
+    return rows
+
+
+@figure(configurations=_lazy, table=_lazy_rows)
+def lazy_weights(rows: Rows) -> Figure:
+    """Wide networks move little as a whole, yet single weights change by ever larger factors.
+
+    Two-layer ReLU networks in NTK parametrisation fitted to a fixed set, geometric mean over seeds with 95 %
+    interval. The distance |w*-w0|/|w0| falls like width^(-1/2), and so does what the transfer bound needs on
+    average, the variance of |w*_i/w0_i| under the sketch's probabilities. The largest relative change of one
+    weight, rho, grows: a bound in rho is vacuous where a bound in the variance is not.
+    """
+    fig, axes = canvas(3, height=2.3)
+    titles = {
+        "distance": "distance |w*−w₀| / |w₀|",
+        "variance": "variance of |w*ᵢ/w₀ᵢ| under p₀",
+        "rho": "largest change ρ = max |w*ᵢ−w₀ᵢ| / |w₀ᵢ|",
+    }
+    for ax, (quantity, title) in zip(axes, titles.items(), strict=True):
+        part = select(rows, quantity=quantity)
+        x = [r["width"] for r in part]
+        slope, at = np.polyfit(np.log(x), np.log([r["mean"] for r in part]), 1)
+        series(ax, "", x, part, color=BLUE if quantity != "rho" else RED, marker="o", label=None)
+        ax.plot(x, np.exp(at) * np.array(x) ** slope, color=GREY, ls="--", lw=0.9, label=f"slope {slope:+.2f}")
+        ax.set(xscale="log", yscale="log", title=title, xlabel="width")
+        ax.set_xticks([64, 256, 1024, 4096], ["64", "256", "1024", "4096"])
+        ax.minorticks_off()
+        ax.legend()
+    return fig
+
+
+DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02)
+SAMPLED = ("magnitude", "snip", "grasp", "synflow")
+
+
+def _thresholded(scale: str) -> list[Configuration]:
+    seeds = {"smoke": 2, "small": 8, "full": 25}[scale]
+    return [
+        digits.classify.configuration(method=m, density=d, select=select, seed=s)
+        for s in range(seeds)
+        for m in SAMPLED
+        for d in DENSITIES
+        for select in ("top", "sample")
+    ]
+
+
+def _thresholded_rows(trials: Sequence[Trial]) -> Rows:
+    return [
+        {"method": m, "density": d, "select": s, **summary(100 * v for v in pooled(found, "accuracy"))}
+        for (m, d, s), found in grouped(trials, "method", "density", "select").items()
+    ]
+
+
+@figure(configurations=_thresholded, table=_thresholded_rows)
+def thresholded_and_sampled(rows: Rows) -> Figure:
+    """Sampled masks against thresholded ones: which trains better depends on score and sparsity.
+
+    Test accuracy on the digits, 64-64-64-10 perceptrons, one-shot scores with one global ranking. Solid: the
+    largest scores are kept. Dashed: weights are drawn with probability proportional to their score until as
+    many are kept. Bands are 95 % intervals over networks.
+    """
+    fig, axes = canvas(4, height=2.2)
+    for ax, method in zip(axes, distinct(rows, "method"), strict=True):
+        for how, line in (("top", "-"), ("sample", "--")):
+            part = select(rows, method=method, select=how)
+            name = {"top": "thresholded", "sample": "sampled"}[how]
+            series(
+                ax, method, [r["density"] for r in part], part, linestyle=line,
+                color=BLACK if how == "top" else ORANGE, marker="o" if how == "top" else "s", label=name,
+            )  # fmt: skip
+        densities(ax, DENSITIES)
+        ax.set(title=label(method), ylim=(0, 100))
+    axes[0].set_ylabel("test accuracy (%)")
+    legend_below(fig, axes[0])
+    return fig
