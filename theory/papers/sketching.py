@@ -296,12 +296,11 @@ def transfer_relative(i: Transfer) -> Relation:
     $p_0$ at $1+\rho$ and half at $1-\rho$.
     """
     grown, a0, a = 1 + i.relative_change(), i.initial.a, i.trained.a
-    error, signal = i.trained.mse(i.initial.optimal), i.trained.signal
-    least = (a * a - signal) / i.s
+    second_moment = i.s * i.trained.mse(i.initial.optimal) + i.trained.signal  # for the least error: A*^2
     return all_of(
-        at_most(error, (grown * a0 * a - signal) / i.s, "by A0 A*"),
+        at_most(second_moment, grown * a0 * a, "by A0 A*"),
         at_most(grown * a0 * a, grown * grown * a0 * a0, "A* by A0"),
-        at_most(error - least, a0 * a0 * (grown - 1) ** 2 / i.s, "excess"),
+        at_most(second_moment, a * a + a0 * a0 * (grown - 1) ** 2, "excess"),
     )
 
 
@@ -327,7 +326,7 @@ def transfer_mixture(i: Transfer) -> Relation:
     """
     b, c = i.share_roots()
     bound = (i.initial.a / b + sqrt(i.initial.f_squared * squared(i.change)) / c) ** 2
-    return at_most(i.trained.mse(i.mixture(i.share())), (bound - i.trained.signal) / i.s)
+    return at_most(i.s * i.trained.mse(i.mixture(i.share())) + i.trained.signal, bound)
 
 
 @claim(about=Transfer, source=OURS, status=Status.PROVED, assumes=(proper_mixture, initial_signal),
@@ -344,7 +343,7 @@ def transfer_best_mixture(i: Transfer) -> Relation:
     u2, v2 = i.initial.a * i.initial.a, i.initial.f_squared * squared(i.change)
     r, t = cube_root(u2), cube_root(v2)
     best = u2 + 3 * r * r * t + 3 * r * t * t + v2
-    return at_most(i.trained.mse(i.mixture(t / (r + t))), (best - i.trained.signal) / i.s, "error") & at_most(
+    return at_most(i.s * i.trained.mse(i.mixture(t / (r + t))) + i.trained.signal, best, "error") & at_most(
         best, (sqrt(u2) / b + sqrt(v2) / c) ** 2, "every share"
     )
 
