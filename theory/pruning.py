@@ -94,12 +94,12 @@ def released_count(density: float, count: int) -> int:
 def keep_above_threshold(scores: Array, pruned: int) -> np.ndarray:
     """The published rule: drop every score <= the ``pruned``-th smallest of all N (masked ones compete too).
 
-    Drops all ties; and a weight that was masked returns if its score is above the threshold.
+    Drops all ties; and a weight that was masked returns if its score is above the threshold, or NaN.
     """
     if pruned < 1:
         return np.ones(scores.shape, dtype=bool)
     threshold = np.sort(scores, axis=-1)[..., pruned - 1 : pruned]
-    return np.asarray(scores > threshold, dtype=bool)
+    return ~np.asarray(scores <= threshold, dtype=bool)
 
 
 def sampled_mask(probabilities: Array, draws: np.ndarray) -> Array:

@@ -1,0 +1,189 @@
+"""Planted mistakes in the synaptic-flow claims: the search must refute each of them.
+
+A test that would pass with a wrong formula is no test. Every mistake is a claim of its own, the right
+one with a wrong function, and `falsify` has to find a counterexample from each seed.
+"""
+
+from contextlib import contextmanager
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from theory import saliency
+from theory.claims import Claim, Status
+from theory.networks import ONE
+from theory.papers import synaptic_flow as paper
+from theory.relations import equal, holds, nonnegative, positive
+from theory.scalars import absolute
+from verify.search import falsify
+
+SEEDS = (0, 1, 2)
+CLAIMS = {c.id.split("/")[1]: c for c in vars(paper).values() if isinstance(c, Claim)}
+PROVED = {name: c for name, c in CLAIMS.items() if c.status is Status.PROVED}
+
+pytestmark = pytest.mark.theorem
+
+
+@contextmanager
+def edge_scores_become(wrong):
+    """The scores of edges pass through ``wrong(instance, scores)``."""
+    right = paper.ObjectiveOnNetwork.edge_scores.func
+    with patch.object(paper.ObjectiveOnNetwork, "edge_scores", property(lambda i: wrong(i, right(i)))):
+        yield
+
+
+@contextmanager
+def scores_become(name, wrong):
+    """The scorer computes ``wrong(network, theta, x, activation)``; its objective stays right."""
+    with patch.dict(saliency.SCORERS, {name: replace(saliency.SCORERS[name], scores=wrong)}):
+        yield
+
+
+def under(claim, context):
+    """The claim's own function, evaluated with a mistake in place."""
+
+    def function(instance):
+        with context():
+            return claim.function(instance)
+
+    return function
+
+
+def sums(path_weights):
+    """The scores that belong to these path weights."""
+    return lambda network, theta, x, d: saliency.through(network, path_weights(network, theta, x, d))
+
+
+def without_bias(instance, scores):
+    """Scores in which edges from the constant unit count nothing."""
+    net = instance.network
+    return scores * np.array([int(net.units[e.source] != ONE) for e in net.edges], dtype=int)
+
+
+def without_skips(instance, scores):
+    """Scores in which edges without a parameter count nothing."""
+    return scores * np.array([int(e.parameter is not None) for e in instance.network.edges], dtype=int)
+
+
+def in_all(claim, wrong):
+    return under(claim, lambda: edge_scores_become(wrong))
+
+
+def scorer(name, wrong):
+    return under(PROVED["cut-conservation"], lambda: scores_become(name, wrong))
+
+
+def factor(wrong):
+    return under(PROVED["layer-rescaling"], lambda: patch.object(paper, "_factor_of_scores", wrong))
+
+
+def kept(run):
+    return np.array(run.kept_by_round())
+
+
+neuron, cut = PROVED["neuron-conservation"], PROVED["cut-conservation"]
+MISTAKES = {
+    "neuron-conservation": {
+        "scores squared": in_all(neuron, lambda i, s: s * s),
+        "absolute scores": in_all(neuron, lambda i, s: absolute(s)),
+        "biases left out": in_all(neuron, without_bias),
+        "skip connections left out": in_all(neuron, without_skips),
+    },
+    "cut-conservation": {
+        "sign": in_all(cut, lambda i, s: -s),
+        "factor 2": in_all(cut, lambda i, s: 2 * s),
+        "scores squared": in_all(cut, lambda i, s: s * s),
+        "biases left out": in_all(cut, without_bias),
+        "skip connections left out": in_all(cut, without_skips),
+        "SynFlow without absolute values": scorer("synflow", sums(saliency._signed_flow)),
+        "SynFlow not multiplied by theta": scorer("synflow", saliency._flow_without_theta),
+        "SynFlow-L2 not squared": scorer("synflow-l2", sums(saliency._flow)),
+        "SynFlow-L2 times |theta|": scorer("synflow-l2", saliency._squared_flow_released),
+        "PX without its activation": scorer("px", sums(saliency._squared_flow)),
+        "PX as released": scorer("px", saliency._path_exclusion_released),
+    },
+    "maximal-critical-compression": {
+        "one weight below the critical compression": lambda run: holds(
+            run.alive_by_round() | (kept(run) < run.smallest_path() - 1)
+        ),
+        "two paths": lambda run: holds(
+            (run.surviving_paths().sum(axis=-1) >= 2) | (kept(run) < run.smallest_path() + 1)
+        ),
+        "every remaining weight on a path": lambda run: equal(run.final_mask().sum(axis=-1), run.longest_path()),
+        "the masked weights survive": lambda run: holds(
+            (~run.final_mask()).all(axis=-1) | (run.keep < run.smallest_path())
+        ),
+    },
+    "threshold-keeps-the-target": {
+        "one more": lambda run: equal(paper._kept(run), run.keep + 1),
+        "the pruned are counted": lambda run: equal(paper._kept(run), run.weights - run.keep),
+    },
+    "masked-weights-stay-masked": {
+        "the inclusion reversed": lambda run: holds((run.masks() | ~run.masks_before()).all(axis=(-2, -1))),
+        "the last mask is the first": lambda run: holds((run.masks()[..., 0, :] == run.final_mask()).all(axis=-1)),
+    },
+    "why-absolute-values": {
+        "no absolute values": lambda i: nonnegative(paper._flow_by_gradient(i.network, i.theta)),
+        "strictly positive": lambda i: positive(paper._flow_by_gradient(i.network, absolute(i.theta))),
+        "sign": lambda i: nonnegative(-paper._flow_by_gradient(i.network, absolute(i.theta))),
+        "abs() around signed scores": lambda i: equal(
+            absolute(paper._flow_by_gradient(i.network, i.theta)),
+            paper._flow_by_gradient(i.network, absolute(i.theta)),
+        ),
+    },
+    "layer-rescaling": {
+        "SynFlow squared": factor(lambda name, c: c * c),
+        "none squared": factor(lambda name, c: c),
+        "PX once": factor(lambda name, c: c * c if name == "synflow-l2" else c),
+        "no factor": factor(lambda name, c: c / c),
+    },
+}
+
+
+def test_every_proved_claim_has_a_planted_mistake():
+    assert set(MISTAKES) == set(PROVED)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("name", "mistake"), [(n, m) for n, wrong in MISTAKES.items() for m in wrong])
+def test_a_planted_mistake_is_refuted(name, mistake, seed):
+    claim = replace(PROVED[name], function=MISTAKES[name][mistake])
+    outcome = falsify(claim, examples=200, seed=seed, shrinking=False)
+    assert outcome.verdict == "refuted", f"{name} with the mistake {mistake!r}: {outcome.verdict}"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("name", "assumption"), [(n, a.name) for n, c in PROVED.items() for a in c.assumptions])
+def test_each_assumption_is_needed(name, assumption, seed):
+    outcome = falsify(PROVED[name], drop=(assumption,), examples=200, seed=seed, shrinking=False)
+    assert outcome.verdict == "refuted", f"{name} without {assumption}: {outcome.verdict}"
+    violated = [a.name for a in PROVED[name].applies(outcome.counterexample)]
+    assert violated == [assumption]
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_without_mistakes_nothing_is_found(name):
+    outcome = falsify(PROVED[name], examples=100, seed=4)
+    assert outcome.verdict == "survived", outcome.reasons
+    assert outcome.vacuous < outcome.examples / 2
+
+
+def test_the_smallest_collapse_under_positive_scores_has_three_weights():
+    for seed in range(5):
+        outcome = falsify(CLAIMS["positive-scores-suffice"], examples=200, seed=seed)
+        assert outcome.verdict == "refuted"
+        assert outcome.counterexample.network.parameters == 3
+
+
+def test_float32_loses_a_score_that_is_finite():
+    small = paper.UniformNetwork(64, 1, np.asarray(saliency.ones((), np.array(saliency.zeros((), np.zeros(1))))))
+    assert (small.float32_scores(1) == 1).all()
+    found = falsify(CLAIMS["float32-range"], examples=200, seed=0).counterexample
+    shallower = found.with_(depth=found.depth - 1)
+    assert found.exact_scores(2) > 0
+    for power in (1, 2):
+        scores = shallower.float32_scores(power)
+        assert np.isfinite(scores).all()
+        assert float(scores[0]) == pytest.approx(float(shallower.exact_scores(power).p), rel=1e-3)
