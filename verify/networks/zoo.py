@@ -61,7 +61,7 @@ def build(name: str, *, seed: int = 0, **settings: object) -> nn.Module:
             hint = f"did you mean {near[0]}? " if near else ""
             raise ValueError(f"{name} has no setting {key!r}; {hint}its settings are {', '.join(known)}")
     for key, value in settings.items():
-        if isinstance(value, int) and value < 1:
+        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
             raise ValueError(f"{name}: {key} must be at least 1; got {value}")
     # Torch's constructors draw from the global generator; what they draw is thrown away below.
     with torch.random.fork_rng(devices=[]):
