@@ -100,7 +100,7 @@ def ntk_trace(
         raise ValueError("the module has no parameters: its tangent kernel is empty")
     outputs = math.prod(graph.output_shape)
     tensors = graph.tensors(module)
-    sweep = _Sweep(graph, tensors, outputs) if trace_plan(graph).method == "sweep" else None
+    sweep = Sweep(graph, tensors, outputs) if trace_plan(graph).method == "sweep" else None
     size = sweep.chunk(memory) if sweep else _jacobian_chunk(tensors, graph, outputs, memory)
     chunks = [x.detach()[i : i + size] for i in range(0, len(x), size)]
     with torch.no_grad():
@@ -119,7 +119,7 @@ def record_for(module: nn.Module, x: Tensor) -> Graph:
     return record(module, x)
 
 
-class _Sweep:
+class Sweep:
     """The sweep over one graph; see the module's docstring."""
 
     def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], outputs: int) -> None:
@@ -151,10 +151,18 @@ class _Sweep:
         sample = size * (sum(shapes) + 4 * self.outputs * largest + 2 * unfolded)
         return max(1, min(memory // max(1, sample), CACHE // max(1, size * self.outputs * largest)))
 
-    def squares(self, x: Tensor) -> Tensor:
-        """Squared gradient norms (S, K) in float64."""
+    def squares(
+        self, x: Tensor, values: dict[Ref, Tensor] | None = None, gates: Mapping[Ref, Tensor] | None = None
+    ) -> Tensor:
+        """Squared gradient norms (S, K) in float64.
+
+        Args:
+            x: inputs.
+            values: forward values to use instead of evaluating (they are consumed).
+            gates: forward values whose signs and maxima are the gates, if other than ``values``.
+        """
         graph, tensors = self.graph, self.tensors
-        values = graph.run(tensors, x)
+        values = graph.run(tensors, x) if values is None else values
         out = torch.zeros(len(x), self.outputs, dtype=torch.float64, device=x.device)
         unit = torch.eye(self.outputs, dtype=values[graph.output].dtype, device=x.device)
         # The leading axis is 1 for as long as the gradients are the same for every sample.
@@ -178,7 +186,11 @@ class _Sweep:
                 given = [(r, input_gradient(op, g, weight, a.shape))] if r in self.moving else []
             else:
                 wanted = [r for r in op.inputs if r in self.moving]
-                given = pass_back(i, op, parts, values, tensors, wanted, len(x)) if wanted else []
+                given = (
+                    pass_back(i, op, parts, values if gates is None else gates, tensors, wanted, len(x))
+                    if wanted
+                    else []
+                )
             for r, g in given:
                 adjoint[r] = adjoint[r] + g if r in adjoint else g
             if op.kind != GATE:
@@ -252,7 +264,7 @@ def _rows(
         u: (S, groups, C_in k / groups, P), the unfolded input.
         z: the layer's own output (S, C, ...).
         weight: its weight.
-        scale: its folded normalisation (see `_Sweep._scale`), or None.
+        scale: its folded normalisation (see `Sweep._scale`), or None.
         groups: its groups.
         which: which of weight, bias, gamma, beta are learned.
         s: its settings.
