@@ -22,7 +22,7 @@ from flint import arb, fmpq, fmpz
 from theory.instances import Instance, array
 from theory.scalars import Array, absolute, indicator, is_exact, ones, rational, sqrt, total
 
-MAX_SEQUENCES = 20_000
+MAX_SEQUENCES, MAX_DRAWS = 20_000, 64
 
 
 def normalised(weights: Array) -> Array:
@@ -72,10 +72,11 @@ def sequences(d: int, s: int) -> np.ndarray:
     """All d^s sequences of draws, shape (d^s, s).
 
     Raises:
-        ValueError: more than `MAX_SEQUENCES`: enumeration is the slow reference for small sketches.
+        ValueError: more than `MAX_SEQUENCES`, or `MAX_DRAWS` draws: enumeration is the slow reference for
+            small sketches.
     """
-    if d**s > MAX_SEQUENCES:
-        raise ValueError(f"{d}^{s} sequences are too many to enumerate (at most {MAX_SEQUENCES})")
+    if s > MAX_DRAWS or d**s > MAX_SEQUENCES:
+        raise ValueError(f"{d}^{s} sequences are too many to enumerate (at most {MAX_SEQUENCES}, of {MAX_DRAWS} draws)")
     return np.array(list(product(range(d), repeat=s)), dtype=int).reshape(d**s, s)
 
 
