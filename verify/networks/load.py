@@ -145,7 +145,7 @@ def _from_file(spec: str, seed: int) -> Any:
     path = Path(file)
     if not path.is_file():
         raise ValueError(f"{spec}: there is no file {file!r}")
-    source = _import(spec, path)
+    source = _import(spec, path, seed)
     if not hasattr(source, attribute):
         near = difflib.get_close_matches(attribute, [n for n in vars(source) if not n.startswith("_")], n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
@@ -171,7 +171,7 @@ def _call(spec: str, factory: Callable[[], Any], seed: int) -> Any:
         raise ValueError(f"{spec}: the factory raised {type(e).__name__}: {_line(e)}") from None
 
 
-def _import(spec: str, path: Path) -> ModuleType:
+def _import(spec: str, path: Path, seed: int) -> ModuleType:
     found = importlib.util.spec_from_file_location(f"_subject_{path.stem}", path)
     if found is None or found.loader is None:
         raise ValueError(f"{spec}: {path} is not a Python file")
@@ -179,7 +179,8 @@ def _import(spec: str, path: Path) -> ModuleType:
     sys.modules[found.name] = source
     sys.path.insert(0, str(path.resolve().parent))
     try:
-        found.loader.exec_module(source)
+        with _seeded(seed):
+            found.loader.exec_module(source)
     except Exception as e:
         raise ValueError(f"{spec}: importing {path} raised {type(e).__name__}: {_line(e)}") from None
     finally:

@@ -25,6 +25,9 @@ from verify.networks.kinds import classify
 LINEAR, CONVOLUTION, NORMALISATION, GATE, MAXIMUM = "linear", "convolution", "normalisation", "gate", "maximum"
 AVERAGE, SHAPE, ADD, SCALE, UNKNOWN = "average", "shape", "add", "scale", "unknown"
 
+DECISIONS = ("__bool__", "item", "tolist", "__int__", "__float__", "__index__", "__contains__", "nonzero", "numpy")
+"""Calls that let a program act on the values of its data."""
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -208,9 +211,13 @@ class _Recorder(TorchFunctionMode):
         # Templates first: an in-place call gives its argument a new meaning.
         before = [id(t) for t in _tensors((args, kwargs))]
         known = [i in self.refs or i in self.names for i in before]
+        name = getattr(func, "__name__", "")
+        if name in DECISIONS and any(i in self.refs for i in before):
+            where = self.path[-1] or "the module"
+            raise ValueError(f"{where}: the operations change with the data: it decides on a value (`{name}`)")
         out = func(*args, **kwargs)
         results = _tensors(out)
-        if not results or (getattr(func, "__name__", "") in ("__get__", "__set__") and not any(known)):
+        if not results or (name in ("__get__", "__set__") and not any(known)):
             return out
         call = _Call(func, self._template(args), self._template(kwargs), self.path[-1], tuple(results[0].shape))
         self.calls.append(call)
@@ -303,7 +310,7 @@ def record(module: nn.Module, x: Tensor) -> Graph:
     if id(out) not in first.refs:
         raise ValueError("the module's output does not come from torch operations on its input")
     if len(first.calls) != len(second.calls):
-        raise ValueError("the module's operations change with its data: a static graph is needed")
+        raise ValueError("the operations change with the data: a static graph is needed")
     templates = []
     for a, b in zip(first.calls, second.calls, strict=True):
         if (a.function is not b.function and a.function != b.function) or a.where != b.where:

@@ -1,0 +1,190 @@
+"""Which assumptions hold of a module: every reason, at the right place, and nothing guessed."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from verify.networks.capture import ASSUMPTIONS, assumptions
+from verify.networks.drawn import FAMILIES, module_on_data
+from verify.networks.operations import UNKNOWN, Batch, evaluation_mode, record
+
+
+def inputs(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def seeded(make, seed=0):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make().eval()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_drawn_is_understood_and_reproduced(family, seed):
+    module, x = module_on_data(family, seed, samples=7)
+    graph = record(module, x)
+    assert all(op.kind != UNKNOWN for op in graph.operations)
+    assert graph.reproduces(module, x)
+    report = assumptions(module, x)
+    assert all(report.holds(name) for name in ASSUMPTIONS if name != "off-kinks"), str(report)
+
+
+class Blocks(nn.Module):
+    def __init__(self, act):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.ModuleDict({"lin": nn.Linear(3, 3), "act": act()}) for _ in range(2))
+
+    def forward(self, x):
+        for b in self.blocks:
+            x = b["act"](b["lin"](x))
+        return x
+
+
+@pytest.mark.parametrize(
+    ("act", "why"),
+    [
+        (nn.GELU, "GELU is not piecewise linear"),
+        (nn.Tanh, "Tanh is not piecewise linear"),
+        (nn.ReLU6, "ReLU6 is not homogeneous: it saturates"),
+        (nn.PReLU, "PReLU has a slope that is a parameter, which the path sums do not cover"),
+        (lambda: nn.LayerNorm(3), "LayerNorm divides by a statistic of its own input"),
+        (lambda: nn.Softmax(1), "Softmax is not piecewise linear"),
+        (lambda: nn.LeakyReLU(-0.5), "LeakyReLU (`leaky_relu`) is not an operation that is understood"),
+    ],
+)
+def test_every_place_that_breaks_piecewise_linearity_is_named(act, why):
+    report = assumptions(seeded(lambda: Blocks(act)), inputs(4, 3))
+    assert report.why("piecewise-linear") == (f"blocks.0.act: {why}", f"blocks.1.act: {why}")
+    assert not report.holds("off-kinks")
+    assert report.unknown == ("off-kinks",)
+
+
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.scale = nn.Linear(3, 3), nn.Linear(3, 3), nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        a = self.a(x)
+        return self.b(F.silu(a) * self.scale) * a
+
+
+def test_calls_outside_layers_are_named_too():
+    report = assumptions(seeded(Functional), inputs(4, 3))
+    assert report.why("piecewise-linear") == (
+        "the module: `silu` is not piecewise linear",
+        "the module: `mul` uses the parameter scale in a way that is not understood",
+        "the module: `mul` multiplies activations with each other",
+    )
+    assert not report.holds("dense-last-layer")
+
+
+def test_training_mode_is_reported_where_it_is():
+    module = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5), nn.BatchNorm1d(3))
+    module[3] = nn.BatchNorm1d(3, track_running_stats=False)
+    module[1].eval()
+    report = assumptions(module, inputs(4, 3))
+    assert report.why("evaluation-mode") == (
+        "2: Dropout in training mode is random",
+        "3: BatchNorm1d keeps no running statistics",
+    )
+    assert report.why("piecewise-linear") == ("3: BatchNorm1d uses the statistics of the batch",)
+    assert [m.training for m in module] == [True, False, True, True]
+
+
+class Twice(nn.Module):
+    def __init__(self, after):
+        super().__init__()
+        self.a, self.after = nn.Linear(3, 3, bias=False), after
+
+    def forward(self, x):
+        return self.a(F.relu(self.a(x))) if self.after else F.relu(self.a(x)) + self.a(-x)
+
+
+def test_a_parameter_twice_on_a_path_is_not_one_on_two_paths():
+    assert assumptions(seeded(lambda: Twice(False)), inputs(4, 3)).holds("no-shared-parameters-on-a-path")
+    report = assumptions(seeded(lambda: Twice(True)), inputs(4, 3))
+    assert report.why("no-shared-parameters-on-a-path") == (
+        "a.weight: stands twice on a path, in a: linear and in a: linear",
+    )
+
+
+class DataDependent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.a(x) if x.sum() > 0 else self.a(F.relu(x))
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(3, 3)
+
+    def forward(self, x, y):
+        return self.a(x + y)
+
+
+class Dictionary(Twice):
+    def forward(self, x):
+        return {"out": super().forward(x)}
+
+
+def test_what_cannot_be_recorded_says_why():
+    x = inputs(4, 3).abs()
+    assert "change with the data" in assumptions(seeded(DataDependent), x).why("static-graph")[0]
+    assert assumptions(seeded(TwoInputs), x).why("single-input")[0] == "the module: forward needs 2 inputs (x, y)"
+    assert "returns dict" in assumptions(seeded(lambda: Dictionary(False)), x).why("tensor-output")[0]
+    report = assumptions(seeded(lambda: Twice(False)), x[:, :2])
+    assert report.why("single-input")[0].startswith("the module: it does not run on inputs of shape (4, 2): mat1 and")
+
+
+def test_kinks_are_recognised():
+    module = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1)).double()
+    with torch.no_grad():
+        module[0].weight.copy_(torch.tensor([[1.0, -1.0], [0.1, 0.2]]))
+    off, on = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 3.0], [1.0, 2.0]])
+    # 0.1 * 2 - 0.2 * 1 is 0 in exact arithmetic up to the rounding of 0.1 and 0.2: too near to tell.
+    near = torch.tensor([[2.0, -1.0]])
+    assert assumptions(module, off.double()).holds("off-kinks")
+    assert assumptions(module, on.double()).why("off-kinks") == ("1: 1 of 4 gates are within rounding of a kink",)
+    assert not assumptions(module, near.double()).holds("off-kinks")
+
+
+@pytest.mark.parametrize(("values", "fine"), [([1.0, 2.0], True), ([2.0, 2.0], False), ([-1.0, -1.0], True)])
+def test_tied_maxima_are_kinks_unless_every_path_is_off(values, fine):
+    module = nn.Sequential(nn.Conv1d(1, 1, 1, bias=False), nn.ReLU(), nn.MaxPool1d(2), nn.Flatten()).double()
+    with torch.no_grad():
+        module[0].weight.fill_(1.0)
+    assert assumptions(module, torch.tensor([[values]], dtype=torch.float64)).holds("off-kinks") is fine
+
+
+def test_unknown_names_are_refused():
+    report = assumptions(seeded(lambda: Twice(False)), inputs(2, 3))
+    with pytest.raises(KeyError, match="piecewise-linear"):
+        report.holds("linear")
+
+
+def test_numbers_that_follow_the_batch_are_told_from_constants():
+    class Reshape(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.a(x.view(x.shape[0], 2, 2).reshape(x.size(0), 4))
+
+    graph = record(seeded(Reshape), inputs(2, 4))
+    assert graph.operations[0].args[1:] == (Batch(1), 2, 2)
+
+
+def test_evaluation_mode_restores_each_submodule():
+    module = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.Dropout().eval()))
+    before = [m.training for m in module.modules()]
+    with evaluation_mode(module):
+        assert not any(m.training for m in module.modules())
+    assert [m.training for m in module.modules()] == before

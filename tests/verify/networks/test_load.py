@@ -1,0 +1,153 @@
+"""Loading modules by name: every mistake is one line that says what was wrong and what would be right."""
+
+import pytest
+import torch
+
+from verify.networks.load import load
+
+FILE = """
+import torch
+from torch import nn
+
+def good():
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+
+def pair():
+    return good(), torch.ones(5, 3)
+
+def image():
+    return nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(2 * 26 * 26, 2))
+
+def raises():
+    raise RuntimeError("no weights here\\nsecond line")
+
+def none():
+    pass
+
+def text():
+    return "resnet"
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(3, 3)
+    def forward(self, x, y):
+        return self.a(x + y)
+
+class Changes(Two):
+    def forward(self, x):
+        return self.a(x) if x.sum() > 0 else -self.a(x).relu()
+
+class Dictionary(Two):
+    def forward(self, x):
+        return {"logits": self.a(x)}
+
+class Late(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.p = nn.Parameter(torch.ones(1))
+    def forward(self, x):
+        return x * self.p
+
+def empty():
+    return nn.Sequential(nn.ReLU())
+
+def lazy():
+    return nn.LazyLinear(3)
+
+def nan():
+    m = good()
+    m[2].bias.data[0] = float("nan")
+    return m
+
+def training():
+    m = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)).eval()
+    m[1].train()
+    return m
+
+number = 3
+instance = good()
+"""
+
+
+@pytest.fixture
+def spec(tmp_path):
+    path = tmp_path / "my_models.py"
+    path.write_text(FILE)
+    return lambda name: f"{path}:{name}"
+
+
+def test_factories_pairs_classes_and_instances(spec):
+    assert load(spec("good")).x.shape == (8, 3)
+    assert load(spec("good"), samples=2).x.shape == (2, 3)
+    assert torch.equal(load(spec("pair")).x, torch.ones(5, 3))
+    assert load(spec("image")).x.shape == (8, 3, 28, 28)
+    assert load(spec("instance")).x.shape == (8, 3)
+    assert load(spec("good"), x=torch.ones(4, 3)).x.shape == (4, 3)
+    assert not load(spec("good")).module.training
+
+
+def test_weights_and_inputs_follow_the_seed_and_leave_the_global_generator(spec):
+    state = torch.random.get_rng_state()
+    a, b, c = load(spec("good"), seed=1), load(spec("good"), seed=1), load(spec("good"), seed=2)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(a.x, b.x)
+    assert not torch.equal(a.x, c.x)
+    assert torch.equal(a.module[0].weight, b.module[0].weight)
+    assert not torch.equal(a.module[0].weight, c.module[0].weight)
+
+
+def test_modes_that_the_factory_chose_stay(spec):
+    assert load(spec("training")).module[1].training
+
+
+def test_zoo():
+    assert load("zoo:mlp", samples=2).x.shape == (2, 784)
+    with pytest.raises(ValueError, match=r"zoo:resnet2: .*resnet20"):
+        load("zoo:resnet2")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("raises", "the factory raised RuntimeError: no weights here$"),
+        ("none", r"it gives nothing \(None\), not a torch.nn.Module; let the factory return"),
+        ("text", "it gives a str, not a torch.nn.Module"),
+        ("number", "number is an int; a function that returns a torch.nn.Module is needed"),
+        ("goood", "has no 'goood'; did you mean good"),
+        ("Changes", "the operations change with the data.*; remove the control flow"),
+        ("Dictionary", "the module returns dict, not a tensor"),
+        ("Two", r"forward needs 2 inputs \(x, y\); wrap it"),
+        ("empty", "the module has no parameters"),
+        ("lazy", "the parameter weight is not initialised yet"),
+        ("nan", "2.bias: this parameter holds NaN or infinity; initialise"),
+        ("Late", "the shape of its input cannot be told from its first layer; let the factory return"),
+    ],
+)
+def test_mistakes_are_one_line(spec, name, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        load(spec(name))
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(spec(name))
+
+
+def test_inputs_that_do_not_fit(spec):
+    with pytest.raises(ValueError, match=r"does not run on inputs of shape \(4, 2\)"):
+        load(spec("good"), x=torch.ones(4, 2))
+    with pytest.raises(ValueError, match="at least one sample"):
+        load(spec("good"), x=torch.ones(0, 3))
+    with pytest.raises(ValueError, match="floating-point"):
+        load(spec("good"), x=torch.ones(4, 3, dtype=torch.int64))
+    with pytest.raises(ValueError, match="at least one sample"):
+        load(spec("good"), samples=0)
+
+
+def test_specs_that_name_nothing(tmp_path):
+    with pytest.raises(ValueError, match=r"write FILE\.py:FACTORY"):
+        load("resnet20")
+    with pytest.raises(ValueError, match="there is no file"):
+        load(f"{tmp_path}/gone.py:build")
+    broken = tmp_path / "broken.py"
+    broken.write_text("def f(:\n")
+    with pytest.raises(ValueError, match=r"importing .*broken.py raised SyntaxError"):
+        load(f"{broken}:f")
