@@ -23,6 +23,12 @@ def _is_zero_one(a: Array) -> Any:
     return ((a == 0) | (a == 1)).all(axis=(-2, -1))
 
 
+def agreements(n: int) -> np.ndarray:
+    """Number of points at which two labelings of n points agree, integers (Y, Y)."""
+    s = signs(n)
+    return (n + s @ s.T) // 2
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledMasks(Instance):
     """Labels with a law, and a rule that chooses a mask from them.
@@ -169,19 +175,13 @@ class FittedMasks(MemorisingMasks):
         allowed = (self.chosen & np.asarray(self.realisable[..., None, :] == 1)).any(axis=-1)
         return super().valid() & allowed.all(axis=(-2, -1))
 
-    @cached_property
-    def agreement(self) -> np.ndarray:
-        """Number of points at which two labelings agree, integers (Y, G)."""
-        s = signs(self.n)
-        return (self.n + s @ s.T) // 2
-
     def correct(self) -> Array:
         """Number of points fitted with mask m when the labels are y, shape (..., M, Y)."""
-        return total(indicator(self.chosen, self.labels) * self.agreement, axis=-1)
+        return total(indicator(self.chosen, self.labels) * agreements(self.n), axis=-1)
 
     def best(self) -> Array:
         """The most points any labeling of G_m gets right, shape (..., M, Y)."""
-        return np.where(self.realisable[..., None, :] == 1, self.agreement, -1).max(axis=-1)
+        return np.where(self.realisable[..., None, :] == 1, agreements(self.n), -1).max(axis=-1)
 
     def accuracy_gain(self) -> Any:
         """E A(M, Y) - E A(M, Y') for the accuracy A = correct / n, shape (...)."""

@@ -39,11 +39,12 @@ from theory.memorisation import (
     NoisyFits,
     PrunedUnit,
     ThresholdUnit,
+    agreements,
 )
 from theory.papers.sources import NO_FREE_PRUNE
 from theory.relations import Relation, all_of, at_most, equal, less
 from theory.robustness import BestDirection, FarComponents, LinearEnsemble
-from theory.scalars import indicator, is_exact, total, zeros
+from theory.scalars import indicator, is_exact, total
 from theory.separability import cover_number, in_general_position
 
 SEED = "seed"
@@ -172,24 +173,32 @@ def decoupling(instance: TestedLaw) -> Relation:
 
 
 def _other_labels(chooser: Any, instance: Any) -> Any:
+    """One labeling with certainty, two opposite ones, or any law."""
     count = instance.labels.shape[-1]
-    if chooser.flip():  # one labeling, with certainty
-        at = chooser.integers((1,), 0, count - 1)
-        return instance.with_(labels=indicator(at == np.arange(count), instance.labels))
-    if chooser.flip():  # two opposite ones
-        at = np.arange(count)
-        ends = np.broadcast_to((at == 0) | (at == count - 1), instance.labels.shape)
-        return instance.with_(labels=indicator(ends, instance.labels))
-    return instance.with_(labels=chooser.weights((count,)))
+    at, kind = np.arange(count), chooser.integers((1,), 0, 3)
+    one = chooser.integers((1,), 0, count - 1) == at
+    ends = (at == 0) | (at == count - 1)
+    certain = indicator(np.where(kind == 0, one, ends), instance.labels)
+    return instance.with_(labels=np.where(kind == 3, chooser.weights((count,)), certain))
 
 
 uniform_labels = Assumption(
     "uniform-labels", "all labelings are equally likely",
     lambda i: (i.labels == i.labels[..., :1]).all(axis=-1), _other_labels,
 )  # fmt: skip
+
+
+def _choosing_well(chooser: Any, instance: FittedMasks) -> FittedMasks:
+    """Where a coin says so, the rule chooses a mask that gets most points right."""
+    correct = np.swapaxes(instance.correct(), -1, -2)
+    well = indicator(correct == correct.max(axis=-1)[..., None], instance.rule)
+    return instance.with_(rule=np.where(chooser.integers((1, 1), 0, 1) == 1, well, instance.rule))
+
+
 independent_labels = Assumption(
-    "independent-labels", "the labels of different points are independent", lambda i: i.independent(), _other_labels
-)
+    "independent-labels", "the labels of different points are independent", lambda i: i.independent(),
+    lambda chooser, instance: _choosing_well(chooser, _other_labels(chooser, instance)),
+)  # fmt: skip
 
 
 # -- noise correlation ----------------------------------------------------------------------------
@@ -261,7 +270,7 @@ def cover_count(instance: ThresholdUnit) -> Relation:
     $C(n + 1, k) = C(n, k) + C(n, k - 1)$. Each labeling is decided by weights or by a Farkas combination.
     """
     points = instance.points()
-    realised, bound = instance.realised(), cover_number(*points.shape)
+    realised, bound = fmpq(instance.realised()), fmpq(cover_number(*points.shape))
     return at_most(realised, bound) & equal(realised, bound, "general position").when(in_general_position(points))
 
 
@@ -275,7 +284,7 @@ def cover_count_with_ties(instance: ThresholdUnit) -> Relation:
     At most $2 \sum_{i < k} \binom{n-1}{i}$ labelings with $\mathrm{sign}(0) = 1$. False: two opposite points on a line
     ($k = 1$) get $(+,-)$, $(-,+)$, and with $w = 0$ also $(+,+)$.
     """
-    return at_most(instance.realised(weak=True), cover_number(*instance.points().shape))
+    return at_most(fmpq(instance.realised(weak=True)), fmpq(cover_number(*instance.points().shape)))
 
 
 @claim(about=PrunedUnit, source=Source(NO_FREE_PRUNE, SEED), status=Status.PROVED, assumes=(uniform_labels,))
@@ -361,9 +370,10 @@ def leakage_count(instance: MemorisingMasks) -> Relation:
 def _worse_answers(chooser: Any, instance: FittedMasks) -> FittedMasks:
     """For some masks and labels the worst labeling of G_m instead of the best."""
     allowed = instance.realisable[..., None, :] == 1
-    worst = np.argmin(np.where(allowed, instance.agreement, instance.n + 1), axis=-1)
+    worst = np.argmin(np.where(allowed, agreements(instance.n), instance.n + 1), axis=-1)
     keep = chooser.integers(instance.answers.shape[-2:], 0, 1) == 1
-    return instance.with_(answers=np.where(keep, instance.answers, instance.answers * 0 + worst))
+    worse = np.where(keep, instance.answers, instance.answers * 0 + worst)
+    return _choosing_well(chooser, instance.with_(answers=worse))
 
 
 best_fit = Assumption(

@@ -18,6 +18,7 @@ from theory.memorisation import (
     NoisyFits,
     PrunedUnit,
     ThresholdUnit,
+    agreements,
 )
 from theory.robustness import BestDirection, FarComponents, LinearEnsemble
 from theory.scalars import Array, indicator, total
@@ -48,24 +49,31 @@ def mask_law(c: Chooser, *, same_size: bool = False, independent: bool = False) 
     return MaskLaw(tuple(masks), weights)
 
 
+def _mixed(c: Chooser, *options: Array) -> Array:
+    """One of the tables, for each instance of a stack by itself: a stack then holds instances of every kind."""
+    return _chosen(c.integers((1, 1), 0, len(options) - 1), *options)
+
+
+def _chosen(which: Array, *options: Array) -> Array:
+    out = options[0]
+    for i, option in enumerate(options[1:], 1):
+        out = np.where(which == i, option, out)
+    return out
+
+
 def _table(c: Chooser, rows: int, columns: int) -> Array:
-    """Joint weights: all equal, determined (one column a row), nearly independent, or anything."""
-    kind = c.pick(("any", "near", "determined", "equal"))
-    if kind == "any":
-        weights = c.weights((rows, columns))
-        dead = np.asarray(total(weights, axis=(-2, -1)) == 0)[..., None, None]
-        return weights + indicator(dead, weights)
-    if kind == "near":
-        return c.integers((1, 1), 1, 12) + c.integers((rows, columns), 0, 2)
-    if kind == "determined":
-        return indicator(c.integers((rows, 1), 0, columns - 1) == np.arange(columns), c.positives((rows, columns)))
-    return c.positives((rows, columns)) * 0 + 1
+    """Joint weights: anything, nearly independent, determined (one column a row), or all equal."""
+    weights = c.weights((rows, columns))
+    dead = np.asarray(total(weights, axis=(-2, -1)) == 0)[..., None, None]
+    near = c.integers((1, 1), 1, 16) + c.integers((rows, columns), 0, 1)
+    one = indicator(c.integers((rows, 1), 0, columns - 1) == np.arange(columns), weights)
+    return _mixed(c, weights + indicator(dead, weights), near, one, one * 0 + 1)
 
 
 @draws(TestedLaw)
 def tested_law(c: Chooser) -> TestedLaw:
     """A law with the test that sees most (1 where the pair is likelier than by chance), or any test."""
-    weights = _table(c, c.integer(1, 4), c.integer(1, 4))
+    weights = _table(c, c.integer(2, 4), c.integer(2, 4))
     whole = np.asarray(total(weights, axis=(-2, -1)))[..., None, None]
     if c.flip(0.8):
         tests = indicator(weights * whole > decoupled(weights), weights)
@@ -91,75 +99,77 @@ def _labels(c: Chooser, n: int, independent: bool) -> Array:
 
 
 def _rule(c: Chooser, n: int, masks: int) -> Array:
-    """The weights of the masks for each labeling: determined, nearly indifferent, or any."""
-    kind = c.pick(("determined", "near", "any", "fixed"))
+    """The weights of the masks for each labeling: determined, the label of one point, nearly indifferent, or any."""
     rows = 2**n
-    if kind == "determined":
-        at = c.integers((rows, 1), 0, masks - 1)
-        return indicator(at == np.arange(masks), at)
-    if kind == "near":
-        return c.integers((1, 1), 1, 12) + c.integers((rows, masks), 0, 2)
-    if kind == "fixed":
-        return c.positives((rows, masks)) * 0 + c.weights((1, masks))
-    return c.weights((rows, masks))
+    any_ = c.weights((rows, masks))
+    copied = (np.arange(rows)[:, None] >> c.integer(0, n - 1)) % 2 % masks == np.arange(masks)
+    return _mixed(
+        c,
+        indicator(c.integers((rows, 1), 0, masks - 1) == np.arange(masks), any_),
+        any_ * 0 + copied.astype(int),
+        c.integers((1, 1), 1, 16) + c.integers((rows, masks), 0, 1),
+        any_,
+    )
 
 
-def _realisable(c: Chooser, n: int, masks: int, rule: Array) -> Array:
-    """G_m: any sets, one labeling each, the labelings that choose m, or what threshold units realise."""
-    kind = c.pick(("any", "chosen", "one", "threshold"))
+def _sets(c: Chooser, n: int, masks: int) -> Array:
+    """G_m: any sets, one labeling each, or what threshold units realise on one kept input or on fixed points."""
     rows = 2**n
-    if kind == "chosen":  # the best rule for these sets
-        return np.swapaxes(indicator(rule >= rule.max(axis=-1)[..., None], rule), -1, -2)
-    if kind == "one":
-        at = c.integers((masks, 1), 0, rows - 1)
-        return indicator(at == np.arange(rows), at)
-    if kind == "threshold":  # one kept input for each mask, or two inputs of one fixed table of points
-        if c.flip():
-            x = 2 * c.integers((masks, 1, n), 0, 1) - 1
-            agreeing = x * signs(n) > 0
-            return indicator(agreeing.all(axis=-1) | ~agreeing.any(axis=-1), rule)
-        points = [[c.integer(-3, 3), c.pick((1, -1, 2))] for _ in range(n)]
-        fixed = dichotomies(points)
-        return rule[..., :1, :].swapaxes(-1, -2) * 0 + indicator(fixed, rule)
-    return c.integers((masks, rows), 0, 1)
+    any_ = c.integers((masks, rows), 0, 1)
+    one = indicator(c.integers((masks, 1), 0, rows - 1) == np.arange(rows), any_)
+    agreeing = (2 * c.integers((masks, 1, n), 0, 1) - 1) * signs(n) > 0
+    kept = indicator(agreeing.all(axis=-1) | ~agreeing.any(axis=-1), any_)
+    points = [[c.integer(-3, 3), c.pick((1, -1, 2))] for _ in range(n)]
+    return _mixed(c, any_, one, one, kept, any_ * 0 + dichotomies(points).astype(int))
+
+
+def _rule_and_sets(c: Chooser, n: int, masks: int) -> tuple[Array, Array]:
+    """A rule and sets G_m: unrelated, sets that fit the rule, or a rule that prefers the mask that fits best."""
+    rule, sets = _rule(c, n, masks), _sets(c, n, masks)
+    choosing = np.swapaxes(indicator(rule >= rule.max(axis=-1)[..., None], rule), -1, -2)
+    right = np.where(sets[..., None, :] == 1, agreements(n), -1).max(axis=-1)
+    best = np.swapaxes(indicator(right == right.max(axis=-2)[..., None, :], sets), -1, -2)
+    which = c.integers((1, 1), 0, 3)
+    return _chosen(which, rule, rule, best, best + c.integers((1, 1), 1, 16)), _chosen(
+        which, sets, choosing, sets, sets
+    )
 
 
 @draws(MemorisingMasks)
 def memorising_masks(c: Chooser) -> MemorisingMasks:
-    """Uniform labels of up to 3 points, up to 4 masks."""
-    n, masks = c.integer(1, 3), c.integer(1, 4)
-    rule = _rule(c, n, masks)
-    return MemorisingMasks(_labels(c, n, False), rule, _realisable(c, n, masks, rule))
+    """Uniform labels of up to 3 points, 2 to 4 masks."""
+    n, masks = c.integer(1, 3), c.integer(2, 4)
+    return MemorisingMasks(_labels(c, n, False), *_rule_and_sets(c, n, masks))
 
 
 @draws(FittedMasks)
 def fitted_masks(c: Chooser) -> FittedMasks:
     """The same with the best fit of each mask; no G_m is empty; labels independent."""
-    n, masks = c.integer(1, 3), c.integer(1, 3)
-    rule = _rule(c, n, masks)
-    realisable = _realisable(c, n, masks, rule)
+    n, masks = c.pick((1, 2, 2, 3)), c.integer(2, 3)
+    rule, realisable = _rule_and_sets(c, n, masks)
     empty = np.asarray(total(realisable, axis=-1) == 0)[..., None]
     realisable = np.where(empty, realisable * 0 + 1, realisable)
-    s = signs(n)
-    agreement = (n + s @ s.T) // 2
-    best = np.argmax(np.where(realisable[..., None, :] == 1, agreement, -1), axis=-1)
+    best = np.argmax(np.where(realisable[..., None, :] == 1, agreements(n), -1), axis=-1)
     return FittedMasks(_labels(c, n, True), rule, realisable, realisable * 0 + best)
 
 
 @draws(NoisyFits)
 def noisy_fits(c: Chooser) -> NoisyFits:
     """Functions with values in [-1, 1], often signs; one function for each mask, or any classes."""
-    n, masks = c.integer(1, 3), c.integer(1, 3)
+    n, masks = c.integer(1, 3), c.integer(2, 3)
     rule = _rule(c, n, masks)
-    count = masks if (single := c.flip()) else c.integer(1, 3)
-    functions = 2 * c.integers((count, n), 0, 1) - 1
-    if not c.flip(0.7):
-        functions = c.integers((count, n), -4, 4) / 4
+    count = c.integer(2, 3)
+    functions = _mixed(c, 2 * c.integers((count, n), 0, 1) - 1, c.integers((count, n), -4, 4) / 4)
     member = c.integers((masks, count), 0, 1)
-    if single:
-        member = member * 0 + np.eye(masks, dtype=int)
+    one = indicator(c.integers((masks, 1), 0, count - 1) == np.arange(count), member)
+    member = _mixed(c, one, member)
     empty = np.asarray(total(member, axis=-1) == 0)[..., None]
-    return NoisyFits(_labels(c, n, False), rule, functions, np.where(empty, member * 0 + 1, member))
+    member = np.where(empty, member * 0 + 1, member)
+    each = np.swapaxes(functions @ signs(n).T, -1, -2)[..., None, :]
+    found = np.where(member[..., None, :, :] == 1, each, each * 0 - n).max(axis=-1)
+    best = indicator(found == found.max(axis=-1)[..., None], rule)
+    rule = _mixed(c, rule, best, best + c.integers((1, 1), 1, 16))
+    return NoisyFits(_labels(c, n, False), rule, functions, member)
 
 
 @draws(CorrelationMask)
