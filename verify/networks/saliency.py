@@ -354,6 +354,16 @@ def live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None 
         return flow(module, x[:1].double(), ones, 0, biases=False).log10()
 
 
+def on_live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """For each masked parameter, which of its unmasked weights stand on an input-output path (bool)."""
+    ones = {n: torch.ones_like(p, dtype=torch.float64) for n, p in module.named_parameters()}
+    ones.update({n: m.to(torch.float64).requires_grad_() for n, m in masks.items()})
+    with torch.enable_grad():
+        count = flow(module, x[:1].double(), ones, 0, biases=False).value.sum()
+        g = torch.autograd.grad(count, [ones[n] for n in masks], materialize_grads=True)
+    return {n: m.bool() & (a > 0) for (n, m), a in zip(masks.items(), g, strict=True)}
+
+
 def constant_on(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = None) -> bool:
     """Whether the masked network gives exactly the same outputs for every sample."""
     with torch.no_grad():
@@ -362,6 +372,6 @@ def constant_on(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None
 
 
 __all__ = [
-    "METHODS", "Scores", "activation_per_output", "check_data", "check_masks", "constant_on", "live_paths", "released",
-    "saliency", "scored_names", "scores",
+    "METHODS", "Scores", "activation_per_output", "check_data", "check_masks", "constant_on", "live_paths",
+    "on_live_paths", "released", "saliency", "scored_names", "scores",
 ]  # fmt: skip

@@ -1,0 +1,230 @@
+"""Layer collapse at scale: what iterative pruning leaves of real networks, round by round.
+
+    python -m verify.networks.collapse            # ResNet-20 and VGG-16-BN on CIFAR-10 images
+    python -m verify.networks.collapse resnet50   # on Gaussian images of 64 x 64
+
+Writes ``results/collapse_<network>.csv`` (a row a run) and ``results/collapse_<network>_rounds.csv`` (a row
+a round) from the trials in ``trials/``; a killed run continues where it was. Data are CIFAR-10 images as
+distributed beside the project (JPEG-encoded).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from verify import trials
+from verify.networks import zoo
+from verify.networks.masks import Masks, prune
+from verify.networks.saliency import PATHS, activation_per_output, on_live_paths, scores
+
+DATA = Path("/work/shared/data/cifar10/train.parquet")
+CRITICAL = {"resnet20": 4, "resnet32": 4, "resnet50": 6, "vgg16_bn": 14, "vgg19_bn": 17}
+"""The fewest weights on one path: shortcuts without weights cost nothing, those with a convolution one."""
+
+DENSITIES = (0.1, 0.018, 0.001)
+METHODS = (
+    "px", "px-frozen", "px-released", "synflow", "synflow-l2", "magnitude", "snip", "grasp", "ntk-sap", "random",
+)  # fmt: skip
+
+
+def cifar10_images(samples: int, path: Path = DATA) -> tuple[Tensor, Tensor]:
+    """The first images of CIFAR-10's training set, normalised by channel, and their labels.
+
+    Raises:
+        FileNotFoundError: the data set is not there; says where it was looked for.
+    """
+    import numpy as np
+    import pyarrow.parquet as parquet
+    from PIL import Image
+
+    if not path.exists():
+        raise FileNotFoundError(f"CIFAR-10 is not at {path}")
+    rows = next(parquet.ParquetFile(path).iter_batches(samples)).to_pylist()
+    images = np.stack([np.asarray(Image.open(io.BytesIO(r["img"]["bytes"])).convert("RGB")) for r in rows])
+    x = torch.as_tensor(images, dtype=torch.float32).permute(0, 3, 1, 2) / 255
+    mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
+    return (x - mean[:, None, None]) / std[:, None, None], torch.tensor([r["label"] for r in rows])
+
+
+def inputs_for(network: str, samples: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Inputs and labels: CIFAR-10 images, or Gaussian 64 x 64 images for ResNet-50."""
+    if network != "resnet50":
+        return cifar10_images(samples)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(samples, 3, 64, 64, generator=generator), torch.arange(samples) % 1000
+
+
+@trials.experiment(version=1)
+def collapse(
+    network: str, method: str, density: float | None, rounds: int = 100, samples: int = 32, dtype: str = "float32", *,
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Prune a network and record every round.
+
+    Args:
+        network: a name of the zoo.
+        method: a scoring method.
+        density: share of the weights to keep; None: the critical compression, a single path's weights.
+        rounds: number of rounds of the exponential schedule.
+        samples: number of inputs.
+        dtype: "float32" or "float64".
+        seed: of the initial weights.
+    """
+    module = zoo.build(network, seed=seed).to(getattr(torch, dtype))
+    x, y = inputs_for(network, samples, seed)
+    x = x.to(getattr(torch, dtype))
+    keep = CRITICAL[network] if density is None else None
+    masks = prune(
+        module, method, density=density, keep=keep, rounds=rounds, x=x, y=y, seed=seed, biases=False, study=True
+    )
+    return summary(module, x, masks)
+
+
+def summary(module: nn.Module, x: Tensor, masks: Masks) -> dict[str, Any]:
+    """What a study keeps of a pruning run, as plain JSON (None for -inf)."""
+    total, last = masks.total, masks.rounds[-1]
+    useful = on_live_paths(module, x, masks)
+    live = {n: int(m.sum()) for n, m in useful.items()}
+    return {
+        "weights": total,
+        "kept": last.kept,
+        "emptied": list(last.emptied),
+        "branches": branches(live),
+        "branches_lost": sum(any(live[n] == 0 for n in names) for names in _branches(live).values()),
+        "on_live_paths": sum(live.values()),
+        "dead_from": _first(masks, total, lambda r: r.alive is False),
+        "constant_from": _first(masks, total, lambda r: bool(r.constant)),
+        "emptied_from": _first(masks, total, lambda r: bool(r.emptied)),
+        "layers": {n: m.numel() for n, m in masks.items()},
+        "live": live,
+        "rounds_kept": [r.kept for r in masks.rounds],
+        "rounds_layers": [list(r.layers.values()) for r in masks.rounds],
+        "rounds_log10_objective": [_finite(r.log10_objective) for r in masks.rounds],
+        "rounds_log10_paths": [_finite(r.log10_paths) for r in masks.rounds],
+        "rounds_constant": [r.constant for r in masks.rounds],
+    }
+
+
+def branches(live: Iterable[str]) -> int:
+    """Number of residual branches of the network."""
+    return len(_branches(live))
+
+
+def _branches(names: Iterable[str]) -> dict[str, list[str]]:
+    """The weights of each residual branch, shortcuts excluded."""
+    found: dict[str, list[str]] = {}
+    for n in names:
+        if n.startswith("blocks.") and ".shortcut" not in n:
+            found.setdefault(n.split(".")[1], []).append(n)
+    return found
+
+
+def _first(masks: Masks, total: int, holds: Any) -> float | None:
+    """The density of the first round for which ``holds``."""
+    return next((r.kept / total for r in masks.rounds if holds(r)), None)
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 4)
+
+
+@trials.experiment(version=1)
+def ranges(network: str, method: str, samples: int = 16, *, seed: int) -> dict[str, Any]:
+    """Whether a path score stays in the range of float32, with and without rescaling."""
+    module, (x, _) = zoo.build(network, seed=seed), inputs_for(network, samples, seed)
+    out: dict[str, Any] = {}
+    for name, rescale in (("plain", False), ("rescaled", True)):
+        found = scores(module, method, x, biases=False, rescale=rescale).values
+        flat = torch.cat([v.flatten() for v in found.values()])
+        out[f"{name}_not_finite"] = int((~torch.isfinite(flat)).sum())
+        out[f"{name}_zero"] = int((flat == 0).sum())
+    d = activation_per_output(module, x, biases=False)
+    out["weights"] = flat.numel()
+    out["log10_activation"] = round(d.log10(), 3)
+    return out
+
+
+def rows_of(done: Sequence[trials.Trial]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """One row a run, and one row a round, of finished trials."""
+    runs, rounds = [], []
+    for t in done:
+        head = {k: t[k] for k in ("network", "method", "density", "rounds", "samples", "dtype", "seed")}
+        head["density"] = "critical" if head["density"] is None else head["density"]
+        r = t.results
+        emptied = " ".join(n.removesuffix(".weight") for n in r["emptied"])
+        runs.append(
+            head
+            | {k: r[k] for k in ("weights", "kept", "on_live_paths", "branches", "branches_lost")}
+            | {"layers": len(r["layers"]), "layers_emptied": len(r["emptied"]), "emptied": emptied}
+            | {k: _blank(r[k]) for k in ("emptied_from", "constant_from", "dead_from")}
+        )
+        for i, kept in enumerate(r["rounds_kept"]):
+            paths = r["rounds_log10_paths"][i]
+            rounds.append(
+                {k: head[k] for k in ("network", "method", "density", "seed")}
+                | {"round": i + 1, "kept": kept, "log10_R": _blank(r["rounds_log10_objective"][i])}
+                | {"log10_paths": "none" if paths is None else paths, "constant": int(r["rounds_constant"][i])}
+                | {"layers": " ".join(map(str, r["rounds_layers"][i]))}
+            )
+    return runs, rounds
+
+
+def _blank(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def study(
+    network: str, methods: Sequence[str] = METHODS, seeds: Sequence[int] = (0,), rounds: int = 100, samples: int = 32,
+    results: Path = Path("results"), store: Path = Path("trials"),
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Run the study for one network and write its tables; returns the rows."""
+    wanted = [
+        collapse.configuration(network=network, method=m, density=d, rounds=rounds, samples=samples, seed=s)
+        for s in seeds
+        for d in (*DENSITIES, None)
+        for m in methods
+    ]
+    done = trials.run(wanted, trials.Store(store), jobs=1)
+    runs, by_round = rows_of(done)
+    shown = trials.provenance(done)
+    trials.write_csv(runs, results / f"collapse_{network}.csv", provenance=shown)
+    # A tenth of the rounds is enough to draw; the trials hold them all.
+    kept = [r for r in by_round if r["round"] % 10 == 0 or r["round"] == 1]
+    trials.write_csv(kept, results / f"collapse_{network}_rounds.csv", provenance=shown)
+    return runs
+
+
+def study_ranges(results: Path = Path("results"), store: Path = Path("trials")) -> list[dict[str, Any]]:
+    """Write the table of float32 ranges."""
+    networks = ("resnet20", "vgg16_bn", "resnet50")
+    wanted = [ranges.configuration(network=n, method=m, seed=0) for n in networks for m in PATHS if m != "px-frozen"]
+    done = trials.run(wanted, trials.Store(store), jobs=1)
+    rows = trials.table(done)
+    trials.write_csv(rows, results / "float32_ranges.csv", provenance=trials.provenance(done))
+    return rows
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The studies of the networks named, or of ResNet-20 and VGG-16-BN."""
+    known = tuple(CRITICAL)
+    for name in arguments:
+        if name not in known:
+            raise SystemExit(f"unknown network {name!r}; known: {', '.join(known)}")
+    for name in arguments or ("resnet20", "vgg16_bn"):
+        small = name == "resnet20" or name == "resnet32"
+        study(name, rounds=100 if small else 30, samples=32 if small else 8)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+
+
+__all__ = ["CRITICAL", "cifar10_images", "collapse", "ranges", "study", "study_ranges"]
