@@ -125,12 +125,12 @@ MISTAKES = {
         "the last mask is the first": lambda run: holds((run.masks()[..., 0, :] == run.final_mask()).all(axis=-1)),
     },
     "why-absolute-values": {
-        "no absolute values": lambda i: nonnegative(paper._flow_by_gradient(i.network, i.theta)),
-        "strictly positive": lambda i: positive(paper._flow_by_gradient(i.network, absolute(i.theta))),
-        "sign": lambda i: nonnegative(-paper._flow_by_gradient(i.network, absolute(i.theta))),
+        "no absolute values": lambda i: nonnegative(paper.flow_by_gradient(i.network, i.theta)),
+        "strictly positive": lambda i: positive(paper.flow_by_gradient(i.network, absolute(i.theta))),
+        "sign": lambda i: nonnegative(-paper.flow_by_gradient(i.network, absolute(i.theta))),
         "abs() around signed scores": lambda i: equal(
-            absolute(paper._flow_by_gradient(i.network, i.theta)),
-            paper._flow_by_gradient(i.network, absolute(i.theta)),
+            absolute(paper.flow_by_gradient(i.network, i.theta)),
+            paper.flow_by_gradient(i.network, absolute(i.theta)),
         ),
     },
     "layer-rescaling": {

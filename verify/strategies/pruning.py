@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from flint import fmpq
 
+from theory.flows import ObjectiveOnNetwork, RescaledNetwork, UniformNetwork
 from theory.networks import LINEAR, RELU, mlp
-from theory.papers.synaptic_flow import ObjectiveOnNetwork, RescaledNetwork, UniformNetwork
 from theory.paths import paths_of
 from theory.pruning import PruningRun
 from theory.scalars import exact, indicator
