@@ -217,6 +217,10 @@ MUTANTS = {
         s.top_is_best_for_orthogonal_rows,
         lambda i: at_most(last(i.mask_error(1 - i.with_(s=max(1, i.d - i.s)).top())), _kept(i, i.s)),
     ),
+    "no average over signs": (
+        s.top_is_best_on_sign_average,
+        lambda i: at_most(last(i.mask_error(i.top())), _kept(i, i.s)),
+    ),
     "s + 1 ones": (
         s.top_is_best_for_orthogonal_rows,
         lambda i: at_most(last(i.mask_error(i.top())), _kept(i, i.s + 1)),

@@ -15,7 +15,7 @@ import numpy as np
 
 from theory.claims import Assumption, Source, Status, claim
 from theory.experiments import PairedTrials, ScalingTrials
-from theory.network_sketches import INDEPENDENT, NetworkWeights, SignAverage, distinct_weight_sets, synflow
+from theory.network_sketches import INDEPENDENT, NetworkWeights, SignAverage, distinct_weight_sets, signs, synflow
 from theory.networks import LINEAR, RELU, Builder, mlp
 from theory.papers.sources import SKETCHING
 from theory.relations import Relation, all_of, at_most, equal, positive
@@ -255,10 +255,11 @@ def transfer_identity(i: Transfer) -> Relation:
     Proof. $N_{p_0}(w)^2 = A_0^2\,E_{p_0} r^2$ with $r_i = |w_i/w_{0,i}|$, and $A_* = A_0\,E_{p_0} r$.
     """
     p0, best = i.initial.optimal, i.trained.optimal
-    excess = i.trained.mse(p0) - i.trained.mse(best)
+    error, least = i.s * i.trained.mse(p0), i.s * i.trained.mse(best)
     a0, a = i.initial.a, i.trained.a
-    return equal(excess, a0 * a0 * i.ratio_variance() / i.s, "variance of the ratio") & equal(
-        excess, a * a * chi_square(best, p0) / i.s, "chi-square"
+    return all_of(
+        equal(error, least + a0 * a0 * i.ratio_variance(), "variance of the ratio"),
+        equal(error, least + a * a * chi_square(best, p0), "chi-square"),
     )
 
 
@@ -819,6 +820,25 @@ def top_is_best_for_orthogonal_rows(i: Sketch) -> Relation:
     masks = masks[masks.sum(axis=1) <= i.s]
     dropped = (i.w[..., None, :] * (1 - masks)) @ i.x
     return at_most(_last(i.mask_error(i.top())), squared(dropped))
+
+
+@claim(about=Sketch, source=OURS, status=Status.PROVED, draws={"q": False},
+       twin="sketching/random-beats-top")  # fmt: skip
+def top_is_best_on_sign_average(i: Sketch) -> Relation:
+    r"""Averaged over random signs of the weights, no mask of at most s ones beats the top s.
+
+    With independent uniform signs $\varepsilon$, for every $b \in \{0,1\}^d$ with at most $s$ ones:
+    $E_\varepsilon \|X'(\varepsilon w \odot (1 - b_{top}))\|^2 \le E_\varepsilon \|X'(\varepsilon w \odot (1 - b))\|^2$.
+    So what sampling wins over the top it wins by the signs at hand, not by the scores.
+
+    Proof. Signs average the cross terms to 0: the sides are sums of $a_i^2$ over what is dropped.
+    """
+    masks = binary_masks(i.d)
+    masks = masks[masks.sum(axis=1) <= i.s]
+    flipped = i.w[..., None, :] * signs(i.d)
+    top = squared((flipped * (1 - i.top()[..., None, :])) @ i.x)
+    other = squared((flipped[..., None, :, :] * (1 - masks[:, None, :])) @ i.x[..., None, :, :])
+    return at_most(_last(total(top, axis=-1)), total(other, axis=-1))
 
 
 @claim(about=PairedTrials, source=Source(SKETCHING, "seed: randomly sampled masks often improve"),
