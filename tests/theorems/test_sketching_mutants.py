@@ -244,6 +244,9 @@ def _kept(i, most):
     return squared((i.w[..., None, :] * (1 - masks)) @ i.x)
 
 
+PLANTED = {name: replace(claim, function=wrong) for name, (claim, wrong) in MUTANTS.items()}
+
+
 def test_every_proved_claim_has_a_planted_mistake():
     assert {c.id for c in PROVED} == {c.id for c, _ in MUTANTS.values()}
 
