@@ -43,6 +43,10 @@ class RescaledNetwork(NetworkOnData):
 
     factor: Array = array(0)
 
+    def __post_init__(self) -> None:
+        # Arithmetic on an array without axes gives a bare number; fields are always arrays.
+        object.__setattr__(self, "factor", np.asarray(self.factor))
+
 
 @dataclass(frozen=True, eq=False)
 class UniformNetwork(Instance):
@@ -58,9 +62,13 @@ class UniformNetwork(Instance):
     width: int
     scale: Array = array(0)
 
+    def __post_init__(self) -> None:
+        # As for RescaledNetwork.
+        object.__setattr__(self, "scale", np.asarray(self.scale))
+
     def valid(self) -> Any:
         """Whether the weights have the size of an initialisation and float32 holds them exactly."""
-        w = rational(np.asarray(self.scale)[()])
+        w = rational(self.scale[()])
         held = np.float32(float(int(w.p)) / float(int(w.q)))
         return bool(
             self.depth >= 1
@@ -72,12 +80,12 @@ class UniformNetwork(Instance):
 
     def exact_scores(self, power: int) -> Any:
         """SynFlow (power 1) or SynFlow-L2 (power 2) score of every weight, the same for all: exact."""
-        w = rational(np.asarray(self.scale)[()]) ** power
+        w = rational(self.scale[()]) ** power
         return (self.width * w) ** self.depth / self.width
 
     def float32_scores(self, power: int) -> np.ndarray:
         """The same by a forward and a backward pass in float32, one entry a layer."""
-        w = rational(np.asarray(self.scale)[()])
+        w = rational(self.scale[()])
         weight = np.float32(float(int(w.p)) / float(int(w.q)))
         with np.errstate(all="ignore"):
             weight = np.float32(weight**power)

@@ -163,6 +163,15 @@ def test_each_assumption_is_needed(name, assumption, seed):
     assert violated == [assumption]
 
 
+@pytest.mark.parametrize("stage", ["scan", "hypothesis"])
+def test_exact_drawing_and_shrinking_of_a_rescaled_network(stage):
+    claim = PROVED["layer-rescaling"]
+    outcome = falsify(claim, drop=("positive-factor",), examples=100, seed=0, stages=(stage,))
+    assert outcome.verdict == "refuted"
+    assert outcome.counterexample.factor == -1
+    assert type(outcome.counterexample).from_json(outcome.counterexample.to_json()).factor == -1
+
+
 @pytest.mark.parametrize("name", PROVED)
 def test_without_mistakes_nothing_is_found(name):
     outcome = falsify(PROVED[name], examples=100, seed=4)

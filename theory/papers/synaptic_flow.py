@@ -166,6 +166,7 @@ def residual_layers_survive(run: PruningRun) -> Relation:
     draws={
         "scorers": ("synflow", "synflow-l2", "px-frozen"),
         "schedules": ("one-at-a-time", "one-at-a-time", "linear", "exponential"),
+        "families": ("mlp", "mlp", "pool", "convolution"),
         "nonzero": True,
         "outputs": 2,
         "depth": 3,
