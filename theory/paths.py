@@ -14,9 +14,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from theory import auxiliary, spectrum
+from theory.derivative import derivative
 from theory.instances import Instance, array, shown
 from theory.networks import INPUT, Forward, Network, edge_values, equations, forward, jacobian
-from theory.scalars import Array, exact, ones, total, zeros
+from theory.scalars import Array, exact, indicator, ones, total, zeros
 
 MAX_PATHS = 20_000
 
@@ -179,6 +181,28 @@ class NetworkOnData(Instance):
         j = self.jacobian()
         return total(j * j, axis=(-3, -1))
 
+    @cached_property
+    def _derivative(self) -> tuple[Array, np.ndarray]:
+        if not np.any(self.on_kink()):
+            return self.jacobian(), np.ones(self.theta.shape[:-1], dtype=bool)
+        return derivative(self.network, self.theta, self.x)
+
+    def derivative(self) -> Array:
+        """The true d f / d theta, on kinks too, shape (..., n, K, N); see `differentiable`."""
+        return self._derivative[0]
+
+    def differentiable(self) -> np.ndarray:
+        """Whether every output has a derivative in every parameter, bool (...)."""
+        return self._derivative[1]
+
+    def largest_eigenvalue(self) -> Array:
+        """Lambda_max of Theta(X, X), shape (...): rational, or a ball."""
+        return spectrum.largest_eigenvalue(self.ntk())
+
+    def ntk_rank(self) -> Array:
+        """Rank of Theta(X, X), shape (...)."""
+        return spectrum.rank(self.ntk())
+
     # -- paths --------------------------------------------------------------------------------
 
     @property
@@ -234,6 +258,60 @@ class NetworkOnData(Instance):
     def path_kernel_trace(self) -> Array:
         """|J_theta^v|_F^2 = tr Pi, shape (...)."""
         return total(self.kernel_per_output(), axis=-1)
+
+    def bound_per_output(self) -> Array:
+        """D_k T_k, shape (..., K)."""
+        return self.activation_per_output() * self.kernel_per_output()
+
+    def bound_per_sample(self) -> Array:
+        """sum_{n,k} (sum_p (a_p x)^2) (sum_p |grad v_p|^2), sums over the paths to k active at x_n; shape (...)."""
+        gradients = total(self.path_jacobian() ** 2, axis=-1)
+        per_output = [
+            total(a, axis=-1) * total(active * gradients[..., None, p], axis=-1)
+            for p, a, active in self._active_by_output()
+        ]
+        return total(sum(per_output[1:], per_output[0]), axis=-1)
+
+    def bound_per_parameter(self) -> Array:
+        """The same split by parameters: in each term only paths through j, shape (...)."""
+        squares, through = self.path_jacobian() ** 2, on_path(self.network) > 0
+        out = zeros(self.run.outputs.shape[:-1], self.theta)
+        for p, a, active in self._active_by_output():
+            for j in range(self.network.parameters):
+                mine = through[p, j].astype(int)
+                out = out + total(a * mine, axis=-1) * total(active * squares[..., None, p, j], axis=-1)
+        return total(out, axis=-1)
+
+    def _active_by_output(self) -> list[tuple[list[int], Array, Array]]:
+        """For each output: its paths, (a_p(x_n) x_{n,s(p)})^2 and [a_p(x_n) != 0] for them, (..., n, P_k)."""
+        inputs, gates = self.path_inputs(), path_gates(self.network, self.run)
+        out = []
+        for k in range(len(self.network.outputs)):
+            p = [i for i, o in enumerate(self.paths.outputs) if o == k]
+            out.append((p, inputs[..., p] ** 2, indicator(gates[..., p] != 0, self.theta)))
+        return out
+
+    def activation_by_forward(self) -> Array:
+        """D_k by the auxiliary network with weights 1 and copied gates, shape (..., K)."""
+        return auxiliary.activation(self.network, self.theta, self.x, self.run)
+
+    def objective_by_forward(self) -> Array:
+        """R_k by the auxiliary network with squared weights, shape (..., K)."""
+        return auxiliary.objective(self.network, self.theta)
+
+    def kernel_by_gradient(self) -> Array:
+        """|grad_{theta^2} R_k|_1 by the auxiliary network with squared weights, shape (..., K)."""
+        return auxiliary.kernel(self.network, self.theta)
+
+    def saliency_by_gradient(self) -> Array:
+        """PX as defined: theta_j^2 d/d theta_j^2 of sum_k D_k R_k, by the auxiliary networks, shape (..., N)."""
+        return auxiliary.saliency(self.network, self.theta, self.activation_by_forward())
+
+    def saliency(self, method: str = "px") -> Array:
+        """The scores of all parameters by a scorer of `theory.saliency`, shape (..., N)."""
+        from theory.saliency import scores
+
+        return scores(self.network, self.theta, self.x, method)
 
     def _rows(self, a: Array) -> Array:
         return a.reshape(*a.shape[:-3], a.shape[-3] * a.shape[-2], a.shape[-1])
