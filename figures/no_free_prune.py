@@ -1,0 +1,246 @@
+"""Figures of the capacity paper (Kumar, Luo & Sellke, arXiv 2402.01089)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from figures.registry import Rows, figure
+from figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    METHODS,
+    ORANGE,
+    RED,
+    SKY,
+    canvas,
+    densities,
+    distinct,
+    grouped,
+    label,
+    legend_below,
+    pooled,
+    select,
+    series,
+    summary,
+)
+from verify import empirical, sequential
+from verify.experiments import counts
+from verify.trials import Configuration, Trial
+
+
+def _memorisation_rows(trials: Sequence[Trial]) -> Rows:
+    return [
+        {
+            "method": "dense" if d == 1 else m,
+            "density": d,
+            "scope": s,
+            **summary(100 * v for v in pooled(found, "memorised")),
+            "live": float(np.mean(pooled(found, "live")) / np.mean(pooled(found, "weights"))),
+        }
+        for (m, d, s), found in grouped(trials, "method", "density", "scope").items()
+    ]
+
+
+@figure(configurations=empirical.memorisation_configurations, table=_memorisation_rows)
+def memorisation(rows: Rows) -> Figure:
+    """Memorisation of random labels against sparsity, each method, both ways of thresholding.
+
+    Share of 192 random labels on Gaussian inputs that 16-32-32-1 perceptrons learn in 600 full-batch Adam steps;
+    half would be guessed. Left: the same share of weights kept in every layer. Right: one global ranking. Below:
+    share of the kept weights that lie on a path from input to output; what looks like a difference in capacity
+    on the right is largely lost connectivity. Bands are 95 % intervals over networks.
+    """
+    fig, axes = canvas(2, 2, height=2.4)
+    for column, scope in enumerate(("layer", "global")):
+        for method in (m for m in distinct(rows, "method") if m != "dense"):
+            part = select(rows, method=method, scope=scope)
+            x = [r["density"] for r in part]
+            series(axes[column], method, x, part)
+            live = [{"mean": 100 * r["live"], "low": 100 * r["live"], "high": 100 * r["live"]} for r in part]
+            series(axes[2 + column], method, x, live)
+        (dense,) = select(rows, method="dense")
+        axes[column].axhline(dense["mean"], color=BLACK, lw=0.8)
+        axes[column].text(0.41, dense["mean"] - 1, "dense", va="top", fontsize=7)
+        axes[column].set(title={"layer": "layerwise", "global": "global"}[scope], ylim=(50, 101))
+        axes[2 + column].set(ylim=(0, 103))
+        for ax in (axes[column], axes[2 + column]):
+            densities(ax, empirical.MEMORISED_DENSITIES)
+        axes[column].set_xlabel("")
+    axes[0].set_ylabel("labels memorised (%)")
+    axes[2].set_ylabel("kept weights on paths (%)")
+    legend_below(fig, axes[0], 5)
+    return fig
+
+
+def _same_law_rows(trials: Sequence[Trial]) -> Rows:
+    rows = []
+    for (method,), found in grouped(trials, "method").items():
+        found = sorted(found, key=lambda t: t["seed"])
+        gains = np.subtract(pooled(found, "own"), pooled(found, "foreign"))
+        signs = np.sign(gains)
+        more, less = sequential._mixture(signs), sequential._mixture(-signs)
+        for i, gain in enumerate(gains):
+            logs = {"log10_e_more": more[i] / math.log(10), "log10_e_less": less[i] / math.log(10)}
+            rows.append({"method": method, "pair": i + 1, "gain": float(gain), **logs})
+    return rows
+
+
+@figure(configurations=empirical.same_law_configurations, table=_same_law_rows)
+def same_law(rows: Rows) -> Figure:
+    """The same-law control: masks that know the labels against masks that know others.
+
+    One mask is made from (w0, x, y), the other by the same rule from (w0, x, y') with fresh labels; both networks
+    are trained on y. The masks have the same law, only the first has information on y. Left: gain in training
+    accuracy, mean and 95 % interval over pairs (n = 192, 156 of 1568 weights, 16-32-32-1, layerwise, 600 steps);
+    crosses are what another computation found before. Right: paired sign e-processes, solid for "the own labels
+    help", dotted for "they hurt"; above the line the opposite is rejected with error probability 0.01 a test.
+    """
+    fig, (left, right) = canvas(2, height=3.0)
+    methods = distinct(rows, "method")
+    known = {"imp": (0.091, 0.008), "magnitude-after-training": (0.020, 0.008)}
+    for i, method in enumerate(methods):
+        color, marker, _, _ = METHODS[method]
+        color = SKY if method == "magnitude-after-training" else BLUE if method == "grasp" else color
+        part = select(rows, method=method)
+        gain = summary(r["gain"] for r in part)
+        left.errorbar(gain["mean"], i, xerr=gain["mean"] - gain["low"], fmt=marker, ms=5, color=color, capsize=2)
+        if method in known:
+            mean, error = known[method]
+            left.errorbar(mean, i - 0.25, xerr=1.96 * error, fmt="x", color=GREY, ms=4, elinewidth=0.8)
+        x = [r["pair"] for r in part]
+        right.plot(x, [r["log10_e_more"] for r in part], color=color, label=label(method))
+        right.plot(x, [r["log10_e_less"] for r in part], color=color, ls=":")
+    left.axvline(0, color=BLACK, lw=0.8)
+    left.set_yticks(range(len(methods)), [label(m) for m in methods])
+    left.invert_yaxis()
+    left.set(xlabel="gain from knowing the labels")
+    left.grid(axis="y", visible=False)
+    right.axhline(2, color=BLACK, lw=0.8)
+    right.set(xlabel="pairs", ylabel="log₁₀ e-value", ylim=(-3, 12), xscale="log")
+    legend_below(fig, right, 5)
+    return fig
+
+
+def _noise_rows(trials: Sequence[Trial]) -> Rows:
+    rows = []
+    for (data, method), found in grouped(trials, "data", "method").items():
+        curves = np.array(pooled(found, "correlation"))
+        memory = summary(100 * v for v in pooled(found, "memorised"))["mean"]
+        for i, step in enumerate(found[0]["at"]):
+            rows.append({"data": data, "method": method, "step": step, **summary(curves[:, i]), "memorised": memory})
+    return rows
+
+
+@figure(configurations=empirical.noise_configurations, table=_noise_rows)
+def noise_correlation(rows: Rows) -> Figure:
+    """Correlation with the label noise while training, and memorisation at its end.
+
+    Mean of f(x_i) z_i over 192 samples, f the tanh of the output and z the label noise (a quarter of the labels
+    flipped), for 10 % of the weights, layerwise. Left and middle: Gaussian inputs with linear labels, and digits
+    ("at least five"). Right: at the end, against the share of noisy labels memorised (filled: Gaussian, hollow:
+    digits). Bands are 95 % intervals over networks.
+    """
+    fig, axes = canvas(3, height=2.6)
+    for ax, data in zip(axes, ("gaussian", "digits"), strict=False):
+        for method in distinct(rows, "method"):
+            part = select(rows, data=data, method=method)
+            series(ax, method, [r["step"] for r in part], part, markevery=5)
+            color, marker, _, _ = METHODS[method]
+            face = color if data == "gaussian" or marker == "x" else "white"
+            axes[2].plot(part[-1]["memorised"], part[-1]["mean"], marker, color=color, mfc=face, ms=6)
+        ax.set(xlabel="training step", title={"gaussian": "Gaussian inputs", "digits": "digits"}[data])
+    axes[0].set_ylabel("correlation with the noise")
+    axes[2].set(xlabel="noisy labels memorised (%)", title="at the end")
+    legend_below(fig, axes[0], 3)
+    return fig
+
+
+RULES = {"fixed": (GREY, "x"), "snip": (ORANGE, "s"), "snip-opposite": (RED, "v"), "best": (GREEN, "o")}
+
+
+def _effective_rows(trials: Sequence[Trial]) -> Rows:
+    return [{"world": t["seed"], "n": t["samples"], **r} for t in trials for r in t["rows"]]
+
+
+@figure(configurations=empirical.effective_configurations, table=_effective_rows)
+def effective_parameters(rows: Rows) -> Figure:
+    """Memorisation against the effective parameter count, where it can be counted exactly.
+
+    All 64 labelings of 6 Gaussian points in 6 dimensions; a rule keeps k inputs of a linear threshold unit. The
+    effective parameter count is k plus the mask's information on the labels in bits, I = H(mask). Left: share of
+    labelings memorised. Right: I plus the mean log2 of the number of labelings the mask can realise, against
+    the least that Fano's inequality asks for that share; no point can lie below the line. The same information
+    used badly (snip-opposite) memorises less than none: information is needed, and not enough.
+    """
+    fig, (left, right) = canvas(2, height=2.8)
+    for rule, (color, marker) in RULES.items():
+        part = select(rows, rule=rule)
+        look: dict[str, Any] = {"color": color, "marker": marker, "s": 11, "lw": 0.7, "alpha": 0.6}
+        share = [100 * r["memorised"] for r in part]
+        left.scatter([r["k"] + r["information"] for r in part], share, label=rule, **look)
+        right.scatter(
+            [_fano(r) for r in part],
+            [r["information"] + r["memorised_log2_labelings"] for r in part],
+            **look,
+        )
+    ends = right.get_xlim()
+    right.plot(ends, ends, color=BLACK, lw=0.8)
+    left.set(xlabel="effective parameters k + I (bits)", ylabel="labelings memorised (%)")
+    right.set(xlabel="p n − h(p): what memorising needs (bits)", ylabel="I + E[1 log₂ |G|]: what there is")
+    legend_below(fig, left)
+    return fig
+
+
+def _fano(row: dict[str, Any]) -> float:
+    p, n = row["memorised"], row["n"]
+    h = -sum(q * math.log2(q) for q in (p, 1 - p) if q > 0)
+    return p * n - h
+
+
+def _cover(scale: str) -> list[Configuration]:
+    repeats = {"smoke": 200, "small": 1000, "full": 10000}[scale]
+    return [
+        counts.cover.configuration(kept=k, samples=[max(2, round(k * f)) for f in FACTORS], repeats=repeats, seed=0)
+        for k in (3, 6, 12)
+    ]
+
+
+FACTORS = (0.5, 1, 1.5, 1.75, 2, 2.25, 2.5, 3, 4)
+
+
+def _cover_rows(trials: Sequence[Trial]) -> Rows:
+    return [
+        {"kept": t["kept"], "samples": n, "share": hits / t["repeats"], "exact": exact, "repeats": t["repeats"]}
+        for t in trials
+        for n, hits, exact in zip(t["samples"], t["memorised"], t["exact"], strict=True)
+    ]
+
+
+@figure(configurations=_cover, table=_cover_rows)
+def cover(rows: Rows) -> Figure:
+    """Cover's theorem: how many random labels a linear threshold unit on k kept inputs memorises.
+
+    Probability that random labels of n Gaussian points are linearly separable. Lines: Cover's count
+    2 sum_{i<k} C(n-1, i) / 2^n, exact. Points: simulated, each decided by a linear program, with two standard
+    errors. All curves pass one half at n = 2k.
+    """
+    fig, (ax,) = canvas(1, width=4.6, height=2.8)
+    for k, (color, marker) in zip((3, 6, 12), ((ORANGE, "s"), (BLUE, "o"), (BLACK, "^")), strict=True):
+        part = select(rows, kept=k)
+        n = range(1, 4 * k + 1)
+        exact = [2 * sum(math.comb(m - 1, i) for i in range(min(k, m))) / 2**m for m in n]
+        ax.plot([m / k for m in n], exact, color=color, lw=1)
+        error = [2 * math.sqrt(r["exact"] * (1 - r["exact"]) / r["repeats"]) for r in part]
+        x = [r["samples"] / k for r in part]
+        ax.errorbar(x, [r["share"] for r in part], error, fmt=marker, color=color, label=f"k = {k}", elinewidth=0.8)
+    ax.axvline(2, color=GREY, lw=0.8, ls="--")
+    ax.set(xlabel="samples per kept input, n / k", ylabel="probability of memorising")
+    ax.legend()
+    return fig

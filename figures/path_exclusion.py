@@ -36,7 +36,7 @@ SPARSE = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)
 def _bounds(scale: str) -> list[Configuration]:
     seeds = {"smoke": 1, "small": 4, "full": 10}[scale]
     depth = [
-        spectra.bound_and_trace.configuration(depth=d, width=w, copies=4, seed=s)
+        spectra.bound_and_trace.configuration(depth=d, width=w, inputs=w, copies=4, seed=s)
         for s in range(seeds)
         for w in WIDTHS
         for d in DEPTHS
@@ -72,10 +72,10 @@ def bound_and_trace(rows: Rows) -> Figure:
     """The bound exceeds the trace by many orders of magnitude, more with depth and width, less when sparse.
 
     Logarithm (base 10) of the ratio of Path eXclusion's bound to the NTK's trace on random Kaiming perceptrons
-    with 4 outputs; bands are 95 % intervals over networks. Left: dense networks, the bound per output, with the
-    ratios that were found before (crosses). Right: three layers of width 64, pruned in three ways; solid is the
-    bound per output, dashed the product bound, which is looser by the number of outputs while the last layer is
-    dense.
+    with 4 outputs; bands are 95 % intervals over networks. Left: dense, as many inputs as hidden units, the bound
+    per output, with the ratios that another computation found before (crosses). Right: three layers of width 64,
+    pruned in three ways; solid is the bound per output, dashed the product bound, which is looser by the number of
+    outputs while the last layer is dense.
     """
     fig, (left, right) = canvas(2)
     looks = dict(zip(WIDTHS, ((ORANGE, "s"), (BLUE, "o"), (BLACK, "^")), strict=True))
@@ -85,8 +85,9 @@ def bound_and_trace(rows: Rows) -> Figure:
         series(left, "", [r["depth"] for r in part], part, color=color, marker=marker, label=f"width {width}")
         left.plot(list(known[width]), list(known[width].values()), "x", color=color, ms=6, mew=1.2)
     left.plot([], [], "x", color=GREY, ms=6, mew=1.2, label="found before")
-    left.set(xscale="log", yscale="log", xlabel="layers", ylabel="log₁₀ (bound / trace)", title="dense")
+    left.set(xscale="log", yscale="log", ylim=(1.2, 60), xlabel="layers", ylabel="log₁₀ (bound / trace)", title="dense")
     left.set_xticks(DEPTHS, [str(d) for d in DEPTHS])
+    left.set_yticks((2, 5, 10, 20, 50), ["2", "5", "10", "20", "50"])
     left.minorticks_off()
     left.legend()
     for method in distinct(select(rows, panel="density"), "method"):
@@ -143,7 +144,7 @@ ALL = (
     "random",
     "magnitude",
     "snip",
-    "grasp",
+    "grasp-200",
     "synflow",
     "synflow-l2",
     "px",
@@ -178,7 +179,7 @@ def accuracy_against_sparsity(rows: Rows) -> Figure:
     a task that a CPU trains in seconds: it shows the order of methods there, not the papers' numbers.
     """
     fig, axes = canvas(2, height=3.0)
-    halves = (("random", "magnitude", "snip", "grasp"), ("synflow", "synflow-l2", "px", "px-frozen"))
+    halves = (("random", "magnitude", "snip", "grasp-200"), ("synflow", "synflow-l2", "px", "px-frozen"))
     for ax, half in zip(axes, halves, strict=True):
         for method in (*half, "imp", "magnitude-after-training"):
             part = select(rows, method=method)
@@ -187,9 +188,9 @@ def accuracy_against_sparsity(rows: Rows) -> Figure:
         ax.axhline(dense["mean"], color=BLACK, lw=0.8, label="dense")
         densities(ax, DENSITIES)
         ax.set(ylim=(0, 100))
-        ax.legend(loc="lower left")
-    axes[0].set(ylabel="test accuracy (%)", title="at initialisation, by magnitude, loss or chance")
-    axes[1].set_title("at initialisation, by paths")
+    axes[0].set(ylabel="test accuracy (%)", title="by chance, magnitude or loss")
+    axes[1].set_title("by paths")
+    legend_below(fig, axes, 4)
     return fig
 
 
@@ -306,9 +307,10 @@ def survival(rows: Rows) -> Figure:
 
     Random 3-4-4-2 perceptrons pruned in 100 rounds from 36 weights to 4. Above: share in which some path with
     all its ReLUs on for some sample is left; a network without one is constant on its data. Below: share in
-    which some path of kept weights leads from input to output at all. Iterated PX loses networks that SynFlow-L2
-    keeps, because its gates are measured on the pruned network; with the activation frozen it stays connected,
-    though not always alive.
+    which some path of kept weights leads from input to output at all. SynFlow, SynFlow-L2 and PX with the
+    activation frozen never disconnect a network that can be scored; iterated PX does, because its gates are
+    measured on the pruned network. Being connected is not being alive: SynFlow-L2 leaves more networks dead on
+    their data than PX. With one input some dense networks are dead to begin with.
     """
     fig, axes = canvas(2, 2, height=2.2)
     for row, quantity in enumerate(("alive", "connected")):

@@ -75,7 +75,10 @@ def error_against_draws(rows: Rows) -> Figure:
                 fmt="o", ms=3, color=color, elinewidth=0.8, label="simulated" if name == "sampled" else None,
             )  # fmt: skip
         ax.set(
-            xscale="log", yscale="log", xlabel="draws s", title={"digits": "ridge regression, digits"}.get(data, data)
+            xscale="log",
+            yscale="log",
+            xlabel="draws s",
+            title={"digits": "ridge regression on digits", "gaussian": "Gaussian features"}[data],
         )
         ax.set_ylim(bottom=min(r["exact"] for r in part) / 30)
     axes[0].set_ylabel("mean squared error / |X'w|²")
@@ -84,10 +87,10 @@ def error_against_draws(rows: Rows) -> Figure:
 
 
 KINDS = {
-    "linear": "one linear layer, SynFlow",
-    "deep": "deep linear, SynFlow",
-    "deep-relu": "deep ReLU, SynFlow",
-    "sign-averaged": "deep linear, SynFlow-L2,\nsigns averaged",
+    "linear": "one linear layer,\nSynFlow",
+    "deep": "deep linear,\nSynFlow",
+    "deep-relu": "deep ReLU,\nSynFlow",
+    "sign-averaged": "deep linear, SynFlow-\nL2, signs averaged",
 }
 
 
@@ -113,7 +116,7 @@ def synflow_against_sketch(rows: Rows) -> Figure:
     networks; they do again for SynFlow-L2 when the squared saliency is averaged over random signs of all
     weights. Remaining scatter in the first and last panel is the simulation's.
     """
-    fig, axes = canvas(4, height=2.1)
+    fig, axes = canvas(4, height=2.2)
     for ax, kind in zip(axes, distinct(rows, "kind"), strict=True):
         part = [r for r in select(rows, kind=kind) if r["synflow"] > 0 and r["sketch"] > 0]
         x, y = np.array([r["synflow"] for r in part]), np.array([r["sketch"] for r in part])
@@ -163,11 +166,11 @@ def lazy_weights(rows: Rows) -> Figure:
     average, the variance of |w*_i/w0_i| under the sketch's probabilities. The largest relative change of one
     weight, rho, grows: a bound in rho is vacuous where a bound in the variance is not.
     """
-    fig, axes = canvas(3, height=2.3)
+    fig, axes = canvas(3, height=2.4)
     titles = {
         "distance": "distance |w*−w₀| / |w₀|",
         "variance": "variance of |w*ᵢ/w₀ᵢ| under p₀",
-        "rho": "largest change ρ = max |w*ᵢ−w₀ᵢ| / |w₀ᵢ|",
+        "rho": "ρ = max |w*ᵢ−w₀ᵢ| / |w₀ᵢ|",
     }
     for ax, (quantity, title) in zip(axes, titles.items(), strict=True):
         part = select(rows, quantity=quantity)
@@ -183,7 +186,7 @@ def lazy_weights(rows: Rows) -> Figure:
 
 
 DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02)
-SAMPLED = ("magnitude", "snip", "grasp", "synflow")
+SAMPLED = ("magnitude", "snip", "grasp-200", "synflow")
 
 
 def _thresholded(scale: str) -> list[Configuration]:

@@ -47,7 +47,8 @@ METHODS: dict[str, tuple[str, str, str, str]] = {
     "random": (GREY, "x", ":", "random"),
     "magnitude": (YELLOW, "v", "-", "magnitude"),
     "snip": (ORANGE, "s", "-", "SNIP"),
-    "grasp": (PINK, "D", "-", "GraSP"),
+    "grasp": (PINK, "D", ":", "GraSP, no temperature"),
+    "grasp-200": (PINK, "D", "-", "GraSP"),
     "synflow": (SKY, "^", "-", "SynFlow"),
     "synflow-l2": (BLUE, "o", "--", "SynFlow-L2"),
     "px": (RED, "o", "-", "PX"),
@@ -85,10 +86,12 @@ def summary(values: Iterable[float]) -> dict[str, Any]:
     return {"mean": float(v.mean()), "low": float(v.mean()) - half, "high": float(v.mean()) + half, "n": len(v)}
 
 
-def legend_below(fig: Figure, ax: Axes, columns: int = 5) -> None:
+def legend_below(fig: Figure, axes: Axes | Sequence[Axes], columns: int = 5) -> None:
     """One legend for the whole figure, under it."""
-    handles, labels = ax.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
+    unique: dict[Any, Any] = {}
+    for ax in [axes] if isinstance(axes, Axes) else axes:
+        handles, labels = ax.get_legend_handles_labels()
+        unique.update(zip(labels, handles, strict=True))
     fig.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=columns)
 
 

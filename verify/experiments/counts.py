@@ -38,7 +38,7 @@ def cover(kept: int, samples: list[int], *, repeats: int = 200, seed: int) -> di
 RULES = ("fixed", "snip", "snip-opposite", "best")
 
 
-@experiment(version=1)
+@experiment(version=2)
 def effective_parameters(*, samples: int = 6, inputs: int = 6, seed: int) -> dict[str, Any]:
     """All 2^n labelings of n Gaussian points; a rule keeps k of N inputs of a linear threshold unit.
 
@@ -48,7 +48,8 @@ def effective_parameters(*, samples: int = 6, inputs: int = 6, seed: int) -> dic
     points, up to the linear program's decisions.
 
     Returns:
-        rows: rule, k, information in bits, memorised share, mean log2 |G_m| over masks.
+        rows: rule, k, information in bits, memorised share, mean log2 |G_m| over labelings, and over those memorised
+        (the rest counting 0).
     """
     rng = np.random.default_rng([seed, 21])
     x = rng.standard_normal((samples, inputs))
@@ -70,6 +71,9 @@ def effective_parameters(*, samples: int = 6, inputs: int = 6, seed: int) -> dic
                     "information": abs(information),
                     "memorised": float(np.mean([good[s][i] for i, s in enumerate(chosen)])),
                     "log2_labelings": float(np.mean(logs)),
+                    "memorised_log2_labelings": float(
+                        np.mean([v * good[s][i] for i, (s, v) in enumerate(zip(chosen, logs, strict=True))])
+                    ),
                 }
             )
     return {"rows": rows}

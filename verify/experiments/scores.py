@@ -25,11 +25,11 @@ from verify.training import (
     top_masks,
 )
 
-AT_INITIALISATION = ("random", "magnitude", "snip", "grasp", "synflow", "synflow-l2", "px", "px-frozen")
+AT_INITIALISATION = ("random", "magnitude", "snip", "grasp", "grasp-200", "synflow", "synflow-l2", "px", "px-frozen")
 AFTER_TRAINING = ("magnitude-after-training", "imp")
 METHODS = (*AT_INITIALISATION, *AFTER_TRAINING)
 ITERATIVE = ("synflow", "synflow-l2", "px", "px-frozen")
-LABELS = ("snip", "grasp", *AFTER_TRAINING)
+LABELS = ("snip", "grasp", "grasp-200", *AFTER_TRAINING)
 """Methods whose mask depends on the labels."""
 
 
@@ -100,11 +100,13 @@ def scores(
         data = activation(stack, x) if frozen is None else frozen
         # One positive factor for all outputs changes no ranking and keeps the numbers in range.
         return path_scores(stack, 2, data / data.amax(1, keepdim=True).clamp_min(1e-300))
-    if method not in ("snip", "grasp"):
+    if method not in ("snip", "grasp", "grasp-200"):
         raise ValueError(f"no score is called {method!r}; known: {', '.join(AT_INITIALISATION)}")
     weights = [(w * m).requires_grad_() for w, m in zip(stack.weights, stack.masks, strict=True)]
-    loss = losses(_forward(weights, stack.biases, x), y).sum()
-    gradients = torch.autograd.grad(loss, weights, create_graph=method == "grasp")
+    # GraSP's authors divide the outputs by a temperature of 200 while they score.
+    temperature = 200.0 if method == "grasp-200" else 1.0
+    loss = losses(_forward(weights, stack.biases, x) / temperature, y).sum()
+    gradients = torch.autograd.grad(loss, weights, create_graph=method != "snip")
     if method == "snip":
         return [(w.detach() * g).abs() for w, g in zip(weights, gradients, strict=True)]
     half = sum((g * g).sum() for g in gradients) / 2

@@ -1,0 +1,52 @@
+"""The search itself as trials: ablations, sharpness, time to falsify."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from verify.trials import experiment
+
+
+@experiment(version=1)
+def ablation(claim: str, assumption: str, *, seconds: float = 3.0, examples: int = 300, seed: int) -> dict[str, Any]:
+    """Is the claim false without one of its assumptions? The verdict of a search.
+
+    Returns:
+        verdict: "needed", "undefined without it" or "not found"; how: how it was decided.
+    """
+    from verify.search import falsify
+
+    found = falsify(claim, drop=(assumption,), examples=examples, seconds=seconds, seed=seed)
+    verdict = "needed" if found.verdict == "refuted" else "undefined without it" if found.undefined else "not found"
+    return {"verdict": verdict, "how": found.hows}
+
+
+@experiment(version=1)
+def smallest_change(claim: str, *, seconds: float = 3.0, seed: int) -> dict[str, Any]:
+    """The smallest relative error in the claim's constant that the search refutes; None if it has no constant.
+
+    Returns:
+        change: 2 stands for "not even one half"; reason: in words, where there is no small number.
+    """
+    from verify.sharpness import sharpness
+
+    found = sharpness(claim, seconds=seconds, seed=seed)
+    change = found.smallest_change
+    return {
+        "change": None if math.isnan(change) else 2.0 if math.isinf(change) else change,
+        "reason": found.reason,
+    }
+
+
+@experiment(version=1)
+def time_to_falsify(claim: str, *, seconds: float = 20.0, seed: int) -> dict[str, Any]:
+    """How long the search takes to refute a claim, without shrinking what it found.
+
+    Returns:
+        found; seconds (wall clock: the one result here that is not a function of the configuration); stage.
+    """
+    from verify.search import falsify
+
+    found = falsify(claim, seconds=seconds, seed=seed, shrinking=False)
+    return {"found": found.verdict == "refuted", "seconds": found.seconds, "stage": found.stage}
