@@ -328,6 +328,7 @@ class TestedLaw(Instance):
     def __post_init__(self) -> None:
         if np.shape(self.weights) != np.shape(self.tests):
             raise ValueError(f"weights {np.shape(self.weights)} and tests {np.shape(self.tests)} differ in shape")
+        object.__setattr__(self, "proxy", np.asarray(self.proxy))
 
     def valid(self) -> Any:
         """Whether this is a law, and the proxy is positive."""

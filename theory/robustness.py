@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import comb
 from typing import Any, ClassVar
 
+import numpy as np
 from flint import acb, arb, fmpq
 
 from theory.instances import Instance, array
@@ -65,6 +66,10 @@ class LinearEnsemble(Instance):
     directions: int
     epsilon: Any = array(0)
     lipschitz: Any = array(0)
+
+    def __post_init__(self) -> None:
+        for name in ("epsilon", "lipschitz"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
 
     def valid(self) -> bool:
         """Whether the numbers are in range."""

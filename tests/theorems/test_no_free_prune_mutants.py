@@ -1,0 +1,234 @@
+"""Planted mistakes in the capacity claims: each must be refuted. And what is refuted stays small."""
+
+from dataclasses import replace
+from math import comb
+
+import numpy as np
+import pytest
+from flint import fmpq
+
+from theory.claims import Status
+from theory.information import (
+    at_most_logs,
+    binary_divergence,
+    binary_entropy,
+    constant_log,
+    entropy,
+    equal_logs,
+    rational_part,
+)
+from theory.papers import no_free_prune as paper
+from theory.relations import at_most
+from theory.scalars import exp, total
+from theory.separability import cover_number
+from verify.search import falsify
+
+MISTAKES = {}
+
+
+def mistake(claim):
+    def plant(function):
+        MISTAKES[f"{claim.id.split('/')[1]}: {function.__name__}"] = replace(claim, function=function)
+        return function
+
+    return plant
+
+
+def squared(instance, value):
+    return rational_part(value * abs(value), getattr(instance, "labels", getattr(instance, "weights", None)))
+
+
+@mistake(paper.information_range)
+def information_is_negative(i):
+    return at_most_logs(i.information(), i.information() * 0)
+
+
+@mistake(paper.information_range)
+def entropy_below_information(i):
+    return at_most_logs(entropy(i.mask_weights()), i.information())
+
+
+@mistake(paper.information_range)
+def one_mask_too_few(i):
+    counts = [max(comb(i.n, k) - 1, 1) for k in range(i.n + 1)]
+    return at_most_logs(entropy(i.mask_weights()), paper._logs_of(counts, i))
+
+
+@mistake(paper.information_range_at_most_k)
+def fewer_than_k(i):
+    counts = [max(sum(comb(i.n, j) for j in range(k)), 1) for k in range(i.n + 1)]
+    return at_most_logs(entropy(i.mask_weights()), paper._logs_of(counts, i))
+
+
+@mistake(paper.data_independent_mask)
+def entropy_instead_of_information(i):
+    kept = rational_part(i.kept(), i.weights)
+    return equal_logs(entropy(i.mask_weights()) + i.kept(), kept)
+
+
+@mistake(paper.decoupling)
+def constant_a_little_too_small(i):
+    return at_most_logs(squared(i, i.gap()), i.information() * (i.proxy * 19 / 10))
+
+
+@mistake(paper.decoupling)
+def proxy_squared(i):
+    return at_most_logs(squared(i, i.gap()), i.information() * (i.proxy * i.proxy * 2))
+
+
+@mistake(paper.noise_correlation)
+def without_the_factor_two(i):
+    return at_most_logs(squared(i, i.correlation()), (i.log_size() + i.information()) * (paper._one(i) / i.n))
+
+
+@mistake(paper.noise_correlation)
+def without_the_class(i):
+    return at_most_logs(squared(i, i.correlation()), i.information() * (2 * paper._one(i) / i.n))
+
+
+@mistake(paper.noise_correlation)
+def divided_by_n_squared(i):
+    nats = i.log_size() + i.information()
+    return at_most_logs(squared(i, i.correlation()), nats * (2 * paper._one(i) / i.n**2))
+
+
+@mistake(paper.cover_count)
+def one_dimension_less(i):
+    n, k = i.points().shape
+    return at_most(i.realised(), cover_number(n, k - 1))
+
+
+@mistake(paper.cover_count)
+def without_the_factor_of_signs(i):
+    return at_most(2 * i.realised(), cover_number(*i.points().shape))
+
+
+@mistake(paper.counting)
+def without_counting_masks(i):
+    n = i.x.shape[0]
+    return at_most(i.memorised_by_some_mask(), fmpq(cover_number(n, i.keep), 2**n))
+
+
+@mistake(paper.counting)
+def one_label_more(i):
+    n, inputs = i.x.shape
+    return at_most(i.memorised_by_some_mask(), fmpq(comb(inputs, i.keep) * cover_number(n, i.keep), 2 ** (n + 1)))
+
+
+@mistake(paper.memorisation_information)
+def divergence_the_other_way(i):
+    p, q = i.memorised(), i.by_chance()
+    inside = np.asarray((p > 0) & (p < 1), dtype=bool)
+    p = np.where(inside, p, q)
+    return at_most_logs(binary_divergence(q, p), i.information()).when(inside)
+
+
+@mistake(paper.memorisation_information)
+def half_the_information(i):
+    return at_most_logs(binary_divergence(i.memorised(), i.by_chance()) * 2, i.information())
+
+
+@mistake(paper.memorising_needs_parameters)
+def without_the_entropy_of_success(i):
+    p = i.memorised()
+    return at_most_logs(constant_log(2, p) * (p * i.n), i.information() + i.log_size_when_memorised())
+
+
+@mistake(paper.memorising_needs_parameters)
+def without_the_information(i):
+    p = i.memorised()
+    return at_most_logs(constant_log(2, p) * (p * i.n), i.log_size_when_memorised() + binary_entropy(p))
+
+
+@mistake(paper.memorising_needs_parameters)
+def bits_and_nats_confused(i):
+    p = i.memorised()
+    allowed = i.information() + i.log_size_when_memorised() + binary_entropy(p)
+    return at_most_logs(rational_part(p * i.n, i.labels), allowed)
+
+
+@mistake(paper.leakage_count)
+def mean_instead_of_largest(i):
+    leaked = total(i.conditional, axis=-2) / 2**i.n
+    return at_most(i.memorised(), total(leaked * i.sizes(), axis=-1) / 2**i.n)
+
+
+@mistake(paper.leakage_count)
+def divided_once_more(i):
+    return at_most(i.memorised(), total(i.conditional.max(axis=-2) * i.sizes(), axis=-1) / 2 ** (i.n + 1))
+
+
+@mistake(paper.data_gain)
+def four_instead_of_two(i):
+    return at_most_logs(squared(i, i.accuracy_gain()), i.information() * (paper._one(i) / (4 * i.n)))
+
+
+@mistake(paper.data_gain)
+def over_n_squared(i):
+    return at_most_logs(squared(i, i.accuracy_gain()), i.information() * (paper._one(i) / (2 * i.n**2)))
+
+
+@mistake(paper.law_of_robustness_finite)
+def without_the_64(i):
+    return at_most(i.linear_success(), i.noise_terms() + i.class_term(fmpq(1, 128)))
+
+
+@mistake(paper.law_of_robustness_finite)
+def multiplied_instead_of_divided(i):
+    return at_most(i.constant_success(), exp(-i.rate * 32) + 2 * exp(-i.rate * 128))
+
+
+@mistake(paper.law_of_robustness_effective)
+def without_two(i):
+    return at_most(i.correlation() ** 2, i.information())
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_mistake_is_found(name, seed):
+    outcome = falsify(MISTAKES[name], examples=200, seed=seed)
+    assert outcome.verdict == "refuted", f"{name}: {outcome.verdict} among {outcome.examples} instances"
+
+
+def test_every_proved_claim_has_a_mistake():
+    proved = {c.id for c in vars(paper).values() if getattr(c, "status", None) is Status.PROVED}
+    assert proved == {c.id for c in MISTAKES.values()}
+
+
+SMALL = {
+    "noise_correlation_without_information": lambda i: i.n == 1 and len(i.functions) <= 2,
+    "cover_count_with_ties": lambda i: i.x.shape == (2, 1) and not i.bias,
+    "memorisation_exponential_literal": lambda i: i.n <= 2 and i.rule.shape[1] == 2,
+    "information_is_enough": lambda i: i.x.size <= 12,
+    "law_of_robustness_many_components": lambda i: i.log_samples <= 16 and i.log_components <= 32,
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_refuted_claims_have_small_counterexamples(name, seed):
+    claim = getattr(paper, name)
+    assert claim.status is Status.REFUTED
+    outcome = falsify(claim, examples=200, seed=seed)
+    assert outcome.verdict == "refuted"
+    assert SMALL[name](outcome.counterexample), outcome.counterexample.summary()
+
+
+PROVED = [c for c in vars(paper).values() if getattr(c, "status", None) is Status.PROVED]
+
+
+@pytest.mark.parametrize("claim", PROVED, ids=lambda c: c.id)
+def test_proved_claims_survive_and_are_decided(claim):
+    outcome = falsify(claim, examples=60, seed=5)
+    assert outcome.verdict == "survived"
+    assert outcome.undecided == outcome.undefined == 0
+    assert outcome.examples >= 40
+
+
+@pytest.mark.parametrize(
+    ("claim", "name"), [(c, a.name) for c in PROVED for a in c.assumptions], ids=lambda v: getattr(v, "id", v)
+)
+def test_every_assumption_is_needed(claim, name):
+    outcome = falsify(claim, drop=(name,), examples=200, seed=3)
+    assert outcome.verdict == "refuted"
+    assert outcome.certificate["violates"] == [name]
