@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -164,7 +165,7 @@ def prune(
             rescale=rescale, seed=seed if method == "random" else seed + r,
         )  # fmt: skip
         masks = select_weights(found.values, masks, kept, select=select, scope=scope, generator=generator)
-        layers = {n: int(m.sum()) for n, m in masks.items()}
+        layers = {n: int(torch.count_nonzero(m)) for n, m in masks.items()}
         more = {}
         if study:
             assert x is not None
@@ -224,18 +225,25 @@ def keep_top(found: Tensor, mask: Tensor, kept: int) -> Tensor:
         mask: bool, shape (N,); what is outside stays outside.
         kept: how many to keep; all of ``mask`` where it has no more.
     """
-    inside = mask.nonzero().flatten()
-    drop = len(inside) - kept
+    drop = int(torch.count_nonzero(mask)) - kept
     if drop <= 0:
         return mask.clone()
-    values = found[inside]
-    threshold = values.kthvalue(drop).values
-    below = values < threshold
-    tied = (values == threshold).nonzero().flatten()
-    gone = torch.cat([below.nonzero().flatten(), tied[: drop - int(below.sum())]])
-    out = mask.clone()
-    out[inside[gone]] = False
+    threshold = _smallest(found[mask], drop)
+    out = mask & (found > threshold)
+    spare = kept - int(torch.count_nonzero(out))
+    if spare:
+        tied = (mask & (found == threshold)).nonzero().flatten()
+        out[tied[len(tied) - spare :]] = True
     return out
+
+
+def _smallest(values: Tensor, position: int) -> Tensor:
+    """The ``position``-th smallest value, counted from 1."""
+    if values.device.type != "cpu":
+        return values.kthvalue(position).values
+    # Torch's own selection takes seconds on 10^7 numbers on a CPU.
+    array = values.detach().numpy()
+    return torch.as_tensor(np.partition(array, position - 1)[position - 1])
 
 
 __all__ = ["Masks", "Round", "keep_top", "prune", "select_weights"]
