@@ -199,7 +199,7 @@ SMALL = {
     "noise_correlation_without_information": lambda i: i.n == 1 and len(i.functions) <= 2,
     "cover_count_with_ties": lambda i: i.x.shape == (2, 1) and not i.bias,
     "memorisation_exponential_literal": lambda i: i.n <= 2 and i.rule.shape[1] == 2,
-    "information_is_enough": lambda i: i.x.size <= 12,
+    "information_is_enough": lambda i: i.x.size <= 8,
     "law_of_robustness_many_components": lambda i: i.log_samples <= 16 and i.log_components <= 32,
 }
 

@@ -404,12 +404,15 @@ def data_gain(instance: FittedMasks) -> Relation:
 def information_is_enough(instance: CorrelationMask) -> Relation:
     r"""A mask with information on the labels memorises more than the best mask without.
 
-    $I(M; Y) > 0 \Rightarrow p > \max_m |G_m| / 2^n$. False already for a top-1 mask by SNIP's score on a linear model,
-    $|\sum_i y_i x_{ij}|$: what the mask knows need not be what the unit can use.
+    If $I(M; Y) > 0$ and no mask realises all that some mask realises, then $p > \max_m |G_m| / 2^n$. False already
+    for a top-1 mask by SNIP's score on a linear model, $|\sum_i y_i x_{ij}|$: what the mask knows need not be what
+    the unit can use.
     """
     law = instance.law
     fixed = law.sizes().max(axis=-1) / (_one(law) * 2**law.n)
-    return less(fixed, law.memorised()).when(np.logical_not(is_decoupled(law.joint)))
+    union = total(law.realisable.max(axis=-2), axis=-1)
+    worth_choosing = np.asarray(union > law.sizes().max(axis=-1), dtype=bool)
+    return less(fixed, law.memorised()).when(worth_choosing & np.logical_not(is_decoupled(law.joint)))
 
 
 # -- laws of robustness ---------------------------------------------------------------------------
