@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theory.instances import Instance, array
-from theory.networks import INPUT, LINEAR, RELU, Network, edge_values, forward, jacobian
+from theory.instances import array
+from theory.networks import INPUT, LINEAR, RELU, Network, NetworkInstance, edge_values, forward, jacobian
 from theory.paths import on_path, path_jacobian, path_values, paths_of
 from theory.saliency import through
 from theory.scalars import Array, absolute, exact, is_exact, total, zeros
@@ -52,26 +52,10 @@ def network_reads_inputs(network: Network) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkWeights(Instance):
+class NetworkWeights(NetworkInstance):
     """A network without biases and its weights ``theta`` (..., N); the inputs are random."""
 
     title: ClassVar[str] = "network with random inputs"
-
-    network: Network
-    theta: Array = array(1)
-
-    def __post_init__(self) -> None:
-        if np.shape(self.theta)[-1:] != (self.network.parameters,):
-            raise ValueError(f"theta has shape {np.shape(self.theta)}, the network {self.network.parameters} weights")
-
-    @classmethod
-    def read_field(cls, name: str, value: object) -> object:
-        """Networks are read by `Network.from_json`."""
-        return Network.from_json(value) if name == "network" else super().read_field(name, value)
-
-    def structure_size(self) -> tuple[int, ...]:
-        """Parameters, units, edges."""
-        return (self.network.parameters, len(self.network.units), len(self.network.edges))
 
     def valid(self) -> Any:
         """No biases."""
@@ -125,7 +109,7 @@ INDEPENDENT, FIXED = "independent", "fixed"
 
 
 @dataclass(frozen=True, eq=False)
-class SignAverage(Instance):
+class SignAverage(NetworkInstance):
     """A network whose weights have random signs, on inputs ``x`` (..., n, d), each row with probability 1/n.
 
     Attributes:
@@ -137,27 +121,15 @@ class SignAverage(Instance):
 
     title: ClassVar[str] = "network with random signs"
 
-    network: Network
-    theta: Array = array(1)
     x: Array = array(2)
     signs: str = INDEPENDENT
 
     def __post_init__(self) -> None:
-        if np.shape(self.theta)[-1:] != (self.network.parameters,):
-            raise ValueError(f"theta has shape {np.shape(self.theta)}, the network {self.network.parameters} weights")
+        super().__post_init__()
         if np.ndim(self.x) < 2 or np.shape(self.x)[-1] != len(self.network.inputs) or np.shape(self.x)[-2] == 0:
             raise ValueError(f"x has shape {np.shape(self.x)}; expected (samples, {len(self.network.inputs)})")
         if self.signs not in (INDEPENDENT, FIXED):
             raise ValueError(f"signs are {INDEPENDENT!r} or {FIXED!r}, not {self.signs!r}")
-
-    @classmethod
-    def read_field(cls, name: str, value: object) -> object:
-        """Networks are read by `Network.from_json`."""
-        return Network.from_json(value) if name == "network" else super().read_field(name, value)
-
-    def structure_size(self) -> tuple[int, ...]:
-        """Parameters, units, edges."""
-        return (self.network.parameters, len(self.network.units), len(self.network.edges))
 
     def valid(self) -> Any:
         """No biases."""

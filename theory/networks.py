@@ -13,6 +13,7 @@ enumerates paths, so `theory.paths` and this module check each other.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from theory.scalars import Array, indicator, is_exact, rational, text, zeros
+from theory.instances import Instance, array, shown
+from theory.scalars import Array, exact, indicator, is_exact, rational, text, zeros
 
 INPUT, ONE, LINEAR, RELU, LEAKY, MAX = "input", "one", "linear", "relu", "leaky", "max"
 KINDS = (INPUT, ONE, LINEAR, RELU, LEAKY, MAX)
@@ -224,6 +226,44 @@ class Builder:
     def network(self, outputs: Sequence[int], slope: Any = "1/4") -> Network:
         """The finished network."""
         return Network(tuple(self.units), tuple(self.edges), tuple(outputs), tuple(self.layers), str(Fraction(slope)))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkInstance(Instance):
+    """Base of the settings that hold a network and its weights ``theta`` (..., N).
+
+    Raises:
+        ValueError: ``theta`` does not fit the network.
+    """
+
+    network: Network
+    theta: Array = array(1)
+
+    def __post_init__(self) -> None:
+        if np.shape(self.theta)[-1:] != (self.network.parameters,):
+            raise ValueError(
+                f"theta has shape {np.shape(self.theta)}, the network {self.network.parameters} parameters"
+            )
+
+    @classmethod
+    def read_field(cls, name: str, value: object) -> object:
+        """Networks are read by `Network.from_json`."""
+        return Network.from_json(value) if name == "network" else super().read_field(name, value)
+
+    def structure_size(self) -> tuple[int, ...]:
+        """Parameters, units, edges."""
+        return (self.network.parameters, len(self.network.units), len(self.network.edges))
+
+    def summary(self) -> str:
+        """The network as equations, then the other fields."""
+        if self.stacked:
+            return super().summary()
+        rest = [
+            f"{f.name} = {shown(value) if 'axes' in f.metadata else value}"
+            for f in dataclasses.fields(self)
+            if f.name not in ("network", "theta") and (value := getattr(self, f.name)) is not None
+        ]
+        return "; ".join([equations(self.network, exact(self.theta)), *rest])
 
 
 def mlp(widths: Sequence[int], *, kind: str = RELU, bias: bool = False) -> Network:
@@ -464,6 +504,6 @@ def _renumbered(
 
 
 __all__ = [
-    "INPUT", "LEAKY", "LINEAR", "MAX", "ONE", "RELU", "Builder", "Edge", "Forward", "Network", "edge_values",
-    "equations", "forward", "jacobian", "mlp", "without_edge", "without_units",
+    "INPUT", "LEAKY", "LINEAR", "MAX", "ONE", "RELU", "Builder", "Edge", "Forward", "Network", "NetworkInstance",
+    "edge_values", "equations", "forward", "jacobian", "mlp", "without_edge", "without_units",
 ]  # fmt: skip
