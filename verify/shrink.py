@@ -174,7 +174,7 @@ def whole_arrays(instance: Instance) -> Iterator[Any]:
     """Change all entries of one array at once: to zeros and ones, to signs, rounded, scaled to integers."""
     for name in instance.arrays():
         a = getattr(instance, name)
-        if a is None or not a.size:
+        if a is None or not np.size(a):
             continue
         a = exact(a)
         for change in _WHOLE:
@@ -185,7 +185,7 @@ def entries(instance: Instance) -> Iterator[Any]:
     """Change one entry: to 0, 1, -1, its sign, half, rounded, one nearer to 0; or two equal entries together."""
     for name in instance.arrays():
         a = getattr(instance, name)
-        if a is None or not a.size:
+        if a is None or not np.size(a):
             continue
         a = exact(a)
         for index in np.ndindex(*a.shape):

@@ -23,12 +23,12 @@ from theory.scalars import exp, total
 from theory.separability import cover_number
 from verify.search import falsify
 
-MISTAKES = {}
+PLANTED = {}
 
 
 def mistake(claim):
     def plant(function):
-        MISTAKES[f"{claim.id.split('/')[1]}: {function.__name__}"] = replace(claim, function=function)
+        PLANTED[f"{claim.id.split('/')[1]}: {function.__name__}"] = replace(claim, function=function)
         return function
 
     return plant
@@ -183,16 +183,16 @@ def without_two(i):
     return at_most(i.correlation() ** 2, i.information())
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", PLANTED)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_mistake_is_found(name, seed):
-    outcome = falsify(MISTAKES[name], examples=200, seed=seed)
+    outcome = falsify(PLANTED[name], examples=200, seed=seed)
     assert outcome.verdict == "refuted", f"{name}: {outcome.verdict} among {outcome.examples} instances"
 
 
 def test_every_proved_claim_has_a_mistake():
     proved = {c.id for c in vars(paper).values() if getattr(c, "status", None) is Status.PROVED}
-    assert proved == {c.id for c in MISTAKES.values()}
+    assert proved == {c.id for c in PLANTED.values()}
 
 
 SMALL = {
