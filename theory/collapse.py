@@ -85,6 +85,11 @@ def _plain(c: Any) -> Network:
     return mlp([c.integer(1, 2), c.integer(1, 2), c.integer(1, 3)])
 
 
+def _two_units(c: Any) -> Network:
+    """Two hidden units, so that the two ends of a path can be cut off from one another."""
+    return mlp([c.integer(1, 2), 2, c.integer(1, 2)])
+
+
 def _even(c: Any) -> Network:
     """Two layers of one size, so that layerwise masks prune both in the same rounds."""
     side = c.integer(2, 3)
@@ -137,7 +142,7 @@ rescored = Assumption(
     "rescored",
     "the scores are computed anew in every round",
     lambda run: run.rescore,
-    lambda c, run: _on(c, run, _plain(c), rescore=False),
+    lambda c, run: _on(c, run, _two_units(c), rescore=False, schedule="one-at-a-time"),
 )
 
 
@@ -146,7 +151,11 @@ slow_schedule = Assumption(
     "a round prunes one weight, or q with q times the longest path below the weights it starts with",
     _slow,
     lambda c, run: _on(
-        c, run, _plain(c), schedule=c.pick(("one-shot", "linear", "exponential")), rounds=c.integer(1, 2)
+        c,
+        run,
+        _two_units(c),
+        schedule=c.pick(("one-shot", "linear", "exponential")),
+        rounds=c.integer(1, 2),
     ),
 )
 
@@ -171,7 +180,7 @@ objective_of_surviving_paths = Assumption(
     "objective-of-surviving-paths",
     "the objective of the pruned network is that of the surviving paths: path weights do not depend on the mask",
     _paths_unchanged,
-    lambda c, run: _on(c, run, _plain(c), scorer="px"),
+    lambda c, run: _on(c, run, _two_units(c), scorer="px", schedule="one-at-a-time"),
 )
 
 
