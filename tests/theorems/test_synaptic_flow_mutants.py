@@ -142,6 +142,13 @@ MISTAKES = {
 }
 
 
+PLANTED = {
+    f"{name}: {mistake}": replace(PROVED[name], function=wrong)
+    for name, group in MISTAKES.items()
+    for mistake, wrong in group.items()
+}
+
+
 def test_every_proved_claim_has_a_planted_mistake():
     assert set(MISTAKES) == set(PROVED)
 
