@@ -85,6 +85,7 @@ class Claim:
         setting: the class of its instances.
         draws: hints for drawing instances (see `verify.strategies`).
         twin: id of the repaired (or literal) claim, empty if there is none.
+        slack: why a bound of it could be made smaller unnoticed; empty where equality is (nearly) reached.
         function: instance -> Relation.
     """
 
@@ -98,6 +99,7 @@ class Claim:
     function: Callable[[Any], Relation] = field(compare=False)
     draws: Mapping[str, Any] = field(default_factory=dict, compare=False)
     twin: str = ""
+    slack: str = ""
 
     def check(self, instance: Any) -> Relation:
         """The relation that the claim states of ``instance`` (assumptions are not checked).
@@ -150,6 +152,7 @@ def claim(
     assumes: tuple[Assumption, ...] = (),
     draws: Mapping[str, Any] | None = None,
     twin: str = "",
+    slack: str = "",
 ) -> Callable[[Callable[[Any], Relation]], Claim]:
     """Register the decorated function ``instance -> Relation`` as a claim.
 
@@ -179,6 +182,7 @@ def claim(
             function,
             dict(draws or {}),
             twin,
+            slack,
         )
         _REGISTRY[identity] = made
         return made

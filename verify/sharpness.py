@@ -145,5 +145,5 @@ def sharpness(
     if not parts:
         return Sharpness(claim.id, float("nan"), reason="a yes/no statement or a sign: no constant to be wrong")
     worst = max(parts.values())
-    reason = "" if worst <= 0.001 else "slack: see the claim's statement for where equality holds"
+    reason = "" if worst <= 0.001 else claim.slack or "slack nobody has explained: a weak search, or a loose bound"
     return Sharpness(claim.id, worst, parts, reason, spent)
