@@ -44,6 +44,7 @@ class RescaledNetwork(NetworkOnData):
     factor: Array = array(0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # Arithmetic on an array without axes gives a bare number; fields are always arrays.
         object.__setattr__(self, "factor", np.asarray(self.factor))
 

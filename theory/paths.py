@@ -16,9 +16,9 @@ import numpy as np
 
 from theory import auxiliary, spectrum
 from theory.derivative import derivative
-from theory.instances import Instance, array, shown
-from theory.networks import INPUT, Forward, Network, edge_values, equations, forward, jacobian
-from theory.scalars import Array, exact, indicator, ones, total, zeros
+from theory.instances import array
+from theory.networks import INPUT, Forward, Network, NetworkInstance, edge_values, forward, jacobian
+from theory.scalars import Array, indicator, ones, total, zeros
 
 MAX_PATHS = 20_000
 
@@ -119,7 +119,7 @@ def _stacked(columns: list[Array], like: Array, shape: tuple[int, ...] | None = 
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkOnData(Instance):
+class NetworkOnData(NetworkInstance):
     """A piecewise-linear network with weights ``theta`` (..., N) and inputs ``x`` (..., n, d).
 
     This is the setting of the path-exclusion claims, here by enumeration; `verify.networks` answers
@@ -128,24 +128,7 @@ class NetworkOnData(Instance):
 
     title: ClassVar[str] = "network on data"
 
-    network: Network
-    theta: Array = array(1)
     x: Array = array(2)
-
-    @classmethod
-    def read_field(cls, name: str, value: object) -> object:
-        """Networks are read by `Network.from_json`."""
-        return Network.from_json(value) if name == "network" else super().read_field(name, value)
-
-    def structure_size(self) -> tuple[int, ...]:
-        """Parameters, units, edges."""
-        return (self.network.parameters, len(self.network.units), len(self.network.edges))
-
-    def summary(self) -> str:
-        """The network as equations, and the inputs."""
-        if self.stacked:
-            return super().summary()
-        return f"{equations(self.network, exact(self.theta))} on x = {shown(self.x)}"
 
     # -- evaluation ---------------------------------------------------------------------------
 

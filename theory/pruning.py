@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theory.instances import Instance, array, shown
-from theory.networks import ONE, Network, equations
+from theory.instances import array, shown
+from theory.networks import ONE, NetworkInstance, equations
 from theory.paths import on_path, paths_of
 from theory.saliency import Scorer, activation, scorer_named
 from theory.scalars import Array, exact, indicator, total, zeros
@@ -130,7 +130,7 @@ def sample(probabilities: np.ndarray, draws: int, rng: np.random.Generator) -> A
 
 
 @dataclass(frozen=True, eq=False)
-class PruningRun(Instance):
+class PruningRun(NetworkInstance):
     """A pruning run: a network, data, a scorer, a schedule and a thresholding rule.
 
     Attributes:
@@ -151,8 +151,6 @@ class PruningRun(Instance):
 
     title: ClassVar[str] = "pruning run"
 
-    network: Network
-    theta: Array = array(1)
     x: Array = array(2)
     keep: int = 1
     rounds: int = 1
@@ -164,15 +162,11 @@ class PruningRun(Instance):
     scored: str = "all"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         scorer_named(self.scorer)
         for name, known in (("schedule", SCHEDULES), ("rule", RULES), ("scope", SCOPES), ("scored", SCORED)):
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(known)}")
-
-    @classmethod
-    def read_field(cls, name: str, value: object) -> object:
-        """Networks are read by `Network.from_json`."""
-        return Network.from_json(value) if name == "network" else super().read_field(name, value)
 
     def summary(self) -> str:
         """The network as equations, how it is pruned, and the inputs."""
