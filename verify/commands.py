@@ -1,0 +1,252 @@
+"""The commands of `verify.cli` that search: each takes the parsed options and returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from theory.claims import Claim, Status, claim_named, claims
+from verify import html, report, runner
+from verify.runner import Row, Task
+
+REPORTS = Path("reports")
+
+
+def matching(patterns: Iterable[str]) -> list[Claim]:
+    """The claims whose ids match, in the papers' order.
+
+    Raises:
+        KeyError: a name without wildcards that no claim has.
+        ValueError: a pattern that matches nothing.
+    """
+    every, chosen = claims(), set()
+    for pattern in patterns:
+        if not any(ch in pattern for ch in "*?["):
+            chosen.add(claim_named(pattern).id)
+            continue
+        hits = {c.id for c in every if fnmatch(c.id, pattern)}
+        if not hits:
+            raise ValueError(f"no claim matches {pattern!r}; `python -m verify list` shows all")
+        chosen |= hits
+    return [c for c in every if c.id in chosen]
+
+
+def everything(options: argparse.Namespace) -> int:
+    """The main job: every claim on drawn instances and on trained models, a table and a report."""
+    chosen = matching([options.claims])
+    tasks = [_task(options, c, "") for c in chosen]
+    if not options.no_models:
+        tasks += _on_models(options, chosen)
+    rows = _rows(tasks, options)
+    if options.scale:
+        rows = _with_empirical(rows, chosen, options)
+    order = {c.id: i for i, c in enumerate(claims())}
+    rows.sort(key=lambda r: (order[r.claim], r.on != runner.DRAWN))
+    if options.json:
+        print(json.dumps([r.to_json() for r in rows], indent=1))
+    else:
+        report.print_table(rows)
+        report.print_remarks(rows)
+    from verify.docs import provenance
+
+    path = html.save(rows, REPORTS / "report.html", {**provenance(options.seed), "budget": options.budget})
+    (REPORTS / "report.json").write_text(json.dumps([r.to_json() for r in rows], indent=1) + "\n")
+    print(f"report: {path}", file=sys.stderr if options.json else sys.stdout)
+    return _code(rows)
+
+
+def _task(options: argparse.Namespace, claim: Claim, model: str, data: str = "", drop: Sequence[str] = ()) -> Task:
+    folder = getattr(options, "data_dir", "") if data != "digits" else ""
+    samples, device = getattr(options, "samples", 8), getattr(options, "device", "cpu")
+    return Task(claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop))
+
+
+def _on_models(options: argparse.Namespace, chosen: Sequence[Claim]) -> list[Task]:
+    from verify import data as datasets
+    from verify import models
+
+    runs = [(m, "digits") for m in ("linear", "tiny-relu", "relu")]
+    if options.data_dir:
+        name = options.data or "cifar10"
+        datasets.load(name, data_dir=options.data_dir, samples=1)
+        runs += [(m, name) for m in ("linear", "tiny-relu", "cnn")]
+    return [
+        _task(options, c, model, data)
+        for model, data in runs
+        for c in chosen
+        if c.status is not Status.EMPIRICAL and c.setting in models.trained_settings(model)
+    ]
+
+
+def _rows(tasks: Sequence[Task], options: argparse.Namespace, *, quiet: bool = False) -> list[Row]:
+    rows: list[Row] = []
+    try:
+        rows.extend(report.watched(runner.run(tasks, workers=options.workers), quiet=quiet or options.json))
+    except KeyboardInterrupt:
+        print(f"interrupted: {len(rows)} of {len(tasks)} checks were made", file=sys.stderr)
+    return rows
+
+
+def _with_empirical(rows: list[Row], chosen: Sequence[Claim], options: argparse.Namespace) -> list[Row]:
+    from verify.empirical import STUDIES, decide_empirical
+
+    studied = {c.id: c for c in chosen if c.status is Status.EMPIRICAL and c.id in STUDIES}
+    kept = [r for r in rows if r.claim not in studied]
+    for identity, claim in studied.items():
+        outcome = decide_empirical(identity, options.scale, quiet=options.json)
+        kept.append(
+            Row(
+                claim=identity, title=claim.title, statement=claim.statement, status=str(claim.status),
+                source=str(claim.source), on=f"{outcome.trials} trials ({outcome.scale})", verdict=outcome.verdict,
+                how=f"e-process, error {outcome.alpha:g}", reasons=[str(line) for line in outcome.lines],
+            )
+        )  # fmt: skip
+    return kept
+
+
+def run(options: argparse.Namespace) -> int:
+    """Some claims, with all details."""
+    chosen = matching(options.claim)
+    for name in options.drop:
+        for c in chosen:
+            c.assumption(name)
+    rows = _rows([_task(options, c, options.on, options.data, options.drop) for c in chosen], options)
+    _shown(rows, options)
+    if options.save:
+        from verify import certificates
+
+        for r in rows:
+            if r.certificate:
+                path = certificates.save(r.certificate, Path(options.save) / f"{r.claim.replace('/', '--')}.json")
+                print(f"certificate: {path}", file=sys.stderr)
+    return _code(rows)
+
+
+def _shown(rows: Sequence[Row], options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps([r.to_json() for r in rows], indent=1))
+    else:
+        report.print_rows(rows)
+
+
+def falsify(options: argparse.Namespace) -> int:
+    """Every claim on one architecture."""
+    from verify import models
+
+    subject = models.subject(
+        options.on, data=options.data, data_dir=options.data_dir, seed=options.seed, samples=options.samples
+    )
+    chosen = [c for c in matching([options.claims]) if c.status is not Status.EMPIRICAL]
+    rows = _rows([_task(options, c, options.on, options.data) for c in chosen], options)
+    order = {c.id: i for i, c in enumerate(chosen)}
+    rows.sort(key=lambda r: order[r.claim])
+    if options.json:
+        print(json.dumps([r.to_json() for r in rows], indent=1))
+        return _code(rows)
+    screen = report.console()
+    screen.print(f"{getattr(subject, 'name', options.on)}\n", style="bold")
+    assumed = getattr(subject, "report", None)
+    if assumed is not None:
+        screen.print(str(assumed), markup=False, soft_wrap=True)
+        screen.print()
+    from theory.paths import NetworkOnData
+
+    about = {c.id for c in chosen if issubclass(c.setting, NetworkOnData)}
+    shown = [r for r in rows if options.all or r.claim in about or r.verdict != "not applicable"]
+    report.print_table(shown, screen)
+    screen.print()
+    for r in shown:
+        if r.reasons or r.counterexample:
+            screen.print(f"{r.claim}: {r.verdict}", style="bold")
+            report.print_counterexample(r, screen)
+    left = len(rows) - len(shown)
+    if left:
+        screen.print(f"{left} claims are about other things than a network on data (--all shows them)", style="dim")
+    return _code(rows)
+
+
+def ablate(options: argparse.Namespace) -> int:
+    """Which hypotheses does each theorem need?"""
+    if not options.claim and not options.all:
+        raise ValueError("name claims, or --all for every proved one")
+    from verify.ablation import ablate as search
+    from verify.ablation import needed
+
+    budget = runner.budget_named(options.budget)
+    rows: list[dict[str, Any]] = []
+    for claim in matching(options.claim or ["*"]):
+        outcomes = search(claim, examples=budget.examples, seconds=budget.seconds, seed=options.seed)
+        for name, outcome in outcomes.items():
+            found = outcome.counterexample
+            rows.append({
+                "claim": claim.id, "without": name, "is": needed(outcome),
+                "counterexample": "" if found is None else found.summary(),
+            })  # fmt: skip
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    elif rows:
+        report.print_dicts(rows)
+        count = sum(r["is"].startswith("needed") for r in rows)
+        print(f"\n{count} of {len(rows)} assumptions needed")
+    else:
+        print("nothing to ablate: only proved claims have assumptions to drop")
+    return 0
+
+
+def sharpness(options: argparse.Namespace) -> int:
+    """How small an error would be seen?"""
+    from verify.sharpness import sharpness as measure
+
+    budget = runner.budget_named(options.budget)
+    rows: list[dict[str, Any]] = []
+    for claim in matching(options.claim):
+        if claim.status is Status.PROVED:
+            one = measure(claim, examples=budget.examples, seconds=budget.seconds, seed=options.seed)
+            rows.append({"claim": claim.id, "error seen": one.smallest_change, "why not smaller": one.reason})
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        report.print_dicts(rows)
+    return 0
+
+
+def docs(options: argparse.Namespace) -> int:
+    """Record everything and write docs/claims.md."""
+    from verify import docs as pages
+
+    if not options.render:
+        budget = runner.budget_named(options.budget)
+        pages.collect(
+            seed=options.seed, examples=budget.examples, seconds=budget.seconds, workers=options.workers,
+            only=options.only, progress=lambda identity: print(identity, file=sys.stderr),
+        )  # fmt: skip
+    print(pages.write())
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure, print, and save with provenance."""
+    from verify.docs import provenance
+    from verify.trials import write_csv
+
+    module = importlib.import_module(f"verify.bench.{options.name}")
+    rows = module.run()
+    report.print_dicts(rows)
+    if hasattr(module, "summary"):
+        for name, value in module.summary(rows).items():
+            print(f"{name}: {value:.3g}" if isinstance(value, float) else f"{name}: {value}")
+    path = Path(options.csv) if options.csv else REPORTS / f"bench_{options.name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(rows, path, provenance=provenance(0))
+    print(f"rows: {path}")
+    return 0
+
+
+def _code(rows: Sequence[Row]) -> int:
+    return int(any(r.disagrees for r in rows))

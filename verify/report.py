@@ -1,0 +1,181 @@
+"""What a person reads: the live progress line, the table, and the remarks under it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from verify.runner import Event, Row
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH = 100
+COLOURS = {
+    "survived": "green",
+    "supported": "green",
+    "refuted": "yellow",
+    "contradicted": "yellow",
+    "undecided": "magenta",
+    "not applicable": "dim",
+}
+
+
+def console(*, error: bool = False, width: int | None = None) -> Console:
+    """A console with colours on a terminal only, 100 columns wide elsewhere."""
+    from rich.console import Console
+
+    stream = sys.stderr if error else sys.stdout
+    return Console(stderr=error, width=width if width or stream.isatty() else WIDTH, highlight=False, soft_wrap=False)
+
+
+def watched(events: Iterator[Event], *, quiet: bool = False) -> Iterator[Row]:
+    """Rows as they come in, with a live line on a terminal (what runs, how many are done, time left)."""
+    screen = console(error=True)
+    if quiet or not screen.is_terminal:
+        for event in events:
+            if event.row is not None:
+                yield event.row
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+               TextColumn("[dim]{task.description}"))  # fmt: skip
+    with Progress(*columns, console=screen, transient=True) as progress:
+        bar = progress.add_task("", total=None)
+        for event in events:
+            running = ", ".join(name.split("/")[-1] for name in event.running)
+            progress.update(bar, total=event.total, completed=event.done, description=running[:40])
+            if event.row is not None:
+                yield event.row
+
+
+def number(value: float | None) -> str:
+    """A margin in few characters."""
+    return "" if value is None else "0" if value == 0 else f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def how(row: Row) -> str:
+    """How it was decided, in few characters."""
+    return {"float64 with rounding bound": "float64+bound"}.get(
+        row.how, row.how.replace(" (", " ").replace(" bits)", "")
+    )
+
+
+def counted(row: Row) -> str:
+    """Instances decided exactly + screened."""
+    return f"{row.examples}" + (f" +{_thousands(row.screened)}" if row.screened else "")
+
+
+def _thousands(n: int) -> str:
+    return f"{n / 1000:.0f}k" if n >= 10_000 else str(n)
+
+
+def print_table(rows: Sequence[Row], screen: Console | None = None) -> None:
+    """One line a claim and thing it ran on, paper by paper."""
+    from rich.table import Table
+    from rich.text import Text
+
+    screen = screen or console()
+    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    table.add_column("claim", overflow="fold", ratio=3, min_width=30)
+    table.add_column("on", overflow="fold", ratio=1, min_width=10)
+    table.add_column("status", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("decided", no_wrap=True)
+    table.add_column("instances", no_wrap=True, justify="right")
+    table.add_column("margin", no_wrap=True, justify="right")
+    table.add_column("smallest", no_wrap=True, justify="right")
+    paper = ""
+    for row in rows:
+        if row.claim.split("/")[0] != paper:
+            paper = row.claim.split("/")[0]
+            table.add_row(Text(paper, style="bold"))
+        verdict = Text(row.verdict, style="bold red" if row.disagrees else COLOURS.get(row.verdict, ""))
+        if row.disagrees:
+            verdict = Text("!! ", style="bold red") + verdict
+        table.add_row(
+            "  " + row.claim.split("/", 1)[1], row.on.replace(" instances", ""), row.status, verdict, how(row),
+            counted(row) if row.examples or row.screened else "", number(row.margin), row.size,
+        )  # fmt: skip
+    screen.print(table)
+
+
+def print_remarks(rows: Sequence[Row], screen: Console | None = None) -> None:
+    """Counts, what contradicts a status, and the line that reproduces it."""
+    screen = screen or console()
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.verdict] = counts.get(row.verdict, 0) + 1
+    claims = len({r.claim for r in rows})
+    screen.print()
+    screen.print(
+        f"{claims} claims, {len(rows)} checks: " + ", ".join(f"{n} {v}" for v, n in sorted(counts.items())) + "."
+    )
+    screen.print(
+        "instances: decided exactly + screened in float64; margin: smallest relative margin seen; "
+        "survived is not a proof.",
+        style="dim",
+    )
+    for row in rows:
+        if row.disagrees:
+            screen.print()
+            screen.print(f"!! {row.claim} on {row.on}: {row.disagrees}", style="bold red")
+            print_counterexample(row, screen)
+
+
+def print_counterexample(row: Row, screen: Console | None = None) -> None:
+    """The counterexample, its decision and how to get it again."""
+    screen = screen or console()
+    if row.counterexample:
+        screen.print(f"  {row.counterexample}", soft_wrap=True, markup=False)
+    if row.decision:
+        screen.print(f"  {row.decision}", soft_wrap=True, markup=False)
+    for reason in row.reasons:
+        screen.print(f"  {reason}", soft_wrap=True, markup=False)
+    if row.reproduce:
+        screen.print(f"  reproduce: {row.reproduce}", soft_wrap=True, markup=False, style="dim")
+
+
+def print_rows(rows: Iterable[Row], screen: Console | None = None) -> None:
+    """Rows of benchmarks and the like: any dictionaries would do; here full details of each `Row`."""
+    screen = screen or console()
+    for row in rows:
+        screen.print(f"{row.claim} on {row.on}: [bold]{row.verdict}[/] ({row.status})")
+        if row.examples or row.screened:
+            screen.print(
+                f"  {row.examples} decided exactly ({row.how or 'none'}), {row.screened} screened, {row.seconds:.1f} s"
+            )
+        for name, what in row.stages.items():
+            screen.print(f"  {name}: {what}", style="dim")
+        print_counterexample(row, screen)
+
+
+def print_dicts(rows: Sequence[dict[str, object]], title: str = "") -> None:
+    """Rows with the same keys as a table."""
+    from rich.table import Table
+
+    screen = console()
+    if not rows:
+        screen.print(f"{title}: nothing measured")
+        return
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for key in rows[0]:
+        table.add_column(str(key), overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(v) for v in row.values()))
+    screen.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
