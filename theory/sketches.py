@@ -82,7 +82,13 @@ def sequences(d: int, s: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def binary_masks(d: int) -> np.ndarray:
-    """All 2^d masks of zeros and ones, shape (2^d, d)."""
+    """All 2^d masks of zeros and ones, shape (2^d, d).
+
+    Raises:
+        ValueError: more than `MAX_SEQUENCES`.
+    """
+    if 2**d > MAX_SEQUENCES:
+        raise ValueError(f"2^{d} masks are too many to enumerate (at most {MAX_SEQUENCES})")
     return np.array(list(product((0, 1), repeat=d)), dtype=int)
 
 

@@ -835,6 +835,8 @@ def top_is_best_on_sign_average(i: Sketch) -> Relation:
     """
     masks = binary_masks(i.d)
     masks = masks[masks.sum(axis=1) <= i.s]
+    if i.d > 6:
+        raise ValueError(f"2^{i.d} signs times {len(masks)} masks are too many to enumerate (at most 6 features)")
     flipped = i.w[..., None, :] * signs(i.d)
     top = squared((flipped * (1 - i.top()[..., None, :])) @ i.x)
     other = squared((flipped[..., None, :, :] * (1 - masks[:, None, :])) @ i.x[..., None, :, :])

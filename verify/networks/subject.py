@@ -320,7 +320,7 @@ class Subject:
         x = self.x.detach().double()
         yield ModuleOnData(graph, self.tensors, x)
         while True:
-            tensors, masks, what = dict(self.tensors), {}, []
+            tensors, what = dict(self.tensors), []
             inputs, said = _varied_inputs(rng, x)
             what.append(said)
             if rng.random() < 0.5:
@@ -329,11 +329,12 @@ class Subject:
                 what.append("layers rescaled")
             if rng.random() < 0.6:
                 density = float(rng.choice([0.5, 0.2, 0.05]))
+                # Zeroed, not removed: a weight of 0 is still a parameter, in the trace and in the path kernel.
                 for n in graph.parameters:
-                    masks[n] = torch.as_tensor(rng.random(tuple(tensors[n].shape)) < density).double()
-                    tensors[n] = tensors[n] * masks[n]
-                what.append(f"masked at random to {density:g}")
-            yield ModuleOnData(graph, tensors, inputs, masks=masks, what=", ".join(what))
+                    kept = torch.as_tensor(rng.random(tuple(tensors[n].shape)) < density)
+                    tensors[n] = tensors[n] * kept.double()
+                what.append(f"zeroed at random but for {density:g}")
+            yield ModuleOnData(graph, tensors, inputs, what=", ".join(what))
 
     def _exact_instances(self, rng: np.random.Generator) -> Iterator[NetworkOnData]:
         assert self.exact is not None

@@ -150,3 +150,16 @@ def test_needs_of_enumeration_are_undecided_on_large_modules():
 def test_same_seed_same_outcome():
     a, b = (Subject(*wide()).falsify(TRACE_BOUND, examples=6, seconds=60, seed=3) for _ in range(2))
     assert (a.smallest_margin, a.examples, a.reasons) == (b.smallest_margin, b.examples, b.reasons)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sparse_weights_do_not_break_the_bound(seed):
+    """A zero weight still has a derivative: leaving its paths out of the bound once put it below the trace."""
+    generator = torch.Generator().manual_seed(seed)
+    module = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)).double()
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=torch.float64) / 4)
+    x = torch.randn(8, 64, generator=generator, dtype=torch.float64)
+    outcome = Subject(module, x).falsify(TRACE_BOUND, examples=300, seconds=20, seed=seed)
+    assert outcome.verdict == "survived", outcome.decision
