@@ -80,33 +80,37 @@ def _thousands(n: int) -> str:
 
 
 def print_table(rows: Sequence[Row], screen: Console | None = None) -> None:
-    """One line a claim and thing it ran on, paper by paper."""
+    """One line for each claim and thing it ran on, paper by paper; at 100 columns nothing wraps."""
     from rich.table import Table
     from rich.text import Text
 
     screen = screen or console()
-    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    table.add_column("claim", overflow="fold", ratio=3, min_width=30)
-    table.add_column("on", overflow="fold", ratio=1, min_width=10)
-    table.add_column("status", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("decided", no_wrap=True)
-    table.add_column("instances", no_wrap=True, justify="right")
-    table.add_column("margin", no_wrap=True, justify="right")
-    table.add_column("smallest", no_wrap=True, justify="right")
-    paper = ""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    for name, justify in (("claim", "left"), ("status", "left"), ("on", "left"), ("verdict", "left"), ("by", "left"),
+                          ("instances", "right"), ("margin", "right")):  # fmt: skip
+        table.add_column(name, no_wrap=True, overflow="ellipsis", justify=justify)  # type: ignore[arg-type]
+    before: Row | None = None
     for row in rows:
-        if row.claim.split("/")[0] != paper:
-            paper = row.claim.split("/")[0]
+        paper, name = row.claim.split("/", 1)
+        if before is None or before.claim.split("/")[0] != paper:
             table.add_row(Text(paper, style="bold"))
-        verdict = Text(row.verdict, style="bold red" if row.disagrees else COLOURS.get(row.verdict, ""))
+        verdict = Text({"not applicable": "n/a"}.get(row.verdict, row.verdict))
+        verdict.stylize("bold red" if row.disagrees else COLOURS.get(row.verdict, ""))
         if row.disagrees:
-            verdict = Text("!! ", style="bold red") + verdict
+            verdict.append(" !!", style="bold red")
+        again = before is not None and before.claim == row.claim
         table.add_row(
-            "  " + row.claim.split("/", 1)[1], row.on.replace(" instances", ""), row.status, verdict, how(row),
-            counted(row) if row.examples or row.screened else "", number(row.margin), row.size,
+            "" if again else f" {name}", "" if again else row.status, _short(row.on), verdict, how(row),
+            counted(row) if row.examples or row.screened else "",
+            row.size if row.verdict == "refuted" and row.size else number(row.margin),
         )  # fmt: skip
+        before = row
     screen.print(table)
+
+
+def _short(on: str) -> str:
+    """What it ran on in 16 characters: "drawn", "digits tiny-relu"."""
+    return " ".join(on.replace(" instances", "").replace(",", "").split()[:2])[:16]
 
 
 def print_remarks(rows: Sequence[Row], screen: Console | None = None) -> None:
@@ -121,8 +125,9 @@ def print_remarks(rows: Sequence[Row], screen: Console | None = None) -> None:
         f"{claims} claims, {len(rows)} checks: " + ", ".join(f"{n} {v}" for v, n in sorted(counts.items())) + "."
     )
     screen.print(
-        "instances: decided exactly + screened in float64; margin: smallest relative margin seen; "
-        "survived is not a proof.",
+        "by: exact rationals, balls, or float64 with a rounding bound. instances: decided + screened in float64.\n"
+        "margin: the smallest relative one seen, or the size of the counterexample. survived is not a proof.\n"
+        "n/a: not applicable, or decided by experiments (--scale); the report says why.",
         style="dim",
     )
     for row in rows:
