@@ -64,10 +64,8 @@ def number(value: float | None) -> str:
 
 
 def how(row: Row) -> str:
-    """How it was decided, in few characters."""
-    return {"float64 with rounding bound": "float64+bound"}.get(
-        row.how, row.how.replace(" (", " ").replace(" bits)", "")
-    )
+    """How it was decided, in a word."""
+    return {"rational": "exact"}.get(row.how, row.how.split(" ")[0].replace("float64", "float"))
 
 
 def counted(row: Row) -> str:
@@ -109,8 +107,9 @@ def print_table(rows: Sequence[Row], screen: Console | None = None) -> None:
 
 
 def _short(on: str) -> str:
-    """What it ran on in 16 characters: "drawn", "digits tiny-relu"."""
-    return " ".join(on.replace(" instances", "").replace(",", "").split()[:2])[:16]
+    """What it ran on in 12 characters: "drawn", "tiny-relu" (of digits), "cifar10 cnn"."""
+    words = on.replace(" instances", "").replace(",", "").split()
+    return (" ".join(words[1:2]) if words[0] == "digits" else " ".join(words[:2]).replace("tiny-relu", "tiny"))[:12]
 
 
 def print_remarks(rows: Sequence[Row], screen: Console | None = None) -> None:
@@ -125,7 +124,8 @@ def print_remarks(rows: Sequence[Row], screen: Console | None = None) -> None:
         f"{claims} claims, {len(rows)} checks: " + ", ".join(f"{n} {v}" for v, n in sorted(counts.items())) + "."
     )
     screen.print(
-        "by: exact rationals, balls, or float64 with a rounding bound. instances: decided + screened in float64.\n"
+        "on: drawn instances, or models trained here (on digits where no data set is named).\n"
+        "by: exact rationals, balls, or float64 with a rounding bound. instances: decided + screened.\n"
         "margin: the smallest relative one seen, or the size of the counterexample. survived is not a proof.\n"
         "n/a: not applicable, or decided by experiments (--scale); the report says why.",
         style="dim",
