@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 _DRAWERS: dict[type, Callable[..., Any]] = {}
-_MODULES = ("sketch", "networks", "pruning", "laws")
+_MODULES = ("sketch", "networks", "pruning", "laws", "path_exclusion")
 
 
 def draws(setting: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -42,7 +42,8 @@ def draw(claim: Claim, chooser: Chooser, broken: Assumption | None = None) -> An
             importlib.import_module(f"verify.strategies.{name}")
     if claim.setting not in _DRAWERS:
         raise LookupError(f"no strategy draws {claim.setting.__name__}; register one with @draws")
-    instance = _DRAWERS[claim.setting](chooser, **claim.draws)
+    hints = {k: v for k, v in claim.draws.items() if k != "stack"}
+    instance = _DRAWERS[claim.setting](chooser, **hints)
     return broken.breaks(chooser, instance) if broken is not None and broken.breaks is not None else instance
 
 

@@ -48,6 +48,9 @@ def network(
         h = b.dense(b.inputs, 2 * c.integer(1, 2), kind=kind)
         h = b.pool(h, 2, kind=c.pick((MAX, LINEAR)))
         return b.network(b.dense(h, c.integer(1, outputs)))
+    if family == "deep-pool":
+        h = b.dense(b.dense(b.inputs, c.integer(1, 2), kind=kind), 2, kind=kind)
+        return b.network(b.pool(h, 2, kind=MAX))
     if family == "convolution":
         kernel = c.integer(1, len(b.inputs))
         h = b.convolution(b.inputs, kernel, kind=kind)
@@ -56,7 +59,7 @@ def network(
         h = b.dense(b.inputs, c.integer(1, 2))
         h = b.scale(h, kind=kind, factor=c.pick((1, "1/2", 2)))
         return b.network(b.dense(h, c.integer(1, outputs)))
-    raise ValueError(f"unknown family {family!r}; known: {', '.join(EVERY_FAMILY)}")
+    raise ValueError(f"unknown family {family!r}; known: {', '.join(EVERY_FAMILY)}, deep-pool")
 
 
 @draws(NetworkOnData)
