@@ -82,7 +82,8 @@ def chain_rule(instance: NetworkOnData) -> Relation:
 
 
 @claim(about=NetworkOnData, source=Source(None, "what an automatic gradient is taken for"), status=Status.REFUTED,
-       draws={"families": ("convolution",), "kinds": (RELU,), "outputs": 1, "samples": 1, "width": 2})  # fmt: skip
+       draws={"families": ("convolution",), "kinds": (RELU,), "outputs": 1, "samples": 1, "width": 2,
+              "units": True})  # fmt: skip
 def kinks(instance: NetworkOnData) -> Relation:
     r"""Where the network is differentiable in its weights, the automatic gradient is the derivative.
 

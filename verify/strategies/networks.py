@@ -63,9 +63,22 @@ def network(
 
 
 @draws(NetworkOnData)
-def network_on_data(c: Chooser, *, samples: int = 3, nonnegative: bool = False, **hints: Any) -> NetworkOnData:
-    """A network with weights and inputs; ``nonnegative`` weights where a claim asks for it."""
+def network_on_data(
+    c: Chooser, *, samples: int = 3, nonnegative: bool = False, units: bool = False, **hints: Any
+) -> NetworkOnData:
+    """A network with weights and inputs.
+
+    Args:
+        c: the chooser.
+        samples: most inputs.
+        nonnegative: no negative weights.
+        units: weights and inputs from -1, 0, 1 only: kinks and cancellations are frequent.
+        hints: for `network`.
+    """
     net = network(c, **hints)
     n = c.integer(1, samples)
+    if units:
+        x = c.integers((n, len(net.inputs)), -1, 1)
+        return NetworkOnData(net, c.integers((net.parameters,), -1, 1), x)
     theta = c.weights((net.parameters,)) if nonnegative else c.numbers((net.parameters,))
     return NetworkOnData(net, theta, c.numbers((n, len(net.inputs))))

@@ -1,0 +1,47 @@
+# make verify: sets up, runs the main job.   make test: sets up, passes the tests.
+# Each target creates .venv when it is missing or when the pins have changed, and does nothing twice.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Two processes of one thread each: more threads only get in each other's way on two cores.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: verify test theorem figures lint format clean help
+
+help:
+	@sed -n '1,2p' Makefile
+	@echo "make theorem | figures | lint | format | clean"
+
+.venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+verify: $(STAMP)
+	$(BIN)/python -m verify
+
+test: $(STAMP) lint
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+theorem: $(STAMP)
+	$(BIN)/python -m pytest -q -m theorem -n 2
+
+figures: $(STAMP)
+	$(BIN)/python -m figures make --scale smoke
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build *.egg-info reports
