@@ -1,0 +1,191 @@
+"""The command line: what it prints, exit codes, and one line for every mistake of a user."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from theory.claims import claims
+from verify.certificates import digest
+from verify.cli import main
+from verify.search import falsify
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    return falsify("path-exclusion/stays-alive-literal", examples=100).certificate
+
+
+def fails(capsys, *arguments):
+    """Exit code 2 and one line on standard error, which is returned."""
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1, captured.err
+    assert "Traceback" not in captured.err + captured.out
+    return captured.err
+
+
+def written(tmp_path, body, *, sign=True):
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps({**body, "digest": digest(body)} if sign else body))
+    return str(path)
+
+
+def test_list_shows_every_claim(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for claim in claims():
+        assert f"{claim.id} " in out
+    assert f"{len(claims())} claims" in out
+
+
+def test_list_needs_neither_torch_nor_hypothesis():
+    code = (
+        "import sys; from verify.cli import main; main(['list']); "
+        "print(sorted({'torch', 'hypothesis', 'rich', 'matplotlib'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert out.strip().splitlines()[-1] == "[]"
+
+
+def test_show_says_what_is_assumed(capsys):
+    assert main(["show", "path-exclusion/kernel-by-gradient"]) == 0
+    out = capsys.readouterr().out
+    assert "assumes no-weight-twice" in out
+    assert "proved" in out
+
+
+def test_run_refutes_saves_and_check_decides_again_without_torch(capsys, tmp_path):
+    arguments = ["run", "sketching/mask-keeps-s-weights", "--budget", "quick", "--save", str(tmp_path), "--seed", "4"]
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    assert "refuted" in captured.out
+    assert "--seed 4" in captured.out
+    path = tmp_path / "sketching--mask-keeps-s-weights.json"
+    code = (
+        "import sys; from verify.cli import main; code = main(['check', sys.argv[1]]); "
+        "print('torch' in sys.modules, code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "False 0"
+    assert "refuted" in done.stdout
+
+
+def test_json_is_json(capsys):
+    assert main(["run", "sketching/mask-size", "--budget", "quick", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["claim"] == "sketching/mask-size"
+    assert row["verdict"] == "survived"
+    assert row["how"] == "rational"
+
+
+def test_dropping_an_assumption_on_the_command_line(capsys):
+    arguments = ["run", "path-exclusion/kernel-by-gradient", "--drop", "no-weight-twice", "--budget", "quick"]
+    assert main(arguments) == 0
+    assert "refuted" in capsys.readouterr().out
+
+
+def test_ablate_and_sharpness(capsys):
+    assert main(["ablate", "path-exclusion/residual-decay", "--budget", "quick", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["is"] == "needed"
+    assert main(["sharpness", "path-exclusion/trace-bound", "--budget", "quick", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["error seen"] <= 0.001
+
+
+def test_mistakes_with_claims(capsys):
+    assert "did you mean path-exclusion/trace-bound" in fails(capsys, "run", "path-exclusion/trace-bond")
+    assert "no claim matches 'nothing/*'" in fails(capsys, "list", "nothing/*")
+    assert "has no assumption 'nonsense'" in fails(capsys, "run", "path-exclusion/saliency", "--drop", "nonsense")
+    assert "name claims, or --all" in fails(capsys, "ablate")
+
+
+def test_mistakes_with_data(capsys, tmp_path):
+    assert "no such folder" in fails(capsys, "--data-dir", str(tmp_path / "missing")).lower()
+    (tmp_path / "train.parquet").write_text("this is not Parquet")
+    assert "train.parquet" in fails(capsys, "--data-dir", str(tmp_path))
+
+
+def test_mistakes_with_models(capsys, tmp_path):
+    file = tmp_path / "models.py"
+    file.write_text("def broken():\n    raise RuntimeError('no weights')\n\ndef text():\n    return 'x'\n")
+    assert "no weights" in fails(capsys, "falsify", "--on", f"{file}:broken")
+    assert "torch.nn.Module" in fails(capsys, "falsify", "--on", f"{file}:text")
+    assert "at least one sample" in fails(capsys, "falsify", "--on", "zoo:mlp", "--samples", "0")
+    assert "resnet20" in fails(capsys, "falsify", "--on", "zoo:resnet21")
+
+
+def test_mistakes_with_certificates(capsys, tmp_path, certificate):
+    body = {k: v for k, v in certificate.items() if k != "digest"}
+    assert main(["check", written(tmp_path, body)]) == 0
+    capsys.readouterr()
+    assert "cannot be read" in fails(capsys, "check", str(tmp_path / "missing.json"))
+    path = tmp_path / "truncated.json"
+    path.write_text(json.dumps(certificate)[:-40])
+    assert "truncated" in fails(capsys, "check", str(path))
+    tampered = {**certificate, "lhs": "7"}
+    assert "altered" in fails(capsys, "check", written(tmp_path, tampered, sign=False))
+    assert "is missing" in fails(capsys, "check", written(tmp_path, {k: v for k, v in body.items() if k != "kind"}))
+    assert "expected dict" in fails(capsys, "check", written(tmp_path, {**body, "instance": []}))
+    assert "no claim is called" in fails(capsys, "check", written(tmp_path, {**body, "claim": "path-exclusion/none"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"theta": ["1", "nan", "1"]}, "not a rational number"),
+        ({"theta": [1.5, "1", "1"]}, "exact fractions"),
+        ({"theta": ["1"]}, "parameters"),
+        ({"x": [["1"]]}, "x has shape"),
+        ({"x": []}, ""),
+        ({"keep": "two"}, ""),
+        ({"extra": 1}, "has no field"),
+    ],
+)
+def test_instances_that_do_not_fit(capsys, tmp_path, certificate, change, message):
+    body = {k: v for k, v in certificate.items() if k != "digest"}
+    body["instance"] = {**body["instance"], **change}
+    assert message in fails(capsys, "check", written(tmp_path, body))
+
+
+def test_a_true_instance_refutes_nothing(capsys, tmp_path, certificate):
+    body = {k: v for k, v in certificate.items() if k != "digest"}
+    body["instance"] = {**body["instance"], "theta": ["1", "2", "1"], "x": [["1", "1"]]}
+    assert main(["check", written(tmp_path, body)]) == 1
+    assert "does not refute" in capsys.readouterr().out
+
+
+def test_the_main_job_writes_a_report(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--claims", "synaptic-flow/*", "--no-models", "--budget", "quick"]) == 0
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines()) <= 100
+    page = (tmp_path / "reports" / "report.html").read_text()
+    assert "<math" in page
+    assert "<svg" in page
+    assert "data:application/json;base64," in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    rows = json.loads((tmp_path / "reports" / "report.json").read_text())
+    assert {r["claim"] for r in rows} == {c.id for c in claims() if c.id.startswith("synaptic-flow/")}
+
+
+def test_a_verdict_that_contradicts_the_status_is_loud(capsys, monkeypatch, tmp_path):
+    from dataclasses import replace
+
+    from theory import claims as module
+    from theory.claims import Status, claim_named
+
+    monkeypatch.chdir(tmp_path)
+    wrong = replace(claim_named("sketching/mask-keeps-s-weights"), status=Status.PROVED)
+    monkeypatch.setitem(module._REGISTRY if hasattr(module, "_REGISTRY") else sys.modules["theory.claims"]._REGISTRY,
+                        wrong.id, wrong)  # fmt: skip
+    arguments = ["--claims", wrong.id, "--no-models", "--budget", "quick", "--workers", "1"]
+    assert main(arguments) == 1
+    out = capsys.readouterr().out
+    assert "!!" in out
+    assert "reproduce: python -m verify run" in out

@@ -1,0 +1,65 @@
+"""The pytest plugin, on somebody's own architecture."""
+
+pytest_plugins = ["pytester"]
+
+MODELS = """
+import torch
+
+def build():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).double()
+
+def smooth():
+    return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.GELU(), torch.nn.Linear(4, 2)).double()
+
+def broken():
+    raise RuntimeError("no weights here")
+"""
+
+
+def run(pytester, *arguments):
+    pytester.makepyfile(my_models=MODELS)
+    return pytester.runpytest_subprocess("-m", "theorem", "--claims", "path-exclusion/trace-bound*", *arguments)
+
+
+def test_claims_are_added_in_any_repository(pytester):
+    result = run(pytester, "--architecture", "my_models.py:build")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["*path-exclusion/trace-bound * survived*"])
+
+
+def test_what_does_not_apply_is_skipped_with_the_reason(pytester):
+    result = run(pytester, "--architecture", "my_models.py:smooth", "-rs")
+    outcomes = result.parseoutcomes()
+    assert outcomes.get("skipped", 0) == 4, outcomes
+    result.stdout.fnmatch_lines(["*GELU is not piecewise linear*"])
+
+
+def test_a_factory_that_raises_is_one_line(pytester):
+    result = run(pytester, "--architecture", "my_models.py:broken")
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines(["*no weights here*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_an_unknown_claim_is_a_usage_error(pytester):
+    pytester.makepyfile(my_models=MODELS)
+    result = pytester.runpytest_subprocess("--architecture", "my_models.py:build", "--claims", "nothing/*")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*matches no claim*"])
+
+
+def test_without_an_architecture_nothing_is_added(pytester):
+    pytester.makepyfile("def test_one():\n    assert True\n")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_collecting_theorems_imports_no_torch(pytester):
+    pytester.makepyfile(my_models=MODELS)
+    pytester.makeconftest(
+        "import sys\ndef pytest_collection_finish(session):\n    print('torch imported:', 'torch' in sys.modules)\n"
+    )
+    result = pytester.runpytest_subprocess(
+        "-m", "theorem", "--architecture", "my_models.py:build", "--collect-only", "-s", "--claims", "path-exclusion/*"
+    )
+    result.stdout.fnmatch_lines(["torch imported: False"])
