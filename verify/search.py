@@ -14,7 +14,7 @@ Everything follows from the seed; nothing draws from a global generator. Floatin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,8 +29,8 @@ from verify.strategies import StackChooser, draw, instances
 STAGES = ("scan", "climb", "hypothesis")
 SUSPICIOUS = -1e-9
 """Relative float64 margin under which an instance is recomputed exactly. A filter, never a verdict."""
-
-Progress = Callable[[str, int], None]
+RESTARTS = 36
+"""Small stacks that are searched again once a counterexample is known, for one with less structure."""
 
 
 @dataclass
@@ -162,8 +162,7 @@ class Search:
             m = np.full(len(usable), np.nan)
         else:
             m = np.broadcast_to(margins(relation), (len(usable),))
-        tie = (m < 0) & (m > -1e-290)
-        odd = np.flatnonzero(np.isnan(m) | (m < SUSPICIOUS) | tie)
+        odd = np.flatnonzero(suspicious(m))
         odd = odd[np.argsort(np.nan_to_num(m[odd], nan=0.0), kind="stable")]
         for i in odd[:4]:
             self.look(chosen.at(int(i)))
@@ -254,11 +253,36 @@ class Search:
             pass
         self.outcome.stages["hypothesis"] = f"{tried} instances"
 
+    def smallest(self, seconds: float) -> Any:
+        """Shrink what was found; then look for one with less structure, which no reduction may lead to."""
+        best = shrink(self.found, self.refutes, seconds)
+        if not self.claim.setting.stackable or not self.claim.draws.get("stack", True):
+            return best
+        for r in range(RESTARTS):
+            rng = np.random.default_rng([self.seed, 3, r])
+            broken = self.dropped[r % len(self.dropped)] if self.dropped else None
+            stack = draw(self.claim, StackChooser(rng, 256, r * 3 // RESTARTS), broken)
+            if stack.structure_size() >= best.structure_size():
+                continue
+            usable = np.flatnonzero(self.satisfied(stack))
+            if not len(usable):
+                continue
+            chosen = stack.take(usable)
+            with np.errstate(all="ignore"):
+                relation = self.claim.check(chosen)
+                m = np.full(len(usable), np.nan) if relation.undefined else margins(relation)
+            odd = np.flatnonzero(suspicious(np.broadcast_to(m, (len(usable),))))[:4]
+            one = next((i for j in odd if self.refutes(i := chosen.at(int(j)))), None)
+            if one is not None:
+                other = shrink(one, self.refutes, seconds / 4)
+                best = min(best, other, key=lambda i: i.size())
+        return best
+
     def finish(self, seconds: float) -> Outcome:
         """Stage 4, and the verdict."""
         out = self.outcome
         if self.found is not None:
-            small = shrink(self.found, self.refutes, seconds) if seconds else self.found
+            small = self.smallest(seconds) if seconds else self.found
             out.counterexample, out.decision = small, decide(self.claim.check(small))
             out.verdict, out.smallest_margin = "refuted", min(out.smallest_margin, out.decision.margin)
             out.certificate = certificates.certificate(self.claim, small, out.decision, self.dropped, self.seed)
@@ -277,6 +301,12 @@ class Search:
             out.reasons.append("without " + ", ".join(a.name for a in self.dropped))
         out.seconds = time.monotonic() - self.start
         return out
+
+
+def suspicious(m: np.ndarray) -> np.ndarray:
+    """Which relative margins look violated: beyond rounding, or a strict comparison tied, or undefined."""
+    tied = (m < 0) & (m > -1e-290)
+    return np.isnan(m) | (m < SUSPICIOUS) | tied
 
 
 def mutated(one: Any, size: int, rng: np.random.Generator) -> Any:
