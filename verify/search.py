@@ -29,7 +29,7 @@ from verify.strategies import StackChooser, draw, instances
 STAGES = ("scan", "climb", "hypothesis")
 SUSPICIOUS = -1e-9
 """Relative float64 margin under which an instance is recomputed exactly. A filter, never a verdict."""
-RESTARTS = 36
+RESTARTS = 160
 """Small stacks that are searched again once a counterexample is known, for one with less structure."""
 
 
@@ -261,7 +261,7 @@ class Search:
         for r in range(RESTARTS):
             rng = np.random.default_rng([self.seed, 3, r])
             broken = self.dropped[r % len(self.dropped)] if self.dropped else None
-            stack = draw(self.claim, StackChooser(rng, 256, r * 3 // RESTARTS), broken)
+            stack = draw(self.claim, StackChooser(rng, 128, (0, 1, 1, 2)[r % 4]), broken)
             if stack.structure_size() >= best.structure_size():
                 continue
             usable = np.flatnonzero(self.satisfied(stack))
