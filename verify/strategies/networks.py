@@ -10,7 +10,7 @@ from theory.paths import NetworkOnData
 from verify.strategies import draws
 from verify.strategies.choosers import Chooser
 
-EVERY_FAMILY = ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised")
+EVERY_FAMILY = ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised", "heads")
 """Families of architectures a claim may ask for with ``draws={"families": (...)}``."""
 
 
@@ -48,6 +48,11 @@ def network(
         h = b.dense(b.inputs, 2 * c.integer(1, 2), kind=kind)
         h = b.pool(h, 2, kind=c.pick((MAX, LINEAR)))
         return b.network(b.dense(h, c.integer(1, outputs)))
+    if family == "heads":
+        # Each output reads units of its own: with a dense last layer all outputs have the same activation.
+        h = b.dense(b.inputs, 2, kind=kind) if c.flip() else (b.inputs * 2)[:2]
+        own = [b.dense((u,), 1, kind=kind) if c.flip() else (u,) for u in h]
+        return b.network([o for group in own for o in b.dense(group, 1)])
     if family == "deep-pool":
         h = b.dense(b.dense(b.inputs, c.integer(1, 2), kind=kind), 2, kind=kind)
         return b.network(b.pool(h, 2, kind=MAX))

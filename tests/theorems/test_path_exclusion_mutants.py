@@ -1,0 +1,212 @@
+"""Planted mistakes in the path-exclusion claims: every one is refuted; and what the search sees of each claim."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from theory import auxiliary
+from theory.claims import Status, claims
+from theory.papers import path_exclusion as px
+from theory.paths import on_path
+from theory.relations import at_most, equal, holds, nonnegative, positive
+from theory.scalars import total
+from verify.ablation import ablate, needed
+from verify.search import falsify
+from verify.sharpness import sharpness
+
+HERE = [c for c in claims() if c.id.startswith("path-exclusion/")]
+PROVED = {c.id.split("/")[1]: c for c in HERE if c.status is Status.PROVED}
+REFUTED = [c for c in HERE if c.status is Status.REFUTED]
+last = px._last
+
+
+def outputs_by_paths(i, values):
+    return (i.path_activation_matrix() @ values[..., None])[..., 0].reshape(i.outputs().shape)
+
+
+def per_output(i, d, t):
+    return at_most(i.ntk_trace(), last(d * t))
+
+
+def chained(i, kernel):
+    j = i.path_activation_matrix()
+    return equal(j @ kernel @ np.swapaxes(j, -1, -2), i.ntk())
+
+
+def unsquared_paths(i):
+    return i._sum_by_output(total(np.abs(i.path_jacobian()), axis=-1))
+
+
+def roots(i):
+    j = i.path_jacobian()
+    return total(np.abs(j), axis=-1)[..., :, None] * total(np.abs(j), axis=-1)[..., None, :]
+
+
+def ungated(i):
+    a = i.source_values()
+    return i._sum_by_output(total(a * a, axis=-2))
+
+
+MISTAKES = {
+    "path-decomposition": {
+        "sign": lambda i: equal(outputs_by_paths(i, -i.path_values()), i.outputs()),
+        "squared values": lambda i: equal(outputs_by_paths(i, i.path_values() ** 2), i.outputs()),
+        "gates left out": lambda i: equal(last(i._by_output(i.source_values()) * i.path_values()[..., None, None, :]),
+                                          i.outputs()),
+    },
+    "chain-rule": {
+        "path values instead of derivatives": lambda i: chained(
+            i, i.path_values()[..., :, None] * i.path_values()[..., None, :]),
+        "absolute derivatives": lambda i: chained(i, roots(i)),
+        "factor 2": lambda i: chained(i, 2 * i.path_kernel()),
+    },
+    "trace-bound": {
+        "half": lambda i: at_most(2 * i.ntk_trace(), i.path_activation() * i.path_kernel_trace()),
+        "path kernel not squared": lambda i: at_most(i.ntk_trace(), i.path_activation() * last(unsquared_paths(i))),
+        "objective for the kernel": lambda i: at_most(
+            i.ntk_trace(), i.path_activation() * last(i.objective_per_output())),
+    },
+    "trace-bound-per-output": {
+        "one output for all": lambda i: at_most(
+            i.ntk_trace(), i.activation_per_output()[..., 0] * i.path_kernel_trace()),
+        "outputs in the wrong order": lambda i: per_output(
+            i, i.activation_per_output()[..., ::-1], i.kernel_per_output()),
+        "objective for the kernel": lambda i: per_output(i, i.activation_per_output(), i.objective_per_output()),
+    },
+    "trace-bound-divided-by-outputs": {
+        "divided by K + 1": lambda i: at_most(
+            i.ntk_trace(), i.path_activation() * i.path_kernel_trace() / (len(i.network.outputs) + 1)),
+        "divided by K^2": lambda i: at_most(
+            i.ntk_trace(), i.path_activation() * i.path_kernel_trace() / len(i.network.outputs) ** 2),
+    },
+    "trace-bound-per-sample": {
+        "the other way round": lambda i: at_most(i.bound_per_sample(), i.bound_per_parameter()),
+        "half": lambda i: at_most(2 * i.ntk_trace(), i.bound_per_parameter()),
+    },
+    "kernel-by-gradient": {
+        "objective": lambda i: equal(i.objective_by_forward(), i.kernel_per_output()),
+        "factor 2": lambda i: equal(2 * i.kernel_by_gradient(), i.kernel_per_output()),
+    },
+    "auxiliary-networks": {
+        "inputs not squared": lambda i: equal(
+            auxiliary.activation(i.network, i.theta, i.x * i.x, i.run), i.activation_per_output()),
+        "gates left out": lambda i: equal(ungated(i), i.activation_per_output()),
+        "weights not squared": lambda i: equal(
+            auxiliary.squared_forward(i.network, i.theta)[0], i.objective_per_output()),
+        "maxima kept": lambda i: equal(
+            auxiliary.objective(i.network, i.theta, same_architecture=True), i.objective_per_output()),
+    },
+    "tanh-with-every-gate-on": {
+        "gates by sign": lambda i: at_most(i.ntk_trace(), i.formal_bound()),
+        "half": lambda i: at_most(2 * i.ntk_trace(), i.formal_bound(every_gate_on=True)),
+    },
+    "saliency": {
+        "theta once": lambda i: equal(i.saliency("px-without-theta"), i.saliency_by_gradient()),
+        "SynFlow-L2": lambda i: equal(i.saliency("synflow-l2"), i.saliency_by_gradient()),
+        "as released": lambda i: equal(i.saliency("px-released"), i.saliency_by_gradient()),
+    },
+    "saliency-nonnegative": {
+        "positive": lambda i: positive(i.saliency_by_gradient()),
+        "sign": lambda i: nonnegative(-i.saliency_by_gradient()),
+    },
+    "data-enters-through-outputs": {
+        "one number for all": lambda i: equal(
+            i.saliency("px"), i.activation_per_output()[..., :1] * i.saliency("synflow-l2")),
+        "their sum": lambda i: equal(i.saliency("px"), last(i.activation_per_output())[..., None]
+                                     * i.saliency("synflow-l2") if i.stacked else
+                                     last(i.activation_per_output()) * i.saliency("synflow-l2")),
+    },
+    "reduces-to-synflow-l2": {
+        "SynFlow": lambda i: equal(i.saliency("px"), i.activation_per_output()[..., :1] * i.saliency("synflow")),
+        "no factor": lambda i: equal(i.saliency("px"), i.saliency("synflow-l2")),
+    },
+    "saliency-conservation": {
+        "D R summed apart": lambda i: equal(
+            px.over(px.parameter_cuts(i.network), i.saliency("px")),
+            np.asarray(last(i.activation_per_output()) * last(i.objective_per_output()))[..., None]),
+        "as released": lambda i: equal(
+            px.over(px.parameter_cuts(i.network), i.saliency("px-released")),
+            np.asarray(last(i.activation_per_output() * i.objective_per_output()))[..., None]),
+    },
+    "frozen-activation-never-collapses": {
+        "two paths": lambda run: holds(
+            (run.surviving_paths().sum(axis=-1) >= 2) | (np.array(run.kept_by_round()) < run.smallest_path() + 1)),
+        "below the critical compression": lambda run: holds(
+            run.alive_by_round() | (np.array(run.kept_by_round()) < run.smallest_path() - 1)),
+    },
+    "guarded-pruning-keeps-a-live-path": {
+        "reaches one weight less": lambda run: holds(run.final_mask().sum() < run.longest_path()),
+        "keeps what it was asked to": lambda run: holds(run.final_mask().sum() == run.keep),
+    },
+    "released-score-with-batch-norm": {
+        "every score": lambda i: equal(i.scores(), 0 * i.scores()),
+    },
+    "removal-by-trace-is-best": {
+        "the weight of the largest score": lambda i: at_most(
+            px.trace_without(i), np.asarray(px.trace_without(i).min(axis=-1))[..., None]).when(
+                np.asarray(i.saliency("px") == i.saliency("px").min(axis=-1, keepdims=True), dtype=bool)),
+    },
+    "eigenvalue-bounds": {
+        "rank left out": lambda i: at_most(i.ntk_trace(), i.largest_eigenvalue()),
+        "trace of one sample": lambda i: at_most(i.largest_eigenvalue(), i.ntk_trace() / i.x.shape[-2]),
+    },
+    "residual-decay": {
+        "lambda_max": lambda i: at_most(
+            i.after(i.larger), (1 - np.asarray(i.eta) * i.fastest()) ** (2 * i.steps) * total(i.residual**2, axis=-1)),
+        "t + 1 steps": lambda i: at_most(
+            i.after(i.larger),
+            (1 - np.asarray(i.eta) * i.slowest()) ** (2 * i.steps + 2) * total(i.residual**2, axis=-1)),
+    },
+}  # fmt: skip
+
+PLANTED = {
+    f"{name}: {mistake}": replace(PROVED[name], function=wrong)
+    for name, group in MISTAKES.items()
+    for mistake, wrong in group.items()
+}
+
+
+def test_every_proved_claim_has_a_planted_mistake():
+    assert set(MISTAKES) == set(PROVED)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_mistake_is_refuted(name):
+    for seed in range(2):
+        outcome = falsify(PLANTED[name], examples=200, seed=seed, shrinking=False)
+        assert outcome.verdict == "refuted", f"{name} (seed {seed}): {outcome.verdict}, {outcome.reasons}"
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_an_error_of_a_thousandth_is_seen(name):
+    measured = sharpness(PROVED[name], changes=(0.001,), examples=200)
+    assert not measured.parts or measured.smallest_change == 0.001, measured
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_every_assumption_is_needed(name):
+    for assumption, outcome in ablate(PROVED[name], examples=200).items():
+        assert needed(outcome).startswith("needed"), f"{name} without {assumption}: {needed(outcome)}"
+        if outcome.counterexample is not None:
+            assert assumption in [a.name for a in PROVED[name].applies(outcome.counterexample)]
+
+
+@pytest.mark.parametrize("claim", REFUTED, ids=lambda c: c.id)
+def test_refuted_claims_are_found_from_twenty_seeds_and_small(claim):
+    for seed in range(20):
+        outcome = falsify(claim, examples=200, seed=seed)
+        assert outcome.verdict == "refuted", f"seed {seed}"
+        if hasattr(outcome.counterexample, "network"):
+            assert outcome.counterexample.network.parameters <= 6, outcome.counterexample.summary()
+
+
+@pytest.mark.parametrize("unit", ["gelu", "silu", "sigmoid", "tanh", "layer-norm", "softmax", "batch-statistics"])
+def test_the_formal_bound_fails_for_every_smooth_unit(unit):
+    claim = replace(px.beyond_piecewise_linear, draws={"units": (unit,)})
+    assert falsify(claim, examples=200, shrinking=False).verdict == "refuted"
+
+
+def test_counted_twice_and_once_differ():
+    found = falsify(px.kernel_by_gradient, drop=("no-weight-twice",), examples=100).counterexample
+    assert (on_path(found.network) == 2).any()
