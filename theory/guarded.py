@@ -1,7 +1,8 @@
 """Pruning that never lets the network die on its data: a removal that leaves no live path is not made.
 
-A path is *live* at a sample if its weights are not 0, every gate on it is on and its input is not 0:
-the objective sum_k D_k R_k of the network as it is, with its gates measured anew, is positive.
+A path is *live* at a sample if its weights are not 0, every gate on it is on and its input is not 0.
+That is more than a positive objective sum_k D_k R_k: there one path may be active and another have the
+weights.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import numpy as np
 from theory.networks import LEAKY, LINEAR, RELU
 from theory.paths import NetworkOnData
 from theory.pruning import PruningRun, ranks
-from theory.scalars import Array, total
+from theory.scalars import Array
 
 
 def live(run: PruningRun, mask: np.ndarray) -> np.ndarray:
     """Whether some path is live under a mask (..., N): bool (...)."""
     masked = NetworkOnData(run.network, run.masked(mask), run.x)
-    return np.asarray(total(masked.activation_per_output() * masked.objective_per_output(), axis=-1) > 0)
+    active = np.asarray(masked.path_inputs() != 0, dtype=bool).any(axis=-2)
+    return (active & np.asarray(masked.path_values() != 0, dtype=bool)).any(axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
