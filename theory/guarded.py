@@ -23,7 +23,7 @@ def live(run: PruningRun, mask: np.ndarray) -> np.ndarray:
     """Whether some path is live under a mask (..., N): bool (...)."""
     masked = NetworkOnData(run.network, run.masked(mask), run.x)
     active = np.asarray(masked.path_inputs() != 0, dtype=bool).any(axis=-2)
-    return (active & np.asarray(masked.path_values() != 0, dtype=bool)).any(axis=-1)
+    return np.asarray((active & np.asarray(masked.path_values() != 0, dtype=bool)).any(axis=-1))
 
 
 @dataclass(frozen=True, eq=False)
