@@ -111,7 +111,7 @@ class NormalisedNetwork(Instance):
     def _normalised(self, h: Dual, block: int) -> Dual:
         values, slopes = h[0].copy(), h[1].copy()
         for c in range(self.channels):
-            z, dz = values[:, c], slopes[:, c]
+            z, dz = h[0][:, c], h[1][:, c]
             count = z.shape[0] * z.shape[1]
             if self.training:
                 mean, dmean = total(z) / count, total(dz, axis=(0, 1)) / count
