@@ -84,6 +84,11 @@ MISTAKES = {
         "the other way round": lambda i: at_most(i.bound_per_sample(), i.bound_per_parameter()),
         "half": lambda i: at_most(2 * i.ntk_trace(), i.bound_per_parameter()),
     },
+    "kernel-sum-is-over-the-path": {
+        "over the others": lambda i: equal(
+            total(i.path_jacobian() ** 2, axis=-1),
+            total(i.path_jacobian() ** 2 * (on_path(i.network) == 0).astype(int), axis=-1)),
+    },
     "kernel-by-gradient": {
         "objective": lambda i: equal(i.objective_by_forward(), i.kernel_per_output()),
         "factor 2": lambda i: equal(2 * i.kernel_by_gradient(), i.kernel_per_output()),

@@ -204,6 +204,30 @@ def bias_paths(instance: NetworkOnData) -> Relation:
     return at_most(total(j * j, axis=(-3, -2, -1)), _last(d * t))
 
 
+@claim(about=NetworkOnData, source=Source(PATH_EXCLUSION, "a question of users of the public code"),
+       status=Status.PROVED)  # fmt: skip
+def kernel_sum_is_over_the_path(instance: NetworkOnData) -> Relation:
+    r"""In the path kernel it does not matter whether one sums over all parameters or those on the path.
+
+    $\sum_j (\partial v_p/\partial\theta_j)^2 = \sum_{j \in p} (\partial v_p/\partial\theta_j)^2$.
+
+    Proof. $v_p$ does not depend on the others.
+    """
+    squares = instance.path_jacobian() ** 2
+    return equal(total(squares, axis=-1), total(squares * (on_path(instance.network) > 0).astype(int), axis=-1))
+
+
+@claim(about=NetworkOnData, source=Source(PATH_EXCLUSION, "a question of users of the public code"),
+       status=Status.REFUTED, twin="path-exclusion/trace-bound-per-output", draws={"families": ("mlp",)})  # fmt: skip
+def unsquared_data_bounds(instance: NetworkOnData) -> Relation:
+    r"""The bound holds when the first auxiliary network is fed the absolute values of the data instead of its squares.
+
+    False: $f = wx$ at $x = 2$ has the trace 4, and $|x| T = 2$.
+    """
+    unsquared = instance._sum_by_output(total(np.abs(instance.path_inputs()), axis=-2))
+    return at_most(instance.ntk_trace(), _last(unsquared * instance.kernel_per_output()))
+
+
 # -- without enumeration ------------------------------------------------------------------------------
 
 
@@ -371,6 +395,19 @@ def saliency_conservation(instance: NetworkOnData) -> Relation:
     objective = _last(instance.activation_per_output() * instance.objective_per_output())
     cuts = parameter_cuts(instance.network)
     return equal(over(cuts, instance.saliency("px")), np.asarray(objective)[..., None]).when(bool(len(cuts)))
+
+
+@claim(about=NetworkOnData, source=Source(PATH_EXCLUSION, "a question of users of the public code"),
+       status=Status.REFUTED, twin="path-exclusion/saliency-conservation", draws={"families": ("mlp",)})  # fmt: skip
+def without_theta_ranks_the_same(instance: NetworkOnData) -> Relation:
+    r"""Multiplying by $\theta_j^2$ does not change the ranking: $\partial_{\theta_j^2} \sum_k D_k R_k$ ranks alike.
+
+    False already on a chain: with weights $a$, $b$ both scores are $D a^2 b^2$, the derivatives $D b^2$ and $D a^2$.
+    Without the factor the scores of a cut no longer sum to the objective, and a weight of 0 can have a large one.
+    """
+    with_theta, without = instance.saliency("px"), instance.saliency("px-without-theta")
+    (low, high), (low_without, high_without) = _pairwise(with_theta), _pairwise(without)
+    return at_most(low_without, high_without).when(np.asarray(low <= high, dtype=bool))
 
 
 # -- layer collapse -----------------------------------------------------------------------------------
