@@ -226,7 +226,10 @@ def docs(options: argparse.Namespace) -> int:
             seed=options.seed, examples=budget.examples, seconds=budget.seconds, workers=options.workers,
             only=options.only, progress=lambda identity: print(identity, file=sys.stderr),
         )  # fmt: skip
+    from verify import questions
+
     print(pages.write())
+    print(questions.write())
     return 0
 
 

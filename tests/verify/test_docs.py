@@ -6,7 +6,7 @@ import pytest
 
 from theory.claims import Status, claims
 from theory.relations import Verdict
-from verify import certificates, docs
+from verify import certificates, docs, questions
 from verify.second_opinion import Net, instance_of, objective_after, path_survives, pruned
 
 RECORD = json.loads(docs.RECORD.read_text())["claims"]
@@ -15,6 +15,10 @@ FILES = sorted(docs.CERTIFICATES.glob("*.json"))
 
 def test_the_page_is_current():
     assert docs.PAGE.read_text() == docs.render(), "run `python -m verify docs --render`"
+
+
+def test_the_questions_are_current():
+    assert questions.PAGE.read_text() == questions.render(), "run `python -m verify docs --render`"
 
 
 def test_every_claim_is_recorded_and_no_other():
