@@ -15,10 +15,10 @@ PAGE = ROOT / "docs" / "questions.md"
 QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "Why is the score multiplied by theta squared once more?",
-        "Because the derivative of the objective by theta_j^2 lacks the factor: on a path with weights a and b it is b^2 "
-        "for a and a^2 for b. Multiplied, every weight on a path gets the whole v_p^2, the scores of every cut sum to the "
-        "objective, and a weight of 0 has score 0, so that a masked weight stays masked. Without the factor the ranking "
-        "is another one: it prefers the smaller weights of a path.",
+        "Because the derivative of the objective by theta_j^2 lacks the factor: on a path with weights a and "
+        "b it is b^2 for a and a^2 for b. Multiplied, every weight on a path gets the whole v_p^2, the scores "
+        "of every cut sum to the objective, and a weight of 0 has score 0, so that a masked weight stays "
+        "masked. Without the factor the ranking is another one: it prefers the smaller weights of a path.",
         (
             "path-exclusion/saliency",
             "path-exclusion/saliency-conservation",
@@ -28,15 +28,15 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "Is the sum in the path kernel over all parameters or those on the path?",
-        "Both are the same: the value of a path does not depend on weights that are not on it. It matters only that a "
-        "weight that stands twice on one path is differentiated as such; the gradient of the squared network does not do "
-        "that.",
+        "Both are the same: the value of a path does not depend on weights that are not on it. It matters "
+        "only that a weight that stands twice on one path is differentiated as such; the gradient of the "
+        "squared network does not do that.",
         ("path-exclusion/kernel-sum-is-over-the-path", "path-exclusion/kernel-by-gradient"),
     ),
     (
         "What changes when the data is not squared?",
-        "The first auxiliary network then no longer gives the squared norm of the path activation matrix, and the product "
-        "is no bound on the trace.",
+        "The first auxiliary network then no longer gives the squared norm of the path activation matrix, and "
+        "the product is no bound on the trace.",
         (
             "path-exclusion/auxiliary-networks",
             "path-exclusion/unsquared-data-bounds",
@@ -45,9 +45,9 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "Are eigenvalues preserved?",
-        "The trace bounds the largest eigenvalue and is bounded by the rank times it, for any network. But keeping more of "
-        "the *bound* on the trace does not keep more of the trace, nor does a larger trace train faster; the smallest "
-        "eigenvalue governs the worst residual.",
+        "The trace bounds the largest eigenvalue and is bounded by the rank times it, for any network. But "
+        "keeping more of the *bound* on the trace does not keep more of the trace, nor does a larger trace "
+        "train faster; the smallest eigenvalue governs the worst residual.",
         (
             "path-exclusion/eigenvalue-bounds",
             "path-exclusion/trace-preserves-eigenvalues",
@@ -58,8 +58,8 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "Why an absolute value in SynFlow?",
-        "The score needs |theta| inside: with signed weights it can be negative, and then it is not a share of anything. "
-        "With it the score is nonnegative by itself, so another abs() around it changes nothing.",
+        "The score needs |theta| inside: with signed weights it can be negative, and then it is not a share "
+        "of anything. With it the score is nonnegative by itself, so another abs() around it changes nothing.",
         ("synaptic-flow/why-absolute-values", "synaptic-flow/signed-scores-are-nonnegative"),
     ),
 )
