@@ -22,7 +22,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
             "path-exclusion/saliency",
             "path-exclusion/saliency-conservation",
-            "path-exclusion/without-theta-ranks-the-same",
+            "path-exclusion/score-without-theta-ranks-the-same",
             "synaptic-flow/masked-weights-stay-masked",
         ),
     ),

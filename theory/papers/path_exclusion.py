@@ -399,7 +399,7 @@ def saliency_conservation(instance: NetworkOnData) -> Relation:
 
 @claim(about=NetworkOnData, source=Source(PATH_EXCLUSION, "a question of users of the public code"),
        status=Status.REFUTED, twin="path-exclusion/saliency-conservation", draws={"families": ("mlp",)})  # fmt: skip
-def without_theta_ranks_the_same(instance: NetworkOnData) -> Relation:
+def score_without_theta_ranks_the_same(instance: NetworkOnData) -> Relation:
     r"""Multiplying by $\theta_j^2$ does not change the ranking: $\partial_{\theta_j^2} \sum_k D_k R_k$ ranks alike.
 
     False already on a chain: with weights $a$, $b$ both scores are $D a^2 b^2$, the derivatives $D b^2$ and $D a^2$.
