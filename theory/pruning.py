@@ -10,7 +10,7 @@ import numpy as np
 
 from theory.instances import array, shown
 from theory.networks import ONE, NetworkInstance, equations
-from theory.paths import on_path, paths_of
+from theory.paths import NetworkOnData, on_path, paths_of
 from theory.saliency import Scorer, activation, scorer_named
 from theory.scalars import Array, exact, indicator, total, zeros
 
@@ -230,13 +230,24 @@ class PruningRun(NetworkInstance):
 
     def scores_at(self, mask: np.ndarray) -> Array:
         """Scores of the network under a mask (..., N), shape (..., N)."""
-        d = self.dense_activation if self.method.frozen else None
-        return self.method.scores(self.network, self.masked(mask), self.x, d)
+        return self.method.scores(self.network, self.masked(mask), self.x, self._activation_at(mask))
 
     def path_weights_at(self, mask: np.ndarray) -> Array:
         """c_p of the network under a mask (..., N), shape (..., P)."""
-        d = self.dense_activation if self.method.frozen else None
-        return self.method.path_weights(self.network, self.masked(mask), self.x, d)
+        return self.method.path_weights(self.network, self.masked(mask), self.x, self._activation_at(mask))
+
+    def _activation_at(self, mask: np.ndarray) -> Array | None:
+        """D_k as PX measures it: gates of the pruned network, over the paths that the mask leaves; or frozen."""
+        if self.method.frozen:
+            return self.dense_activation
+        if self.scorer not in ("px", "px-without-theta"):
+            return None
+        pruned = NetworkOnData(self.network, self.masked(mask), self.x)
+        whole = (mask[..., None, :] | ~(on_path(self.network) > 0)).all(axis=-1)
+        squares = total(pruned.path_inputs() ** 2, axis=-2) * indicator(whole, self.theta)
+        ends = np.array(self.paths.outputs)
+        per_output = [total(squares * (ends == k).astype(int), axis=-1) for k in range(len(self.network.outputs))]
+        return np.stack([np.asarray(d) for d in per_output], axis=-1)
 
     def masked(self, mask: np.ndarray) -> Array:
         """The weights under a mask."""

@@ -108,13 +108,15 @@ class Net:
         """The parameters of a path, as often as they stand on it."""
         return [p for i in path if (p := self.edges[i][2]) is not None]
 
-    def activation(self) -> list[Fraction]:
-        """D_k."""
+    def activation(self, kept: list[int] | None = None) -> list[Fraction]:
+        """D_k, over the paths whose parameters are all in ``kept`` (None: all paths)."""
         out = [Fraction(0)] * len(self.outputs)
         for row in self.x:
             duals, opened = self.walk(row)
             every = set().union(*opened)
             for start, path, k in self.paths():
+                if kept is not None and not set(self.parameters_on(path)) <= set(kept):
+                    continue
                 gate = Fraction(1)
                 for i in path:
                     gate *= 1 if i in every else self.slope if -1 - i in every else 0
@@ -163,8 +165,9 @@ def pruned(instance: dict[str, Any]) -> list[int]:
     scores = net.scores(scorer, frozen)
     for left in steps:
         if instance["rescore"]:
-            masked = [t if j in kept else Fraction(0) for j, t in enumerate(net.theta)]
-            scores = Net(instance, masked).scores(scorer, frozen)
+            masked = Net(instance, [t if j in kept else Fraction(0) for j, t in enumerate(net.theta)])
+            d = masked.activation(kept) if instance["scorer"] == "px" else frozen
+            scores = masked.scores(scorer, d)
         kept = sorted(sorted(kept, key=lambda j: (scores[j], j))[len(kept) - left :])
     return kept
 
@@ -179,7 +182,7 @@ def objective_after(instance: dict[str, Any], kept: list[int]) -> Fraction:
     """sum_k D_k R_k of the pruned network."""
     theta = [t if j in kept else Fraction(0) for j, t in enumerate(Net(instance).theta)]
     net = Net(instance, theta)
-    d = net.activation()
+    d = net.activation(kept)
     return sum((d[k] * net.value(p) ** 2 for _, p, k in net.paths()), Fraction(0))
 
 
