@@ -25,7 +25,7 @@ from verify.networks import zoo
 from verify.networks.masks import Masks, prune
 from verify.networks.saliency import PATHS, activation_per_output, on_live_paths, scores
 
-DATA = Path("/work/shared/data/cifar10/train.parquet")
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10" / "train.parquet"
 CRITICAL = {"resnet20": 4, "resnet32": 4, "resnet50": 6, "vgg16_bn": 14, "vgg19_bn": 17}
 """The fewest weights on one path: shortcuts without weights cost nothing, those with a convolution one."""
 
