@@ -342,6 +342,8 @@ class GivenInstances:
                 out.reasons.append("too large to enumerate")
             return out
         out = search.finish(2.0)
+        if search.found is not None:
+            out.reasons.append("shrunk from an instance of the trained model")
         if too_large:
             out.reasons.append(f"{too_large} instances were too large to enumerate")
         return out
