@@ -36,8 +36,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _budget(parser)
-    _data(parser)
+    _budget(parser, top=True)
+    _data(parser, top=True)
     parser.add_argument(
         "--claims", metavar="GLOB", default="*", help="only claims whose id matches, e.g. 'sketching/*'"
     )
@@ -47,11 +47,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("smoke", "small", "full"),
         help="also decide the EMPIRICAL claims, from trials of that scale",
     )
+    parser.set_defaults(interrupted=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     one = commands.add_parser("list", help="all claims with their status")
     one.add_argument("glob", nargs="?", default="*", help="only ids that match")
-    one.add_argument("--json", action="store_true", help="machine-readable")
+    one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable")
 
     one = commands.add_parser("show", help="what a claim says, assumes, and where it stands")
     one.add_argument("claim", help="id of a claim")
@@ -104,18 +105,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _budget(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--budget", choices=BUDGETS, default="default", help="how hard to search (default: default)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
-    parser.add_argument("--json", action="store_true", help="machine-readable rows on standard output")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+def _budget(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    def default(value: object) -> object:
+        # Before or after the command: a default of the command's own would overwrite what stands before it.
+        return value if top else argparse.SUPPRESS
+
+    parser.add_argument(
+        "--budget", choices=BUDGETS, default=default("default"), help="how hard to search (default: default)"
+    )
+    parser.add_argument("--seed", type=int, default=default(0), help="seed of everything random (default: 0)")
+    parser.add_argument(
+        "--json", action="store_true", default=default(False), help="machine-readable rows on standard output"
+    )
+    parser.add_argument("--workers", type=int, default=default(2), help="processes (default: 2)")
 
 
-def _data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", default="", help="data set (digits, cifar10, cifar100, fashion_mnist, ...)")
-    parser.add_argument("--data-dir", default="", metavar="DIR", help="folder of a data set as Parquet files")
-    parser.add_argument("--samples", type=int, default=8, help="inputs given to a model that is not trained here")
-    parser.add_argument("--device", default="cpu", help="where models are trained; verdicts are computed on the CPU")
+def _data(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    def default(value: object) -> object:
+        return value if top else argparse.SUPPRESS
+
+    parser.add_argument(
+        "--data",
+        default=default(""),
+        help="data set: digits, gaussian, cifar10, cifar100, fashion-mnist, tiny-imagenet",
+    )
+    parser.add_argument("--data-dir", default=default(""), metavar="DIR", help="folder of a data set as Parquet files")
+    parser.add_argument(
+        "--samples", type=int, default=default(8), help="inputs given to a model that is not trained here (default: 8)"
+    )
+    parser.add_argument(
+        "--device", default=default("cpu"), help="where models are trained; verdicts are computed on the CPU"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -51,14 +51,20 @@ def everything(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([r.to_json() for r in rows], indent=1))
     else:
-        report.print_table(rows)
+        hidden = [
+            r for r in rows if not r.examples and any("only small piecewise-linear modules" in w for w in r.reasons)
+        ]
+        report.print_table([r for r in rows if r not in hidden])
         report.print_remarks(rows)
+        for on in dict.fromkeys(r.on for r in hidden):
+            count = sum(r.on == on for r in hidden)
+            print(f"Not in the table: {count} claims need every path by itself, which {on} is too large for.")
     from verify.docs import provenance
 
     path = html.save(rows, REPORTS / "report.html", {**provenance(options.seed), "budget": options.budget})
     (REPORTS / "report.json").write_text(json.dumps([r.to_json() for r in rows], indent=1) + "\n")
     print(f"report: {path}", file=sys.stderr if options.json else sys.stdout)
-    return _code(rows)
+    return _code(rows, options)
 
 
 def _task(options: argparse.Namespace, claim: Claim, model: str, data: str = "", drop: Sequence[str] = ()) -> Task:
@@ -89,6 +95,7 @@ def _rows(tasks: Sequence[Task], options: argparse.Namespace, *, quiet: bool = F
     try:
         rows.extend(report.watched(runner.run(tasks, workers=options.workers), quiet=quiet or options.json))
     except KeyboardInterrupt:
+        options.interrupted = True
         print(f"interrupted: {len(rows)} of {len(tasks)} checks were made", file=sys.stderr)
     return rows
 
@@ -125,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
             if r.certificate:
                 path = certificates.save(r.certificate, Path(options.save) / f"{r.claim.replace('/', '--')}.json")
                 print(f"certificate: {path}", file=sys.stderr)
-    return _code(rows)
+    return _code(rows, options)
 
 
 def _shown(rows: Sequence[Row], options: argparse.Namespace) -> None:
@@ -148,7 +155,7 @@ def falsify(options: argparse.Namespace) -> int:
     rows.sort(key=lambda r: order[r.claim])
     if options.json:
         print(json.dumps([r.to_json() for r in rows], indent=1))
-        return _code(rows)
+        return _code(rows, options)
     screen = report.console()
     screen.print(f"{getattr(subject, 'name', options.on)}\n", style="bold")
     assumed = getattr(subject, "report", None)
@@ -168,7 +175,7 @@ def falsify(options: argparse.Namespace) -> int:
     left = len(rows) - len(shown)
     if left:
         screen.print(f"{left} claims are about other things than a network on data (--all shows them)", style="dim")
-    return _code(rows)
+    return _code(rows, options)
 
 
 def ablate(options: argparse.Namespace) -> int:
@@ -251,5 +258,8 @@ def bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def _code(rows: Sequence[Row]) -> int:
-    return int(any(r.disagrees for r in rows))
+def _code(rows: Sequence[Row], options: argparse.Namespace) -> int:
+    """1 where a verdict contradicts a status, 130 where ctrl-C stopped the search, else 0."""
+    if any(r.disagrees for r in rows):
+        return 1
+    return 130 if options.interrupted else 0

@@ -82,12 +82,10 @@ def claim_ids(config: pytest.Config, *, empirical: bool = False) -> list[str]:
     return chosen
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add the claims on the architecture, if one is given; ``-m`` has been applied to the other items already."""
+    """Add the claims on the architecture, if one is given, before ``-m`` and ``-k`` select among all tests."""
     if not config.getoption("--architecture"):
-        return
-    expression = config.getoption("-m") or ""
-    if expression and "theorem" not in expression:
         return
     collector = _Claims.from_parent(session, name="claims", nodeid="claims")
     added = list(collector.collect())
@@ -132,10 +130,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Attach the row to the report, so that it survives pytest-xdist."""
     outcome = yield
     if call.when == "call" and item.get_closest_marker("theorem"):
-        rows = getattr(item.config, ROWS)
-        if rows:
-            report = outcome.get_result()  # type: ignore[attr-defined]
-            report.user_properties.append(("theorem", rows[-1].to_json()))
+        rows, report = getattr(item.config, ROWS), outcome.get_result()  # type: ignore[attr-defined]
+        report.user_properties.extend(("theorem", row.to_json()) for row in rows)
+        rows.clear()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 from theory.claims import Claim, Status, claim_named
@@ -256,8 +257,20 @@ def _quiet() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, a little later where Python would print it and go on: in finalisers and gc callbacks."""
+    inner = frame
+    while inner is not None:
+        if inner.f_code.co_name in ("gc_callback", "__del__") and hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, _interrupt)
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            return
+        inner = inner.f_back
+    raise KeyboardInterrupt
+
+
 def _in_worker(task: Task) -> Row:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         return run_task(task)
     finally:
@@ -281,7 +294,7 @@ def run(tasks: Sequence[Task], *, workers: int = WORKERS, tick: float = 0.2) -> 
 
     Raises:
         KeyError, ValueError: what a task raises; the others are abandoned.
-        RuntimeError: a worker process died.
+        ChildProcessError: a worker process died.
     """
     if workers < 1:
         raise ValueError(f"at least one worker is needed; got {workers}")
@@ -295,15 +308,21 @@ def run(tasks: Sequence[Task], *, workers: int = WORKERS, tick: float = 0.2) -> 
     try:
         yield from _collect(futures, tick)
     except BrokenProcessPool:
-        raise RuntimeError("a worker process died, perhaps for lack of memory") from None
+        raise ChildProcessError("a worker process died, perhaps for lack of memory; try --workers 1") from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _in_this_process(tasks: Sequence[Task]) -> Iterator[Event]:
+    main = threading.current_thread() is threading.main_thread()
     for done, task in enumerate(tasks):
         yield Event(None, done, len(tasks), (task.claim,))
-        result = run_task(task)
+        before = signal.signal(signal.SIGINT, _interrupt) if main else None
+        try:
+            result = run_task(task)
+        finally:
+            if main:
+                signal.signal(signal.SIGINT, before)
         yield Event(result, done + 1, len(tasks), ())
         if any(r.startswith("interrupted") for r in result.reasons):
             raise KeyboardInterrupt
