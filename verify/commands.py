@@ -58,7 +58,7 @@ def everything(options: argparse.Namespace) -> int:
         report.print_remarks(rows)
         for on in dict.fromkeys(r.on for r in hidden):
             count = sum(r.on == on for r in hidden)
-            print(f"Not in the table: {count} claims need every path by itself, which {on} is too large for.")
+            print(f"Not in the table: {count} claims that need every path by itself, for which {on} is too large.")
     from verify.docs import provenance
 
     path = html.save(rows, REPORTS / "report.html", {**provenance(options.seed), "budget": options.budget})

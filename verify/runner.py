@@ -14,6 +14,7 @@ import multiprocessing
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -304,9 +305,8 @@ def run(tasks: Sequence[Task], *, workers: int = WORKERS, tick: float = 0.2) -> 
     # Spawned, not forked: a fork of a process that has used torch's or BLAS's threads can hang.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_quiet)
-    futures = {pool.submit(_in_worker, t): t for t in tasks}
     try:
-        yield from _collect(futures, tick)
+        yield from _collect(pool, tasks, min(workers, len(tasks)), tick)
     except BrokenProcessPool:
         raise ChildProcessError("a worker process died, perhaps for lack of memory; try --workers 1") from None
     finally:
@@ -328,19 +328,23 @@ def _in_this_process(tasks: Sequence[Task]) -> Iterator[Event]:
             raise KeyboardInterrupt
 
 
-def _collect(futures: dict[Future[Row], Task], tick: float) -> Iterator[Event]:
-    waiting, total, done = set(futures), len(futures), 0
+def _collect(pool: ProcessPoolExecutor, tasks: Sequence[Task], workers: int, tick: float) -> Iterator[Event]:
+    # As many are handed out as there are workers: what is queued inside the pool could not be taken back.
+    left, running, done = deque(tasks), dict[Future[Row], Task](), 0
     stopped = 0.0
     with _interrupts() as asked:
-        while waiting and not (stopped and time.monotonic() - stopped > PATIENCE):
-            finished, waiting = wait(waiting, timeout=tick, return_when=FIRST_COMPLETED)
-            for future in sorted(finished, key=lambda f: futures[f].claim):
+        while (running or (left and not asked)) and not (stopped and time.monotonic() - stopped > PATIENCE):
+            while left and len(running) < workers and not asked:
+                task = left.popleft()
+                running[pool.submit(_in_worker, task)] = task
+            finished, _ = wait(running, timeout=tick, return_when=FIRST_COMPLETED)
+            for future in sorted(finished, key=lambda f: running[f].claim):
+                del running[future]
                 done += 1
-                yield Event(future.result(), done, total, _running(waiting, futures))
-            yield Event(None, done, total, _running(waiting, futures))
+                yield Event(future.result(), done, len(tasks), _names(running))
+            yield Event(None, done, len(tasks), _names(running))
             if asked and not stopped:
                 stopped = time.monotonic()
-                waiting = {f for f in waiting if not f.cancel()}
     if asked:
         raise KeyboardInterrupt
 
@@ -365,8 +369,8 @@ def _interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _running(waiting: set[Future[Row]], futures: dict[Future[Row], Task]) -> tuple[str, ...]:
-    return tuple(sorted({futures[f].claim for f in waiting if f.running()}))
+def _names(running: dict[Future[Row], Task]) -> tuple[str, ...]:
+    return tuple(sorted({task.claim for task in running.values()}))
 
 
 __all__ = ["BUDGETS", "DRAWN", "Budget", "Event", "Row", "Task", "budget_named", "disagreement", "row", "run",

@@ -114,7 +114,7 @@ def test_interrupting_reports_what_was_seen(tmp_path, workers):
     time.sleep(6)
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=10)
     assert process.returncode == 130, err
     assert "interrupted: what was seen so far" in out
     assert "decided exactly" in out
