@@ -9,7 +9,7 @@ import pytest
 
 from theory.claims import claims
 from verify.certificates import digest
-from verify.cli import main
+from verify.cli import _parser, main
 from verify.search import falsify
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,6 +118,31 @@ def test_mistakes_with_models(capsys, tmp_path):
     assert "torch.nn.Module" in fails(capsys, "falsify", "--on", f"{file}:text")
     assert "at least one sample" in fails(capsys, "falsify", "--on", "zoo:mlp", "--samples", "0")
     assert "resnet20" in fails(capsys, "falsify", "--on", "zoo:resnet21")
+
+
+def test_mistakes_with_inputs(capsys, tmp_path):
+    file = tmp_path / "nets.py"
+    file.write_text(
+        "import torch\n"
+        "def with_inputs(x):\n    return torch.nn.Linear(3, 2), x\n"
+        "def nan():\n    return with_inputs(torch.tensor([[1.0, float('nan'), 0.0]]))\n"
+        "def none():\n    return with_inputs(torch.zeros(0, 3))\n"
+        "def wide():\n    return with_inputs(torch.zeros(2, 5))\n"
+    )
+    assert "NaN" in fails(capsys, "falsify", "--on", f"{file}:nan")
+    assert "at least one sample" in fails(capsys, "falsify", "--on", f"{file}:none")
+    assert "(2, 5)" in fails(capsys, "falsify", "--on", f"{file}:wide")
+    assert "device" in fails(capsys, "run", "path-exclusion/trace-bound", "--on", "relu", "--device", "nothing")
+    assert "known: linear" in fails(capsys, "run", "path-exclusion/trace-bound", "--on", "nothing")
+
+
+def test_options_count_before_and_after_the_command():
+    options = [
+        _parser().parse_args(words.split())
+        for words in ("--budget quick --seed 3 run a --on relu", "run a --budget quick --seed 3 --on relu")
+    ]
+    assert vars(options[0]) == vars(options[1])
+    assert (options[0].budget, options[0].seed, options[0].workers) == ("quick", 3, 2)
 
 
 def test_mistakes_with_certificates(capsys, tmp_path, certificate):
