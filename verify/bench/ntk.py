@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -63,8 +64,8 @@ def run(repeats: int = 5, peer: bool = True) -> list[dict[str, Any]]:
         module.eval()
         x = torch.randn(samples, *shape, generator=torch.Generator().manual_seed(0))
         jobs: dict[str, Callable[[], Any]] = {
-            "floor": lambda m=module, x=x: backward_passes(m, x),
-            "ours": lambda m=module, x=x: ntk_trace(m, x),
+            "floor": partial(backward_passes, module, x),
+            "ours": partial(ntk_trace, module, x),
         }
         times: dict[str, list[float]] = {job: [] for job in jobs}
         for r in range(repeats + 1):
