@@ -82,6 +82,7 @@ def save(body: dict[str, Any], path: str | Path) -> Path:
     with os.fdopen(handle, "w") as f:
         json.dump(body, f, indent=1)
         f.write("\n")
+    os.chmod(name, 0o644)  # temporary files are for their owner alone
     os.replace(name, path)
     return path
 

@@ -184,5 +184,6 @@ def save(rows: Sequence[Row], path: str | Path, provenance: dict[str, Any]) -> P
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8") as f:
         f.write(render(rows, provenance))
+    os.chmod(name, 0o644)  # temporary files are for their owner alone
     os.replace(name, path)
     return path

@@ -343,8 +343,6 @@ class GivenInstances:
             return out
         out = search.finish(2.0)
         if search.found is not None:
-            out.reasons.append("found on the trained model; the counterexample was made smaller from there")
-        if search.found is not None:
             out.reasons.append("shrunk from an instance of the trained model")
         if too_large:
             out.reasons.append(f"{too_large} instances were too large to enumerate")

@@ -98,6 +98,13 @@ def test_every_formula_becomes_mathematics(claim):
         assert made.count("<math") == formulas, f"a formula that cannot be converted in {text!r}"
 
 
+def test_the_file_is_whole_and_can_be_read_by_others(tmp_path, survived):
+    path = html.save([survived], tmp_path / "new" / "report.html", {"seed": 3})
+    assert path.read_text() == html.render([survived], {"seed": 3})
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+
+
 def test_text_from_claims_is_escaped():
     page = html.render([Row("a/b", title="x < y & z", statement="if $a < b$", on="<script>", verdict="survived")], {})
     assert "<script>" not in page
