@@ -101,7 +101,6 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("name", choices=BENCHES, help="what to measure")
     one.add_argument("--csv", metavar="FILE", help="where to write the rows (default reports/bench_NAME.csv)")
 
-    commands.add_parser("findings", help="recompute every number of docs/findings.md", add_help=False)
     return parser
 
 
@@ -141,10 +140,6 @@ def _data(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["findings"]:
-        from verify.findings import main as findings
-
-        return _guarded(lambda: findings(arguments[1:]))
     options = _parser().parse_args(arguments)
     return _guarded(lambda: _dispatch(options))
 
