@@ -107,9 +107,9 @@ def print_table(rows: Sequence[Row], screen: Console | None = None) -> None:
 
 
 def _short(on: str) -> str:
-    """What it ran on in 12 characters: "drawn", "tiny-relu" (of digits), "cifar10 cnn"."""
+    """What it ran on in 14 characters: "drawn", "tiny-relu" (of digits), "cifar10 linear"."""
     words = on.replace(" instances", "").replace(",", "").split()
-    return (" ".join(words[1:2]) if words[0] == "digits" else " ".join(words[:2]).replace("tiny-relu", "tiny"))[:12]
+    return (" ".join(words[1:2]) if words[0] == "digits" else " ".join(words[:2]).replace("tiny-relu", "tiny"))[:14]
 
 
 def print_remarks(rows: Sequence[Row], screen: Console | None = None) -> None:

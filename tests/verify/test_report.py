@@ -50,6 +50,16 @@ def test_every_name_fits_the_table(claim):
     assert "…" not in text
 
 
+def test_models_on_other_data_are_named_in_full():
+    row = Row("no-free-prune/noise-correlation-without-information", status="empirical", on="cifar10, linear",
+              verdict="survived", how="float64 with rounding bound", examples=400, margin=-7.1e-10)  # fmt: skip
+    rows = [row, Row(**{**row.to_json(), "on": "cifar10, tiny-relu 4-3-2", "verdict": "refuted", "size": "88 numbers"})]
+    text = shown(report.print_table, rows)
+    assert "…" not in text
+    for word in ("cifar10 linear", "cifar10 tiny", "88 numbers", "-7.1e-10"):
+        assert word in text
+
+
 def test_a_contradiction_is_loud_with_its_counterexample_and_the_command(refuted):
     loud = Row(**{**refuted.to_json(), "disagrees": "believed proved, but refuted here"})
     assert "!!" in shown(report.print_table, [loud])
