@@ -17,13 +17,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from verify import trials
 from verify.networks import zoo
+from verify.networks.extended import PathSums
 from verify.networks.masks import Masks, prune
-from verify.networks.saliency import PATHS, activation_per_output, on_live_paths, scores
+from verify.networks.operations import record
+from verify.networks.saliency import PATHS, activation_per_output, on_live_paths, scored_names, scores
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10" / "train.parquet"
 CRITICAL = {"resnet20": 4, "resnet32": 4, "resnet50": 6, "vgg16_bn": 14, "vgg19_bn": 17}
@@ -41,7 +44,6 @@ def cifar10_images(samples: int, path: Path = DATA) -> tuple[Tensor, Tensor]:
     Raises:
         FileNotFoundError: the data set is not there; says where it was looked for.
     """
-    import numpy as np
     import pyarrow.parquet as parquet
     from PIL import Image
 
@@ -136,20 +138,66 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(value, 4)
 
 
-@trials.experiment(version=1)
-def ranges(network: str, method: str, samples: int = 16, *, seed: int) -> dict[str, Any]:
-    """Whether a path score stays in the range of float32, with and without rescaling."""
-    module, (x, _) = zoo.build(network, seed=seed), inputs_for(network, samples, seed)
-    out: dict[str, Any] = {}
+@trials.experiment(version=2)
+def ranges(network: str, method: str, dtype: str, samples: int = 16, *, seed: int) -> dict[str, Any]:
+    """Range and precision of a path score in one arithmetic, against extended precision.
+
+    Args:
+        network: a name of the zoo.
+        method: "synflow", "synflow-l2" or "px".
+        dtype: "float32" or "float64" (torch, with and without rescaling by powers of two), or "longdouble"
+            (`verify.networks.extended`).
+        samples: inputs, for PX.
+        seed: of the initial weights.
+
+    Returns:
+        How many scores are not finite or 0, log10 of the smallest and the largest, and against extended
+        precision: the largest relative error, and how many of the largest 1 % of the weights differ.
+    """
+    module, (x, _) = zoo.build(network, seed=seed).double(), inputs_for(network, samples, seed)
+    names = scored_names(module)
+    d = activation_per_output(module, x.double(), biases=False) if method == "px" else None
+    graph = record(module, x[:1].double())
+    power = 1 if method == "synflow" else 2
+    sums = PathSums(graph, graph.tensors(module), power, np.longdouble, biases=False)
+    exponent = 0 if d is None else d.exponent
+    directions = np.ones(math.prod(graph.output_shape)) if d is None else d.value.numpy()
+    best, _ = sums.scores(names, np.ldexp(directions.astype(np.longdouble), exponent))
+    reference = np.concatenate([best[n].ravel() for n in names])
+    out: dict[str, Any] = {"weights": len(reference)}
+    if dtype == "longdouble":
+        return out | _in_range("plain", reference)
+    x, module = x.to(getattr(torch, dtype)), module.to(getattr(torch, dtype))
     for name, rescale in (("plain", False), ("rescaled", True)):
         found = scores(module, method, x, biases=False, rescale=rescale).values
-        flat = torch.cat([v.flatten() for v in found.values()])
-        out[f"{name}_not_finite"] = int((~torch.isfinite(flat)).sum())
-        out[f"{name}_zero"] = int((flat == 0).sum())
-    d = activation_per_output(module, x, biases=False)
-    out["weights"] = flat.numel()
-    out["log10_activation"] = round(d.log10(), 3)
+        flat = torch.cat([found[n].flatten() for n in names]).numpy()
+        out |= _in_range(name, flat) | _against(name, flat, reference)
     return out
+
+
+def _in_range(name: str, flat: np.ndarray) -> dict[str, Any]:
+    good = flat[np.isfinite(flat) & (flat > 0)]
+    return {
+        f"{name}_not_finite": int((~np.isfinite(flat)).sum()),
+        f"{name}_zero": int((flat == 0).sum()),
+        f"{name}_log10_smallest": round(float(np.log10(good.min())), 3) if len(good) else None,
+        f"{name}_log10_largest": round(float(np.log10(good.max())), 3) if len(good) else None,
+    }
+
+
+def _against(name: str, flat: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
+    """Errors up to one common factor (rescaled scores are those of the definition times a power of two)."""
+    good = np.isfinite(flat) & (flat > 0) & (reference > 0)
+    kept = max(1, len(flat) // 100)
+    if not good.all():
+        return {f"{name}_relative_error": None, f"{name}_top_percent_differ": None}
+    ratio = flat.astype(np.longdouble) / reference
+    ratio = ratio / np.exp2(np.round(np.log2(np.median(ratio))))
+    top, best = (set(np.argpartition(s, -kept)[-kept:].tolist()) for s in (flat, reference))
+    return {
+        f"{name}_relative_error": float(f"{float(np.abs(ratio - 1).max()):.3g}"),
+        f"{name}_top_percent_differ": len(top - best),
+    }
 
 
 def rows_of(done: Sequence[trials.Trial]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -202,12 +250,20 @@ def study(
     return runs
 
 
-def study_ranges(results: Path = Path("results"), store: Path = Path("trials")) -> list[dict[str, Any]]:
-    """Write the table of float32 ranges."""
-    networks = ("resnet20", "vgg16_bn", "resnet50")
-    wanted = [ranges.configuration(network=n, method=m, seed=0) for n in networks for m in PATHS if m != "px-frozen"]
+def study_ranges(
+    networks: Sequence[str] = ("resnet20", "vgg16_bn", "resnet50"), results: Path = Path("results"),
+    store: Path = Path("trials"),
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Write the table of the range and precision of path scores, ``float32_ranges.csv``."""
+    wanted = [
+        ranges.configuration(network=n, method=m, dtype=t, seed=0)
+        for n in networks
+        for m in PATHS
+        if m != "px-frozen"
+        for t in ("float32", "float64", "longdouble")
+    ]
     done = trials.run(wanted, trials.Store(store), jobs=1)
-    rows = trials.table(done)
+    rows = [{k: _blank(v) for k, v in r.items() if k not in ("experiment", "version")} for r in trials.table(done)]
     trials.write_csv(rows, results / "float32_ranges.csv", provenance=trials.provenance(done))
     return rows
 
