@@ -29,6 +29,10 @@ from verify.strategies import StackChooser, draw, instances
 STAGES = ("scan", "climb", "hypothesis")
 SUSPICIOUS = -1e-9
 """Relative float64 margin under which an instance is recomputed exactly. A filter, never a verdict."""
+SPLIT = 4
+"""A round of the scan is so many stacks of their own structure."""
+MOST = 7
+"""Structural integers stay within this of the smallest."""
 RESTARTS = 160
 """Small stacks that are searched again once a counterexample is known, for one with less structure."""
 
@@ -99,6 +103,7 @@ class Search:
         self.outcome = Outcome(claim.id, seed=seed)
         self.found: Any = None
         self.nearest: list[tuple[float, Any]] = []
+        self.aside: list[Any] = []
 
     # -- one instance -------------------------------------------------------------------------
 
@@ -148,13 +153,13 @@ class Search:
 
     # -- stages -------------------------------------------------------------------------------
 
-    def screen(self, stack: Any, sample: int, rng: np.random.Generator) -> int:
-        """Screen a stack; recompute what looks violated, and ``sample`` others, exactly. Returns how many apply."""
+    def screen(self, stack: Any, sample: int, rng: np.random.Generator) -> None:
+        """Screen a stack, recompute exactly what looks violated, and put ``sample`` others aside for `audit`."""
         ok = self.satisfied(stack)
         usable = np.flatnonzero(ok)
         self.outcome.screened += len(usable)
         if not len(usable):
-            return 0
+            return
         chosen = stack.take(usable)
         with np.errstate(all="ignore"):
             relation = self.claim.check(chosen)
@@ -167,39 +172,48 @@ class Search:
         for i in odd[:4]:
             self.look(chosen.at(int(i)))
             if self.found is not None:
-                return len(usable)
+                return
         finite = np.flatnonzero(np.isfinite(m))
         if len(finite):
             near = finite[np.argsort(m[finite], kind="stable")[:2]]
             self.nearest += [(float(m[i]), chosen.take([int(i)])) for i in near]
             self.nearest = sorted(self.nearest, key=lambda t: t[0])[:8]
         pool = finite if len(finite) else np.arange(len(usable))
-        for i in rng.choice(pool, min(sample, len(pool)), replace=False):
-            self.look(chosen.at(int(i)))
-            if self.found is not None or self.out_of_time():
-                break
-        return len(usable)
+        if sample:
+            self.aside.append(chosen.take(np.sort(rng.choice(pool, min(sample, len(pool)), replace=False))))
+
+    def audit(self, most: int) -> None:
+        """Decide exactly what `screen` put aside, one of each stack in turn: what float64 may be blind to."""
+        for depth in range(max((s.count for s in self.aside), default=0)):
+            for stack in self.aside:
+                if most <= 0 or self.found is not None or self.out_of_time():
+                    return
+                if depth < stack.count:
+                    self.look(stack.at(depth))
+                    most -= 1
 
     def scan(self, rounds: int, size: int) -> None:
-        """Stage 1."""
+        """Stage 1: many small stacks, since structures differ between stacks only; exact decisions come last."""
         before = self.outcome.screened
-        share = max(1, self.examples // (2 * rounds))
         single = not self.claim.setting.stackable or not self.claim.draws.get("stack", True)
+        share = max(1, self.examples // (2 * rounds))
+        stacks = rounds if single else SPLIT * rounds
         done = 0
-        for r in range(rounds):
+        for r in range(stacks):
             if self.found is not None or (self.out_of_time() and done):
                 break
             rng = np.random.default_rng([self.seed, 1, r])
-            limit = r * 8 // rounds
-            broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 else None
+            limit = growing(r)
+            broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 < 3 else None
             if single:
                 for _ in range(share):
                     self.look(draw(self.claim, StackChooser(rng, None, limit), broken))
                     if self.found is not None or self.out_of_time():
                         break
             else:
-                self.screen(draw(self.claim, StackChooser(rng, size, limit), broken), share, rng)
+                self.screen(draw(self.claim, StackChooser(rng, max(1, size // SPLIT), limit), broken), share, rng)
             done += 1
+        self.audit(share * rounds)
         self.outcome.stages["scan"] = f"{done} stacks, {self.outcome.screened - before} instances"
 
     def climb(self, generations: int, size: int) -> None:
@@ -301,6 +315,14 @@ class Search:
             out.reasons.append("without " + ", ".join(a.name for a in self.dropped))
         out.seconds = time.monotonic() - self.start
         return out
+
+
+def growing(r: int) -> int:
+    """How much structure stack ``r`` may have: 0, then 0 1, then 0 1 2, ... up to 7; small ones never stop."""
+    top = 0
+    while r > top:
+        r, top = r - top - 1, min(top + 1, MOST)
+    return r
 
 
 def suspicious(m: np.ndarray) -> np.ndarray:

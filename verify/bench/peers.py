@@ -1,0 +1,224 @@
+"""What one would use without this project, for the benchmark of the search: two kinds of peer, three methods each.
+
+*dense* peers draw as a user would: structure by plain draws, every array by `hypothesis.extra.numpy`
+with floats (or by numpy's normal law), one instance at a time, screened in float64 like the user's own
+numpy check and confirmed exactly. *strict* peers draw from the strategies of this project, which know
+that small sparse numbers are where counterexamples live: against them only stacking, smallest-first
+order and climbing are measured. All of them stop at the first counterexample; nothing is shrunk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, TypeVar
+
+import numpy as np
+
+from theory.relations import Verdict, decide, margins
+from theory.scalars import Array, exact
+from verify.planted import Planted
+from verify.search import suspicious
+from verify.strategies import StackChooser, draw, instances
+
+T = TypeVar("T")
+LARGEST = 8.0
+"""Floats are drawn from [-8, 8]: wide enough for every claim, and kind to the peer (no overflow)."""
+
+
+class _Done(BaseException):
+    """Leaves Hypothesis at once."""
+
+
+class DenseNormal:
+    """A chooser of dense normal numbers: what ``rng.normal(size=shape)`` gives.
+
+    Args:
+        rng: the only source of randomness.
+        single: fill one exact instance instead of a float64 stack of one.
+    """
+
+    limit: int | None = None
+
+    def __init__(self, rng: np.random.Generator, single: bool) -> None:
+        self.rng, self.single = rng, single
+
+    def integer(self, low: int, high: int) -> int:
+        """Uniform."""
+        return int(self.rng.integers(low, high + 1))
+
+    def pick(self, options: Sequence[T]) -> T:
+        """Uniform."""
+        return options[int(self.rng.integers(len(options)))]
+
+    def flip(self, probability: float = 0.5) -> bool:
+        """A coin."""
+        return bool(self.rng.random() < probability)
+
+    def numbers(self, shape: tuple[int, ...]) -> Array:
+        """Standard normal."""
+        return self._finish(self.rng.standard_normal((1, *shape)))
+
+    def positives(self, shape: tuple[int, ...]) -> Array:
+        """Absolute values of normal numbers."""
+        return self._finish(np.abs(self.rng.standard_normal((1, *shape))) + 1e-6)
+
+    def weights(self, shape: tuple[int, ...]) -> Array:
+        """Absolute values of normal numbers."""
+        return self.positives(shape)
+
+    def integers(self, shape: tuple[int, ...], low: int, high: int) -> Array:
+        """Uniform."""
+        return self._finish(self.rng.integers(low, high + 1, (1, *shape)).astype(float))
+
+    def _finish(self, a: Array) -> Array:
+        return exact(a[0]) if self.single else a
+
+
+class DenseHypothesis:
+    """A chooser that draws through Hypothesis as its documentation teaches: `arrays` of `floats`.
+
+    Args:
+        draw_: the draw function of a composite strategy.
+        single: fill one exact instance instead of a float64 stack of one.
+    """
+
+    limit: int | None = None
+
+    def __init__(self, draw_: Callable[[Any], Any], single: bool) -> None:
+        from hypothesis import strategies as st
+        from hypothesis.extra import numpy as hnp
+
+        self._draw, self._st, self._arrays, self.single = draw_, st, hnp.arrays, single
+
+    def integer(self, low: int, high: int) -> int:
+        """`integers`."""
+        return self._draw(self._st.integers(low, high))
+
+    def pick(self, options: Sequence[T]) -> T:
+        """`sampled_from`."""
+        return self._draw(self._st.sampled_from(list(options)))
+
+    def flip(self, probability: float = 0.5) -> bool:
+        """`booleans`."""
+        return self._draw(self._st.booleans())
+
+    def numbers(self, shape: tuple[int, ...]) -> Array:
+        """`arrays(float, shape, elements=floats(-8, 8))`."""
+        return self._floats(shape, -LARGEST)
+
+    def positives(self, shape: tuple[int, ...]) -> Array:
+        """The same from 1/8 to 8."""
+        return self._floats(shape, 0.125)
+
+    def weights(self, shape: tuple[int, ...]) -> Array:
+        """The same from 0 to 8, not all 0."""
+        out = np.array(self._floats(shape, 0.0))
+        empty = np.asarray(out == 0, dtype=bool).all(axis=-1)
+        out[..., 0] = np.where(empty, exact(np.asarray(1)) if self.single else 1.0, out[..., 0])
+        return out
+
+    def integers(self, shape: tuple[int, ...], low: int, high: int) -> Array:
+        """`arrays(int, shape, elements=integers(low, high))`."""
+        drawn = self._draw(self._arrays(np.int64, (1, *shape), elements=self._st.integers(low, high)))
+        return self._finish(drawn.astype(float))
+
+    def _floats(self, shape: tuple[int, ...], low: float) -> Array:
+        return self._finish(self._draw(self._arrays(np.float64, (1, *shape), elements=self._st.floats(low, LARGEST))))
+
+    def _finish(self, a: Array) -> Array:
+        return exact(a[0]) if self.single else a
+
+
+# -- the check ------------------------------------------------------------------------------------
+
+
+def unstackable(p: Planted) -> bool:
+    """Whether instances of the claim cannot be evaluated in stacked float64, so that all methods decide exactly."""
+    return not p.claim.setting.stackable or not p.claim.draws.get("stack", True)
+
+
+def decider(p: Planted) -> Callable[[Any], tuple[bool, float]]:
+    """``instance -> (whether it is a counterexample, margin)``; single exact instances, or float64 stacks of one."""
+    kept = [a for a in p.claim.assumptions if a.name not in p.drop]
+
+    def exactly(instance: Any) -> tuple[bool, float]:
+        if not bool(instance.valid()) or not all(bool(a.predicate(instance)) for a in kept):
+            return False, float("inf")
+        decision = decide(p.claim.check(instance))
+        meaningless = bool(p.drop) and decision.how.startswith("undefined")
+        return decision.verdict is Verdict.REFUTED or meaningless, decision.margin
+
+    def check(instance: Any) -> tuple[bool, float]:
+        if not instance.stacked:
+            return exactly(instance)
+        with np.errstate(all="ignore"):
+            if not np.all(instance.valid()) or not all(np.all(a.predicate(instance)) for a in kept):
+                return False, float("inf")
+            relation = p.claim.check(instance)
+            m = np.full(1, np.nan) if relation.undefined else np.broadcast_to(margins(relation), (1,))
+        # What float64 calls violated counts once it is so in rationals.
+        return exactly(instance.at(0)) if suspicious(m)[0] else (False, float(m[0]))
+
+    return check
+
+
+# -- the methods ----------------------------------------------------------------------------------
+
+
+def hypothesis_search(p: Planted, seed: int, limit: float, *, dense: bool, targeted: bool) -> float | None:
+    """Seconds until `hypothesis.find` sees a counterexample (it does not get to shrink it); None: not in ``limit``."""
+    from hypothesis import HealthCheck, Phase, find, settings, target
+    from hypothesis.errors import NoSuchExample, Unsatisfiable
+
+    start, refuted, hit = time.perf_counter(), decider(p), False
+
+    def look(instance: Any) -> bool:
+        nonlocal hit
+        hit, margin = refuted(instance)
+        if targeted and np.isfinite(margin):
+            target(-margin)
+        if hit or time.perf_counter() - start > limit:
+            raise _Done
+        return False
+
+    options = settings(
+        max_examples=10_000_000,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.target) if targeted else (Phase.generate,),
+    )
+    strategy = _dense_instances(p) if dense else instances(p.claim, p.drop)
+    with contextlib.suppress(_Done, NoSuchExample, Unsatisfiable):
+        find(strategy, look, settings=options, random=Random(seed))  # Hypothesis takes its seed in this form
+    return time.perf_counter() - start if hit else None
+
+
+def _dense_instances(p: Planted) -> Any:
+    from hypothesis import strategies as st
+
+    single = unstackable(p)
+    dropped = [a for a in p.claim.assumptions if a.name in p.drop and a.breaks is not None]
+
+    @st.composite
+    def one(draw_: Any) -> Any:
+        chooser = DenseHypothesis(draw_, single)
+        return draw(p.claim, chooser, chooser.pick([None, *dropped]) if dropped else None)
+
+    return one()
+
+
+def random_search(p: Planted, seed: int, limit: float, *, dense: bool) -> float | None:
+    """Seconds until drawing single instances at random finds a counterexample; None: not in ``limit``."""
+    start, refuted, rng = time.perf_counter(), decider(p), np.random.default_rng([seed, 77])
+    dropped = [p.claim.assumption(n) for n in p.drop]
+    single = unstackable(p)
+    while time.perf_counter() - start < limit:
+        broken = dropped[0] if dropped and rng.random() < 0.75 else None
+        chooser: Any = DenseNormal(rng, single) if dense else StackChooser(rng, None)
+        if refuted(draw(p.claim, chooser, broken))[0]:
+            return time.perf_counter() - start
+    return None
