@@ -54,6 +54,7 @@ class Outcome:
         vacuous: exactly decided instances on which no premise of the claim held.
         undecided: exact instances that neither held nor failed at the highest precision.
         undefined: instances on which a side does not exist (only when an assumption was dropped).
+        undefined_at: seconds until the first of them.
         smallest_margin: smallest relative margin seen among instances that satisfy the assumptions.
         hardest: the exact decision with the smallest margin among those that held.
         seconds: wall time.
@@ -74,6 +75,7 @@ class Outcome:
     vacuous: int = 0
     undecided: int = 0
     undefined: int = 0
+    undefined_at: float = float("nan")
     smallest_margin: float = float("inf")
     hardest: Decision | None = None
     seconds: float = 0.0
@@ -137,8 +139,11 @@ class Search:
         out.examples += 1
         out.vacuous += decision.vacuous
         if decision.verdict is Verdict.UNDECIDED:
-            out.undefined += decision.how.startswith("undefined")
-            out.undecided += not decision.how.startswith("undefined")
+            if decision.how.startswith("undefined"):
+                out.undefined_at = out.undefined_at if out.undefined else time.monotonic() - self.start
+                out.undefined += 1
+            else:
+                out.undecided += 1
         elif decision.verdict is Verdict.REFUTED:
             self.found = instance
             out.decision = decision

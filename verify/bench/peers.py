@@ -1,10 +1,13 @@
-"""What one would use without this project, for the benchmark of the search: two kinds of peer, three methods each.
+"""What one would use without this project, for the benchmark of the search: three kinds of peer.
 
-*dense* peers draw as a user would: structure by plain draws, every array by `hypothesis.extra.numpy`
-with floats (or by numpy's normal law), one instance at a time, screened in float64 like the user's own
-numpy check and confirmed exactly. *strict* peers draw from the strategies of this project, which know
-that small sparse numbers are where counterexamples live: against them only stacking, smallest-first
-order and climbing are measured. All of them stop at the first counterexample; nothing is shrunk.
+* *fixed*: a property test as it is usually written: one architecture of moderate size (the largest that
+  the strategies here would draw), every array from `hypothesis.extra.numpy` with floats, or from numpy's
+  normal law; one instance at a time, screened in float64 and confirmed exactly.
+* *dense*: the same with the structure drawn as well, down to the smallest, from the grid used here.
+* *strict*: instances of the strategies of this project, which know that small sparse numbers are where
+  counterexamples live: against them only stacking, smallest-first order and climbing are measured.
+
+All of them stop at the first counterexample; nothing is shrunk.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from verify.search import suspicious
 from verify.strategies import StackChooser, draw, instances
 
 T = TypeVar("T")
+KINDS = ("fixed", "dense", "strict")
+METHODS = ("hypothesis", "target", "random")
 LARGEST = 8.0
 """Floats are drawn from [-8, 8]: wide enough for every claim, and kind to the peer (no overflow)."""
 
@@ -38,16 +43,17 @@ class DenseNormal:
     Args:
         rng: the only source of randomness.
         single: fill one exact instance instead of a float64 stack of one.
+        largest: structural integers are the largest allowed, not drawn.
     """
 
     limit: int | None = None
 
-    def __init__(self, rng: np.random.Generator, single: bool) -> None:
-        self.rng, self.single = rng, single
+    def __init__(self, rng: np.random.Generator, single: bool, largest: bool) -> None:
+        self.rng, self.single, self.largest = rng, single, largest
 
     def integer(self, low: int, high: int) -> int:
         """Uniform."""
-        return int(self.rng.integers(low, high + 1))
+        return high if self.largest else int(self.rng.integers(low, high + 1))
 
     def pick(self, options: Sequence[T]) -> T:
         """Uniform."""
@@ -83,19 +89,21 @@ class DenseHypothesis:
     Args:
         draw_: the draw function of a composite strategy.
         single: fill one exact instance instead of a float64 stack of one.
+        largest: structural integers are the largest allowed, not drawn.
     """
 
     limit: int | None = None
 
-    def __init__(self, draw_: Callable[[Any], Any], single: bool) -> None:
+    def __init__(self, draw_: Callable[[Any], Any], single: bool, largest: bool) -> None:
         from hypothesis import strategies as st
         from hypothesis.extra import numpy as hnp
 
-        self._draw, self._st, self._arrays, self.single = draw_, st, hnp.arrays, single
+        self._draw, self._st, self._arrays = draw_, st, hnp.arrays
+        self.single, self.largest = single, largest
 
     def integer(self, low: int, high: int) -> int:
         """`integers`."""
-        return self._draw(self._st.integers(low, high))
+        return high if self.largest else self._draw(self._st.integers(low, high))
 
     def pick(self, options: Sequence[T]) -> T:
         """`sampled_from`."""
@@ -168,7 +176,7 @@ def decider(p: Planted) -> Callable[[Any], tuple[bool, float]]:
 # -- the methods ----------------------------------------------------------------------------------
 
 
-def hypothesis_search(p: Planted, seed: int, limit: float, *, dense: bool, targeted: bool) -> float | None:
+def hypothesis_search(p: Planted, seed: int, limit: float, *, kind: str, targeted: bool) -> float | None:
     """Seconds until `hypothesis.find` sees a counterexample (it does not get to shrink it); None: not in ``limit``."""
     from hypothesis import HealthCheck, Phase, find, settings, target
     from hypothesis.errors import NoSuchExample, Unsatisfiable
@@ -191,13 +199,13 @@ def hypothesis_search(p: Planted, seed: int, limit: float, *, dense: bool, targe
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.target) if targeted else (Phase.generate,),
     )
-    strategy = _dense_instances(p) if dense else instances(p.claim, p.drop)
+    strategy = instances(p.claim, p.drop) if kind == "strict" else _dense_instances(p, kind == "fixed")
     with contextlib.suppress(_Done, NoSuchExample, Unsatisfiable):
         find(strategy, look, settings=options, random=Random(seed))  # Hypothesis takes its seed in this form
     return time.perf_counter() - start if hit else None
 
 
-def _dense_instances(p: Planted) -> Any:
+def _dense_instances(p: Planted, largest: bool) -> Any:
     from hypothesis import strategies as st
 
     single = unstackable(p)
@@ -205,20 +213,34 @@ def _dense_instances(p: Planted) -> Any:
 
     @st.composite
     def one(draw_: Any) -> Any:
-        chooser = DenseHypothesis(draw_, single)
+        chooser = DenseHypothesis(draw_, single, largest)
         return draw(p.claim, chooser, chooser.pick([None, *dropped]) if dropped else None)
 
     return one()
 
 
-def random_search(p: Planted, seed: int, limit: float, *, dense: bool) -> float | None:
+def search(p: Planted, seed: int, limit: float, kind: str, method: str) -> float | None:
+    """Seconds that a peer needs, by the names in `KINDS` and `METHODS`; None if it finds nothing in ``limit``.
+
+    Raises:
+        ValueError: no such kind or method.
+    """
+    if kind not in KINDS or method not in METHODS:
+        raise ValueError(f"no peer is called {kind} {method}; known: {', '.join(KINDS)} with {', '.join(METHODS)}")
+    if method == "random":
+        return random_search(p, seed, limit, kind=kind)
+    return hypothesis_search(p, seed, limit, kind=kind, targeted=method == "target")
+
+
+def random_search(p: Planted, seed: int, limit: float, *, kind: str) -> float | None:
     """Seconds until drawing single instances at random finds a counterexample; None: not in ``limit``."""
     start, refuted, rng = time.perf_counter(), decider(p), np.random.default_rng([seed, 77])
     dropped = [p.claim.assumption(n) for n in p.drop]
     single = unstackable(p)
     while time.perf_counter() - start < limit:
         broken = dropped[0] if dropped and rng.random() < 0.75 else None
-        chooser: Any = DenseNormal(rng, single) if dense else StackChooser(rng, None)
+        strict = kind == "strict"
+        chooser: Any = StackChooser(rng, None) if strict else DenseNormal(rng, single, kind == "fixed")
         if refuted(draw(p.claim, chooser, broken))[0]:
             return time.perf_counter() - start
     return None

@@ -1,6 +1,8 @@
-"""Time to falsify planted wrong claims: ours against plain Hypothesis, targeted Hypothesis, random search.
+"""Time to falsify planted wrong claims: ours beside what one would use without it (see `verify.bench.peers`).
 
-Where an assumption was dropped, an instance on which the statement has no meaning counts as found, too.
+Nobody shrinks here: the clock stops at the first exact counterexample. Where an assumption was dropped,
+an instance on which the statement has no meaning counts as found, too. Peers that find nothing in time
+are entered as "> LIMIT", and their ratio to ours as the lower bound that this gives.
 """
 
 from __future__ import annotations
@@ -8,87 +10,41 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from theory.relations import Verdict, decide, margins
+from theory.relations import decide, margins
+from verify.bench.peers import KINDS, METHODS, search
 from verify.planted import Planted, planted
 from verify.search import falsify
 from verify.strategies import StackChooser, draw, instances
 
 LIMIT = 10.0
-"""Seconds each method has for each planted claim."""
+"""Seconds for ours, for each planted claim."""
+PEERS = 72
+"""Planted claims, spread evenly over all, on which peers are measured."""
+PATIENCE = 5.0
+"""Seconds a peer has for each."""
+NAMES = tuple(f"{kind} {method}" for kind in KINDS for method in METHODS)
 
 
 class _Done(BaseException):
     """Leaves Hypothesis at once."""
 
 
-def _decides(p: Planted) -> Callable[[Any], tuple[bool, float]]:
-    kept = [a for a in p.claim.assumptions if a.name not in p.drop]
-
-    def refuted(instance: Any) -> tuple[bool, float]:
-        if not bool(instance.valid()) or not all(bool(a.predicate(instance)) for a in kept):
-            return False, float("inf")
-        decision = decide(p.claim.check(instance))
-        meaningless = bool(p.drop) and decision.how.startswith("undefined")
-        return decision.verdict is Verdict.REFUTED or meaningless, decision.margin
-
-    return refuted
-
-
 def ours(p: Planted, seed: int, limit: float) -> float | None:
     """Seconds until `falsify` has an exact counterexample (unshrunk); None if it has none in time."""
     start = time.perf_counter()
     while (left := limit - (time.perf_counter() - start)) > 0:
+        began = time.perf_counter() - start
         outcome = falsify(p.claim, drop=p.drop, examples=400, seconds=left, seed=seed, shrinking=False)
-        if outcome.verdict == "refuted" or (p.drop and outcome.undefined):
+        if outcome.verdict == "refuted":
             return time.perf_counter() - start
+        if p.drop and outcome.undefined:
+            return began + outcome.undefined_at
         seed += 1000
-    return None
-
-
-def hypothesis_search(p: Planted, seed: int, limit: float, targeted: bool) -> float | None:
-    """Seconds until Hypothesis draws an exact counterexample, with or without `hypothesis.target`."""
-    from hypothesis import HealthCheck, Phase, given, settings, target
-    from hypothesis import seed as seeded
-    from hypothesis.errors import Unsatisfiable
-
-    refuted, start, hit = _decides(p), time.perf_counter(), False
-
-    @seeded(seed)
-    @settings(
-        max_examples=1_000_000,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.target) if targeted else (Phase.generate,),
-    )
-    @given(instances(p.claim, p.drop))
-    def look(instance: Any) -> None:
-        nonlocal hit
-        found, margin = refuted(instance)
-        if targeted and np.isfinite(margin):
-            target(-margin)
-        hit = found
-        if found or time.perf_counter() - start > limit:
-            raise _Done
-
-    with contextlib.suppress(_Done, Unsatisfiable):
-        look()
-    return time.perf_counter() - start if hit else None
-
-
-def random_search(p: Planted, seed: int, limit: float) -> float | None:
-    """Seconds until drawing single exact instances at random finds a counterexample."""
-    refuted, start, rng = _decides(p), time.perf_counter(), np.random.default_rng([seed, 77])
-    dropped = [p.claim.assumption(n) for n in p.drop]
-    while time.perf_counter() - start < limit:
-        broken = dropped[0] if dropped and rng.random() < 0.75 else None
-        if refuted(draw(p.claim, StackChooser(rng, None), broken))[0]:
-            return time.perf_counter() - start
     return None
 
 
@@ -127,42 +83,73 @@ def rates(seconds: float = 1.0) -> list[dict[str, Any]]:
     return rows
 
 
-def run(limit: float = LIMIT, seed: int = 0, most: int | None = None, peers: bool = True) -> list[dict[str, Any]]:
-    """One row for each planted claim: seconds of each method, empty where it found nothing in ``limit``.
+def _spread(every: Sequence[Planted], most: int) -> set[str]:
+    if most >= len(every):
+        return {p.name for p in every}
+    return {every[i * len(every) // most].name for i in range(most)}
+
+
+def run(limit: float = LIMIT, seed: int = 0, peers: int = PEERS, patience: float = PATIENCE) -> list[dict[str, Any]]:
+    """One row for each planted claim: seconds of ours, and of the peers where they were measured.
 
     Args:
-        limit: seconds each method has.
+        limit: seconds for ours.
         seed: the seed.
-        most: measure only that many planted claims, spread over all of them.
-        peers: whether to run the other three methods.
+        peers: on how many planted claims, spread over all of them, the peers are measured.
+        patience: seconds each peer has.
     """
     every = list(planted(seed))
-    if most is not None and most < len(every):
-        every = [every[i * len(every) // most] for i in range(most)]
+    chosen = _spread(every, peers)
+    for name in ("falsify", *NAMES):  # once without a clock: imports and strategies are built at first use
+        if name == "falsify" or peers:
+            _seconds(every[0], seed, limit, patience, name)
     rows = []
     for p in every:
-        row: dict[str, Any] = {"planted": p.name, "kind": p.kind, "falsify": ours(p, seed, limit)}
-        if peers:
-            row["hypothesis"] = hypothesis_search(p, seed, limit, targeted=False)
-            row["with target"] = hypothesis_search(p, seed, limit, targeted=True)
-            row["random"] = random_search(p, seed, limit)
-        rows.append(row)
+        row: dict[str, Any] = {"planted": p.name, "kind": p.kind}
+        for name in ("falsify", *NAMES) if p.name in chosen else ("falsify",):
+            row[name] = _seconds(p, seed, limit, patience, name)
+        rows.append({**dict.fromkeys(("planted", "kind", "falsify", *(NAMES if peers else ())), ""), **row})
     return rows
 
 
-def summary(rows: list[dict[str, Any]], limit: float = LIMIT) -> dict[str, Any]:
-    """Found by each method, medians (not found counts as the limit), and the ratio to plain Hypothesis.
+def _seconds(p: Planted, seed: int, limit: float, patience: float, name: str) -> float | str:
+    if name == "falsify":
+        taken, most = ours(p, seed, limit), limit
+    else:
+        kind, method = name.split()
+        taken, most = search(p, seed, patience, kind, method), patience
+    return f"> {most:g}" if taken is None else round(taken, 6)
 
-    Planted claims that no method refuted are not known to be wrong; they are counted apart.
+
+def _at_least(value: float | str) -> float:
+    """The seconds, or the limit where nothing was found in time."""
+    return float(value.removeprefix("> ")) if isinstance(value, str) else float(value)
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Found by each method, medians, slowest, ratios of each peer to ours; and how many instances a second.
+
+    A ratio against a peer that found nothing is a lower bound, so a median over such ratios is one, too.
     """
-    methods = [m for m in ("falsify", "hypothesis", "with target", "random") if m in rows[0]]
-    wrong = [r for r in rows if any(r[m] is not None for m in methods)]
-    out: dict[str, Any] = {"planted": len(rows), "shown wrong": len(wrong)}
-    for m in methods:
-        times = [limit if r[m] is None else r[m] for r in wrong]
-        out[f"{m}: found"] = sum(r[m] is not None for r in wrong)
-        out[f"{m}: median seconds"] = statistics.median(times)
-    if "hypothesis" in methods:
-        ratios = [(r["hypothesis"] or limit) / r["falsify"] for r in wrong if r["falsify"]]
-        out["median ratio hypothesis / falsify"] = statistics.median(ratios)
-    return out
+    out: dict[str, Any] = {"planted": len(rows)}
+    seconds = [r["falsify"] for r in rows]
+    out["falsify: found"] = sum(not isinstance(s, str) for s in seconds)
+    out["falsify: median seconds"] = statistics.median(map(_at_least, seconds))
+    out["falsify: slowest"] = max(map(_at_least, seconds))
+    both = [r for r in rows if r.get(NAMES[0], "") != "" and not isinstance(r["falsify"], str)]
+    out["planted, with peers"] = len(both)
+    for name in NAMES if both else ():
+        taken = [r[name] for r in both]
+        ratios = sorted(_at_least(r[name]) / r["falsify"] for r in both)
+        found = sum(not isinstance(t, str) for t in taken)
+        out[name] = (
+            f"found {found} of {len(both)}, median {statistics.median(map(_at_least, taken)):.3g} s; ratio to ours: "
+            f"median {statistics.median(ratios):.3g}, quartiles {ratios[len(ratios) // 4]:.3g} and "
+            f"{ratios[3 * len(ratios) // 4]:.3g}; all of them in turn take {_ratio_of_sums(both, name)} times as long"
+        )
+    return {**out, **{r["what"] + ", a second": r["per second"] for r in rates()}}
+
+
+def _ratio_of_sums(rows: list[dict[str, Any]], name: str) -> str:
+    ratio = sum(_at_least(r[name]) for r in rows) / sum(r["falsify"] for r in rows)
+    return f"{'at least ' if any(isinstance(r[name], str) for r in rows) else ''}{ratio:.3g}"
