@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theory.networks import LEAKY, LINEAR, RELU
+from theory.networks import LEAKY, LINEAR, RELU, Network
 from theory.paths import NetworkOnData
 from theory.pruning import PruningRun, ranks
 from theory.scalars import Array
@@ -63,6 +63,11 @@ class GuardedRun(PruningRun):
 
     def own_edges(self) -> bool:
         """Whether every edge has a parameter of its own, and no unit is a maximum."""
-        used = [e.parameter for e in self.network.edges]
-        plain = all(u in ("input", "one", LINEAR, RELU, LEAKY) for u in self.network.units)
-        return plain and None not in used and len(set(used)) == len(used)
+        return own_edges(self.network)
+
+
+def own_edges(network: Network) -> bool:
+    """Whether every edge has a parameter of its own, and no unit is a maximum."""
+    used = [e.parameter for e in network.edges]
+    plain = all(u in ("input", "one", LINEAR, RELU, LEAKY) for u in network.units)
+    return plain and None not in used and len(set(used)) == len(used)

@@ -19,7 +19,7 @@ import numpy as np
 
 from theory.networks import Network, edge_values, forward, jacobian
 from theory.paths import NetworkOnData, on_path, path_gates, path_jacobian, path_values, paths_of
-from theory.scalars import Array, absolute, ones, total, zeros
+from theory.scalars import Array, absolute, indicator, ones, total, zeros
 
 Score = Callable[[Network, Array, Array, Array | None], Array]
 
@@ -120,6 +120,12 @@ def _path_exclusion(network: Network, theta: Array, x: Array, d: Array | None) -
     return _spread(network, activation(network, theta, x) if d is None else d) * v * v
 
 
+def _energy(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
+    """c_p = sum_n (a_p(x_n) x_{n,s(p)} v_p)^2: the square of what a path adds to the output, over the samples."""
+    v, inputs = path_values(network, theta), NetworkOnData(network, theta, x).path_inputs()
+    return total(inputs * inputs, axis=-2) * v * v
+
+
 def _data_flow(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
     """Path weights of theta * dL/dtheta: sum_n f^k(x_n) a_p(x_n) x_{n,s(p)} v_p."""
     run = forward(network, theta, x)
@@ -204,6 +210,34 @@ def _path_exclusion_without_theta(network: Network, theta: Array, x: Array, d: A
     return total(_spread(network, d)[..., None] * j * j, axis=-2)
 
 
+def masked_trace(network: Network, theta: Array, x: Array) -> Array:
+    """The NTK's trace of a masked network, shape (...): a weight of 0 is no weight and has no derivative."""
+    present = NetworkOnData(network, theta, x).jacobian() * indicator(theta != 0, theta)[..., None, None, :]
+    return total(present * present, axis=(-3, -2, -1))
+
+
+def _trace_loss(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
+    """The trace minus the trace without j, in the network that is left: gates and all, shape (..., N)."""
+    whole, out = masked_trace(network, theta, x), zeros(theta.shape, theta)
+    for j in range(network.parameters):
+        without = theta.copy()
+        without[..., j] = 0 * without[..., j]
+        out[..., j] = whole - masked_trace(network, without, x)
+    return out
+
+
+def _per_sample(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
+    """c_p = sum_n A_{n,k(p)} a_p(x_n)^2 v_p^2, A_{nk} the activation of output k at x_n: gates in both factors."""
+    instance = NetworkOnData(network, theta, x)
+    gates = path_gates(network, instance.run)
+    v = path_values(network, theta)
+    squares = (instance.path_inputs() * indicator(v != 0, v)[..., None, :]) ** 2
+    ends = np.array(paths_of(network).outputs)
+    per_output = [total(squares * (ends == k).astype(int), axis=-1) for k in range(len(network.outputs))]
+    a = np.stack([np.asarray(d) for d in per_output], axis=-1)
+    return total(_spread(network, a) * gates * gates, axis=-2) * v * v
+
+
 def _squared_flow_released(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
     return absolute(theta) * _squared_flow_without_theta(network, theta, x, d)
 
@@ -254,6 +288,11 @@ _register("synflow", "sum of |v_p| over the paths through j: SynFlow, all-ones i
 _register("synflow-l2", "sum of v_p^2 over the paths through j: SynFlow-L2", None, _squared_flow)
 _register("px", "sum_k D_k sum of v_p^2 over the paths through j: Path eXclusion", None, _path_exclusion)
 _register("px-frozen", "PX with D_k of the dense network in every round", None, _path_exclusion, frozen=True)
+_register("path-energy", "sum_n sum of (a_p(x_n) x_n v_p)^2 over the paths through j (ours)", None, _energy)
+_register(
+    "px-per-sample", "PX with the gates of each sample in both factors of the bound (ours)", None, _per_sample
+)  # fmt: skip
+_register("trace-loss", "tr Theta minus tr Theta without j (ours)", _trace_loss)
 _register("magnitude", "|theta_j|", _magnitude)
 _register("snip", "|theta_j dL/dtheta_j|: SNIP", _snip)
 _register("snip-signed", "theta_j dL/dtheta_j: SNIP without its absolute value", _signed_snip, _data_flow)

@@ -156,3 +156,23 @@ def test_a_stack_scores_as_its_exact_members(method):
 def test_an_unknown_scorer_names_near_misses_and_all():
     with pytest.raises(ValueError, match=r"unknown scorer 'synflw'; did you mean synflow.*magnitude"):
         scorer_named("synflw")
+
+
+def test_the_energy_of_a_path_is_the_square_of_what_it_adds_to_the_output():
+    # y = relu(x1 + 2 x2) * 3 on (1, 1) and (1, -1): the unit is off on the second sample.
+    theta, x = exact([1, 2, 3]), exact([[1, 1], [1, -1]])
+    assert list(scores(mlp([2, 1, 1]), theta, x, "path-energy")) == [9, 36, 45]
+
+
+def test_per_sample_px_counts_gates_in_both_factors():
+    # Unit 1 is on at x = 1 only, unit 2 at x = -1 only: A = 1 at either sample, v^2 = 4 and 9.
+    theta, x = exact([1, -1, 2, 3]), exact([[1], [-1]])
+    assert list(scores(mlp([1, 2, 1]), theta, x, "px-per-sample")) == [4, 9, 4, 9]
+    assert list(scores(mlp([1, 2, 1]), theta, x, "px")) == [8, 18, 8, 18]
+
+
+def test_the_loss_of_trace_is_the_difference_of_traces():
+    # First layer (-3, 2) on (1, 2): trace 1 + 4 + 1 = 6; without the first weight the unit is 4: 4 + 16 = 20;
+    # without the second it is off, without the last nothing is left.
+    theta, x = exact([-3, 2, 1]), exact([[1, 2]])
+    assert list(scores(mlp([2, 1, 1]), theta, x, "trace-loss")) == [-14, 6, 6]

@@ -32,7 +32,7 @@ from theory.cuts import parameter_cuts
 from theory.descent import KernelDescent
 from theory.experiments import PairedTrials
 from theory.flows import over
-from theory.guarded import GuardedRun, live
+from theory.guarded import GuardedRun, live, own_edges
 from theory.instances import per_instance
 from theory.networks import INPUT, LINEAR, RELU, Builder
 from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW
@@ -40,6 +40,7 @@ from theory.paths import NetworkOnData, on_path
 from theory.pruning import PruningRun
 from theory.relations import Relation, all_of, at_most, equal, equivalent, holds, less, nonnegative, positive
 from theory.released import NormalisedNetwork
+from theory.saliency import masked_trace
 from theory.scalars import Array, total
 from theory.smooth import SmoothNetwork
 
@@ -471,13 +472,13 @@ def frozen_activation_stays_alive(run: PruningRun) -> Relation:
     return holds(live(run, run.final_mask())).when(run.keep >= run.smallest_path())
 
 
-def _dead(c: Any, run: GuardedRun) -> GuardedRun:
+def _dead(c: Any, run: PruningRun) -> PruningRun:
     return run.with_(x=run.x * 0)
 
 
 starts_live = Assumption(
     "starts-live", "some path of the dense network is live: nonzero weights, gates on, nonzero input",
-    lambda run: bool(live(run, np.ones(run.theta.shape, dtype=bool))), _dead,
+    lambda run: live(run, np.ones(run.theta.shape, dtype=bool)), _dead,
 )  # fmt: skip
 
 
@@ -500,6 +501,58 @@ def guarded_pruning_keeps_a_live_path(run: GuardedRun) -> Relation:
     stays = [bool(live(run, masks[r])) for r in range(len(masks))]
     reached = masks[-1].sum() <= max(run.keep, run.longest_path()) or not run.own_edges()
     return holds(np.array(stays), "stays live") & holds(reached, "reaches the target")
+
+
+def _hidden_relu(run: PruningRun) -> bool:
+    n = run.network
+    hidden = [u for i, u in enumerate(n.units) if i not in n.inputs and i not in n.outputs]
+    return own_edges(n) and all(u == RELU for u in hidden) and len(set(run.path_lengths())) == 1
+
+
+@claim(about=PruningRun, source=Source(None, "a scorer with a guarantee, on the trace itself"), status=Status.PROVED,
+       assumes=(starts_live,), twin="path-exclusion/stays-alive-literal",
+       draws={**RUNS, "scorers": ("trace-loss",), "families": ("mlp",), "kinds": (RELU,), "samples": 2,
+              "nonzero": True})  # fmt: skip
+def trace_greedy_stays_alive(run: PruningRun) -> Relation:
+    r"""On a ReLU network, removing one at a time what costs the least trace never brings the trace to 0.
+
+    Down to the critical compression, for perceptrons of ReLU units with nonzero weights and a live path.
+
+    Proof. While a live path and more weights than one path's are left, some removal leaves a live path (the proof of
+    `guarded-pruning-keeps-a-live-path`). A live path makes the trace positive: its last hidden unit is on, so the
+    derivative by the path's last weight is that unit's value, above 0. And a positive trace needs a live path. So the
+    largest trace after one removal is positive.
+    """
+    after = masked_trace(run.network, run.masked(run.final_mask()), run.x)
+    return positive(after).when(_hidden_relu(run) and run.keep >= run.smallest_path())
+
+
+@claim(about=NetworkOnData, source=Source(None, "the share of a path in the outputs"), status=Status.PROVED,
+       draws=SMALL)  # fmt: skip
+def energy_saliency_is_positive_on_live_paths(instance: NetworkOnData) -> Relation:
+    r"""The energy $\sum_{n}\sum_{p \ni j} (a_p(x_n) x_n v_p)^2$ of a weight is positive exactly on live paths.
+
+    It is never negative, and it is 0 for a weight on no path that is open on the data with nonzero weights: what PX's
+    score asks of two paths, one active and one with nonzero weights, it asks of one. Proof. A sum of squares.
+    """
+    s = instance.saliency("path-energy")
+    live_paths = np.asarray(instance.path_inputs() != 0, dtype=bool).any(axis=-2)
+    live_paths = live_paths & np.asarray(instance.path_values() != 0, dtype=bool)
+    member = on_path(instance.network) > 0
+    on_live = (live_paths[..., :, None] & member).any(axis=-2)
+    return nonnegative(s) & equivalent(np.asarray(s > 0, dtype=bool), on_live, "positive")
+
+
+@claim(about=PruningRun, source=Source(None, "the energy, iterated"), status=Status.REFUTED, assumes=LITERAL,
+       twin="path-exclusion/trace-greedy-stays-alive",
+       draws={**RUNS, "scorers": ("path-energy",), "width": 3})  # fmt: skip
+def energy_stays_alive(run: PruningRun) -> Relation:
+    r"""Iterated pruning by the energy of the paths through a weight keeps a live path.
+
+    False: contributions 2, 2 and -3 keep a ReLU on, and of them one of the two smallest goes first. With PX two inputs
+    False with three inputs: contributions 2, 2 and -3 keep a ReLU on, and one of the two smallest goes first.
+    """
+    return positive(run.final_objective()).when(run.keep >= run.smallest_path())
 
 
 # -- the released code --------------------------------------------------------------------------------
