@@ -1,11 +1,11 @@
 """Layer collapse at scale: what iterative pruning leaves of real networks, round by round.
 
-    python -m verify.networks.collapse            # ResNet-20 and VGG-16-BN on CIFAR-10 images
-    python -m verify.networks.collapse resnet50   # on Gaussian images of 64 x 64
+    python -m verify.networks.collapse            # ResNet-20, 100 rounds, 3 seeds; then ResNet-50, 20 rounds
+    python -m verify.networks.collapse vgg16_bn   # one network of those in `PLANS`
 
 Writes ``results/collapse_<network>.csv`` (a row a run) and ``results/collapse_<network>_rounds.csv`` (a row
-a round) from the trials in ``trials/``; a killed run continues where it was. Data are CIFAR-10 images as
-distributed beside the project (JPEG-encoded).
+a round) from the trials in ``trials/``, after each trial; a killed run continues where it was. Data are
+CIFAR-10 images as distributed beside the project (JPEG-encoded), of 32 x 32 for ResNet-50 too.
 """
 
 from __future__ import annotations
@@ -36,6 +36,15 @@ DENSITIES = (0.1, 0.018, 0.001)
 METHODS = (
     "px", "px-frozen", "px-released", "synflow", "synflow-l2", "magnitude", "snip", "grasp", "ntk-sap", "random",
 )  # fmt: skip
+LARGE = ("px", "px-frozen", "px-released", "synflow", "magnitude", "random")
+PLANS: dict[str, dict[str, Any]] = {
+    "resnet20": {"rounds": 100, "samples": 32, "seeds": (0, 1, 2)},
+    "resnet32": {"rounds": 100, "samples": 32, "seeds": (0,)},
+    "vgg16_bn": {"rounds": 30, "samples": 8, "seeds": (0,)},
+    "vgg19_bn": {"rounds": 30, "samples": 8, "seeds": (0,)},
+    "resnet50": {"rounds": 20, "samples": 8, "seeds": (0,), "methods": LARGE},
+}
+"""What `main` runs for each network: as much as two cores do in an hour."""
 
 
 def cifar10_images(samples: int, path: Path = DATA) -> tuple[Tensor, Tensor]:
@@ -56,14 +65,6 @@ def cifar10_images(samples: int, path: Path = DATA) -> tuple[Tensor, Tensor]:
     return (x - mean[:, None, None]) / std[:, None, None], torch.tensor([r["label"] for r in rows])
 
 
-def inputs_for(network: str, samples: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Inputs and labels: CIFAR-10 images, or Gaussian 64 x 64 images for ResNet-50."""
-    if network != "resnet50":
-        return cifar10_images(samples)
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(samples, 3, 64, 64, generator=generator), torch.arange(samples) % 1000
-
-
 @trials.experiment(version=1)
 def collapse(
     network: str, method: str, density: float | None, rounds: int = 100, samples: int = 32, dtype: str = "float32", *,
@@ -81,7 +82,7 @@ def collapse(
         seed: of the initial weights.
     """
     module = zoo.build(network, seed=seed).to(getattr(torch, dtype))
-    x, y = inputs_for(network, samples, seed)
+    x, y = cifar10_images(samples)
     x = x.to(getattr(torch, dtype))
     keep = CRITICAL[network] if density is None else None
     masks = prune(
@@ -138,7 +139,7 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(value, 4)
 
 
-@trials.experiment(version=2)
+@trials.experiment(version=3)
 def ranges(network: str, method: str, dtype: str, samples: int = 16, *, seed: int) -> dict[str, Any]:
     """Range and precision of a path score in one arithmetic, against extended precision.
 
@@ -154,7 +155,7 @@ def ranges(network: str, method: str, dtype: str, samples: int = 16, *, seed: in
         How many scores are not finite or 0, log10 of the smallest and the largest, and against extended
         precision: the largest relative error, and how many of the largest 1 % of the weights differ.
     """
-    module, (x, _) = zoo.build(network, seed=seed).double(), inputs_for(network, samples, seed)
+    module, (x, _) = zoo.build(network, seed=seed).double(), cifar10_images(samples)
     names = scored_names(module)
     d = activation_per_output(module, x.double(), biases=False) if method == "px" else None
     graph = record(module, x[:1].double())
@@ -233,14 +234,25 @@ def study(
     network: str, methods: Sequence[str] = METHODS, seeds: Sequence[int] = (0,), rounds: int = 100, samples: int = 32,
     results: Path = Path("results"), store: Path = Path("trials"),
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Run the study for one network and write its tables; returns the rows."""
+    """Run the study for one network, writing its tables after each trial; returns the rows."""
     wanted = [
         collapse.configuration(network=network, method=m, density=d, rounds=rounds, samples=samples, seed=s)
         for s in seeds
         for d in (*DENSITIES, None)
         for m in methods
     ]
-    done = trials.run(wanted, trials.Store(store), jobs=1)
+    done: list[trials.Trial] = []
+    for i, configuration in enumerate(wanted):
+        done += trials.run([configuration], trials.Store(store), jobs=1, quiet=True)
+        runs = _written(done, network, results)
+        last = runs[-1]
+        print(
+            f"{i + 1} of {len(wanted)}: {network} {last['method']} {last['density']}, seed {last['seed']}", flush=True
+        )
+    return runs
+
+
+def _written(done: Sequence[trials.Trial], network: str, results: Path) -> list[dict[str, Any]]:
     runs, by_round = rows_of(done)
     shown = trials.provenance(done)
     trials.write_csv(runs, results / f"collapse_{network}.csv", provenance=shown)
@@ -269,14 +281,12 @@ def study_ranges(
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The studies of the networks named, or of ResNet-20 and VGG-16-BN."""
-    known = tuple(CRITICAL)
+    """The studies of the networks named, or of ResNet-20 and ResNet-50."""
     for name in arguments:
-        if name not in known:
-            raise SystemExit(f"unknown network {name!r}; known: {', '.join(known)}")
-    for name in arguments or ("resnet20", "vgg16_bn"):
-        small = name == "resnet20" or name == "resnet32"
-        study(name, rounds=100 if small else 30, samples=32 if small else 8)
+        if name not in PLANS:
+            raise SystemExit(f"unknown network {name!r}; known: {', '.join(PLANS)}")
+    for name in arguments or ("resnet20", "resnet50"):
+        study(name, **PLANS[name])
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ import torch
 from torch import nn
 
 from verify.networks import zoo
-from verify.networks.collapse import CRITICAL, branches, collapse, rows_of, summary
+from verify.networks.collapse import CRITICAL, branches, collapse, ranges, rows_of, study, summary
 from verify.networks.masks import prune
 from verify.networks.released_px import score
 from verify.networks.saliency import live_paths, on_live_paths, released
-from verify.trials import perform
+from verify.trials import perform, read_csv
 
 
 def test_live_weights_are_those_on_paths():
@@ -46,11 +46,12 @@ def test_summary_counts_what_is_left():
     assert (found["dead_from"] is None) == (found["rounds_log10_paths"][-1] is not None)
 
 
-def test_rows_of_a_trial(monkeypatch):
-    def gaussian(network, samples, seed):
-        return torch.randn(samples, 3, 32, 32, generator=torch.Generator().manual_seed(seed)), torch.arange(samples)
+def gaussian_images(samples):
+    return torch.randn(samples, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(samples)
 
-    monkeypatch.setattr("verify.networks.collapse.inputs_for", gaussian)
+
+def test_rows_of_a_trial(monkeypatch):
+    monkeypatch.setattr("verify.networks.collapse.cifar10_images", gaussian_images)
     trial = perform(
         collapse.configuration(network="resnet20", method="synflow", density=None, rounds=3, samples=2, seed=0)
     )
@@ -58,6 +59,40 @@ def test_rows_of_a_trial(monkeypatch):
     assert runs[0]["density"] == "critical"
     assert runs[0]["kept"] == 4
     assert [r["kept"] for r in rounds] == trial["rounds_kept"]
+
+
+def test_tables_are_written_after_each_trial(monkeypatch, tmp_path):
+    monkeypatch.setattr("verify.networks.collapse.cifar10_images", gaussian_images)
+    monkeypatch.setattr("verify.networks.collapse.DENSITIES", ())
+    methods = ("magnitude", "random")
+    rows = study("resnet20", methods, rounds=2, samples=2, results=tmp_path, store=tmp_path / "trials")
+    assert [r["method"] for r in rows] == list(methods)
+    written = read_csv(tmp_path / "collapse_resnet20.csv")
+    assert [r["method"] for r in written] == list(methods)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verify.networks.collapse.prune", interrupted)
+    again = study("resnet20", methods, rounds=2, samples=2, results=tmp_path, store=tmp_path / "trials")
+    assert again == rows
+    with pytest.raises(KeyboardInterrupt):
+        study("resnet20", (*methods, "synflow"), rounds=2, samples=2, results=tmp_path, store=tmp_path / "trials")
+    assert len(read_csv(tmp_path / "collapse_resnet20.csv")) == 2
+
+
+def test_ranges_in_three_precisions(monkeypatch):
+    monkeypatch.setattr("verify.networks.collapse.cifar10_images", gaussian_images)
+    found = {
+        t: perform(ranges.configuration(network="resnet20", method="px", dtype=t, samples=2, seed=0)).results
+        for t in ("float32", "float64", "longdouble")
+    }
+    # All scores overflow in float32 as they are; powers of two mend that.
+    assert found["float32"]["plain_not_finite"] == found["float32"]["weights"]
+    assert found["float32"]["rescaled_not_finite"] == found["float32"]["rescaled_zero"] == 0
+    assert 1e-9 < found["float32"]["rescaled_relative_error"] < 1e-4
+    assert found["float64"]["plain_relative_error"] < 1e-13
+    assert found["float64"]["plain_log10_largest"] == found["longdouble"]["plain_log10_largest"]
 
 
 def narrow():
