@@ -302,8 +302,10 @@ class Search:
         out = self.outcome
         if self.found is not None:
             small = self.smallest(seconds) if seconds else self.found
-            out.counterexample, out.decision = small, decide(self.claim.check(small))
-            out.verdict, out.smallest_margin = "refuted", min(out.smallest_margin, out.decision.margin)
+            if small is not self.found or out.decision is None:
+                out.decision = decide(self.claim.check(small))
+            out.counterexample, out.verdict = small, "refuted"
+            out.smallest_margin = min(out.smallest_margin, out.decision.margin)
             out.certificate = certificates.certificate(self.claim, small, out.decision, self.dropped, self.seed)
         elif out.examples == 0:
             out.verdict = "undecided"
