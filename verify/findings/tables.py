@@ -1,0 +1,163 @@
+"""The tables that the findings quote, how each is computed again, and whether it comes out the same.
+
+Tables of this package hold one row a trial of `verify.findings.measures`. The others are written by studies
+of their own, which take hours; they are computed again by the command that stands beside them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verify import trials
+from verify.findings import measures
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "results"
+TOLERANCE = 1e-3
+"""Relative difference up to which floating-point results of two machines are the same number."""
+
+NETWORKS = ("resnet20", "vgg16_bn")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table under ``results/``.
+
+    Attributes:
+        name: of the file, without ".csv".
+        configurations: of its trials (empty for a table that another command writes).
+        command: what computes it again.
+        rows: results of a trial -> the columns of its row.
+    """
+
+    name: str
+    command: str
+    configurations: Callable[[], list[trials.Configuration]] | None = None
+    rows: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return RESULTS / f"{self.name}.csv"
+
+    def read(self) -> list[dict[str, Any]]:
+        """The recorded rows.
+
+        Raises:
+            FileNotFoundError: not recorded; says what writes it.
+        """
+        if not self.path.exists():
+            raise FileNotFoundError(f"{self.path} is not there; `{self.command}` writes it")
+        return trials.read_csv(self.path)
+
+    def compute(
+        self, store: Path, *, jobs: int = 1, quiet: bool = False
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Its rows by the trials (those in ``store`` are not run again), and their provenance."""
+        assert self.configurations is not None
+        done = trials.run(self.configurations(), trials.Store(store), jobs=jobs, quiet=quiet)
+        rows = [
+            {k: v for k, v in t.configuration.items() if k not in ("experiment", "version", "widths")}
+            | self.rows(t.results)
+            for t in done
+        ]
+        return rows, trials.provenance(done)
+
+
+def _path_quantities() -> list[trials.Configuration]:
+    one = [
+        measures.path_quantities.configuration(network=n, dtype=d, seed=0)
+        for n, d in itertools.product(NETWORKS, measures.DTYPES)
+    ]
+    return one + [
+        measures.path_quantities.configuration(network=n, dtype="float64", seed=s)
+        for n, s in itertools.product(NETWORKS, (1, 2))
+    ]
+
+
+def _path_quantities_torch() -> list[trials.Configuration]:
+    return [
+        measures.path_quantities_torch.configuration(network=n, dtype=d, seed=s)
+        for n, d, s in itertools.product(NETWORKS, ("float32", "float64"), (0, 1, 2))
+    ]
+
+
+def _synflow() -> list[trials.Configuration]:
+    return [measures.synflow_and_sketch.configuration(network="resnet20", draws=64, seed=s) for s in (0, 1, 2)] + [
+        measures.synflow_and_sketch.configuration(network="vgg16_bn", draws=16, seed=0)
+    ]
+
+
+def _overlap() -> list[trials.Configuration]:
+    return [
+        measures.data_overlap.configuration(network="resnet20", density=d, rounds=30, seed=s)
+        for d, s in itertools.product((0.1, 0.0688, 0.018, 0.001), (0, 1, 2))
+    ] + [
+        measures.data_overlap.configuration(network="vgg16_bn", density=d, rounds=10, samples=8, seed=0)
+        for d in (0.1, 0.018)
+    ]
+
+
+KEPT = (18, 9, 4, 3)
+
+
+def _small() -> list[trials.Configuration]:
+    return [
+        measures.small_runs.configuration(scorer=s, keep=k, guarded=g, seed=0)
+        for g, scorers in ((False, measures.SCORERS), (True, measures.GUARDED))
+        for s, k in itertools.product(scorers, KEPT)
+    ]
+
+
+def _summary(results: Mapping[str, Any]) -> dict[str, Any]:
+    count = len(results["path"])
+    return {
+        "collapsed": count - sum(results["path"]),
+        "dead": count - sum(results["live"]),
+        "trace_mean": round(sum(results["trace"]) / count, 4),
+        "lambda_max_mean": round(sum(results["top"]) / count, 4),
+        "trace_zero": sum(v == 0 for v in results["trace"]),
+    }
+
+
+OWN = "python -m verify findings --write"
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        Table("findings_path_quantities", OWN, _path_quantities),
+        Table("findings_path_quantities_torch", OWN, _path_quantities_torch),
+        Table("findings_synflow", OWN, _synflow),
+        Table("findings_data_overlap", OWN, _overlap),
+        Table("scorers_small", OWN, _small, _summary),
+        Table("collapse_resnet20", "python -m verify.networks.collapse resnet20"),
+        Table("collapse_vgg16_bn", "python -m verify.networks.collapse vgg16_bn"),
+        Table("released_px_batchnorm", "python -m verify.networks.released_px"),
+        Table("released_px_batchnorm_torch", "python -m verify.networks.released_px"),
+        Table("float32_ranges", "python -m verify.networks.collapse ranges"),
+        Table("same_law", "python -m figures make same-law --scale small"),
+    )
+}
+"""Every table that the findings quote."""
+
+
+def differences(recorded: Sequence[Mapping[str, Any]], again: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where two computations of a table differ by more than rounding, one line each."""
+    found = []
+    if len(recorded) != len(again):
+        return [f"{len(recorded)} rows recorded, {len(again)} computed"]
+    for i, (a, b) in enumerate(zip(recorded, again, strict=True)):
+        for key in a:
+            if not _same(a[key], b.get(key)):
+                found.append(f"row {i + 1}, {key}: recorded {a[key]}, computed {b.get(key)}")
+    return found
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, float | int) and isinstance(b, float | int) and not isinstance(a, bool):
+        # Numbers near the rounding unit are zero but for rounding, which differs from machine to machine.
+        return abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) + 1e-6
+    return str(a) == str(b)
