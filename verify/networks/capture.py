@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from verify.networks.digits import WORK, Forward, forward
 from verify.networks.operations import CONVOLUTION, LINEAR, NORMALISATION, SHAPE, UNKNOWN, Graph, Operation, record
 from verify.networks.path_sums import SMOOTH
-from verify.networks.rounding import forward_errors
 
 ASSUMPTIONS = {
     "single-input": "the module takes one tensor",
@@ -72,11 +72,13 @@ class Report:
         findings: every reason for which one fails; properties included.
         unknown: assumptions that could not be checked because an earlier one fails.
         graph: the recorded operations, None where the module could not be recorded.
+        forward: the forward evaluation by which gates were told apart, None where there is none.
     """
 
     findings: tuple[Finding, ...] = ()
     unknown: tuple[str, ...] = ()
     graph: Graph | None = field(default=None, compare=False)
+    forward: Forward | None = field(default=None, compare=False)
 
     def holds(self, name: str) -> bool:
         """Whether an assumption or property is known to hold.
@@ -106,12 +108,13 @@ class Report:
         return "\n".join(lines)
 
 
-def assumptions(module: nn.Module, x: Tensor) -> Report:
+def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
     """Check every assumption on a module with inputs.
 
     Args:
         module: the module; left as it was.
         x: inputs (N, ...), samples first.
+        limit: floating-point operations to spend on gates that float64 leaves open.
     """
     found = [*_signature(module), *_modes(module), *_numbers(module, x)]
     rest = ("piecewise-linear", "no-shared-parameters-on-a-path", "off-kinks", *PROPERTIES)
@@ -131,7 +134,8 @@ def assumptions(module: nn.Module, x: Tensor) -> Report:
     found += [*unclear, *_shared(graph), *_last_layer(module, graph), *_biases(graph)]
     if unclear or any(f.assumption == "finite" for f in found):
         return Report(tuple(found), ("off-kinks",), graph)
-    return Report((*found, *_kinks(module, graph, x)), (), graph)
+    kinks, run = _kinks(module, graph, x, limit)
+    return Report((*found, *kinks), (), graph, run)
 
 
 def _first_line(e: Exception) -> str:
@@ -242,17 +246,14 @@ def _biases(graph: Graph) -> list[Finding]:
     return found
 
 
-def _kinks(module: nn.Module, graph: Graph, x: Tensor) -> list[Finding]:
-    tensors = graph.tensors(module, torch.float64)
-    with torch.no_grad():
-        values = graph.run(tensors, x.detach().double())
-        _, kinks = forward_errors(graph, tensors, values)
-    if not bool(torch.isfinite(values[graph.output]).all()):
-        return [Finding("finite", "", "the outputs are not finite")]
+def _kinks(module: nn.Module, graph: Graph, x: Tensor, limit: float) -> tuple[list[Finding], Forward | None]:
+    run = forward(graph, graph.tensors(module, torch.float64), x.detach().double(), limit)
+    if not bool(torch.isfinite(run.values[graph.output]).all()):
+        return [Finding("finite", "", "the outputs are not finite")], None
     return [
         Finding("off-kinks", k.where.split(": ")[0], f"{k.count} of {k.total} gates are within rounding of a kink")
-        for k in kinks
-    ]
+        for k in run.kinks
+    ], run
 
 
 __all__ = ["ASSUMPTIONS", "PROPERTIES", "Finding", "Report", "assumptions"]

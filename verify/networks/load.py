@@ -89,7 +89,7 @@ def check(spec: str, module: nn.Module, x: Tensor) -> Report:
         raise ValueError(f"{spec}: the example input is {_a(x)}; a floating-point tensor, samples first, is needed")
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"{spec}: the example input has shape {tuple(x.shape)}; at least one sample is needed")
-    report = assumptions(module, x)
+    report = assumptions(module, x, limit=0)
     advice = {
         "single-input": "wrap it in a module that takes one tensor",
         "tensor-output": "wrap it so that it returns one tensor, samples first",

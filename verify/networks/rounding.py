@@ -62,11 +62,19 @@ def gamma(n: int) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Kink:
-    """A gate or maximum that float64 cannot decide: where, and how many of how many."""
+    """Gates or maxima that are not certainly off their kink: where, and how many of how many.
+
+    Attributes:
+        where: the operation.
+        count: how many are within rounding of a kink.
+        total: of how many.
+        open: for how many of these rounding leaves open what they do (the others are exactly on it).
+    """
 
     where: str
     count: int
     total: int
+    open: int
 
     def __str__(self) -> str:
         return f"{self.where}: {self.count} of {self.total} gates are within rounding of a kink"
@@ -115,12 +123,12 @@ def _error_step(
     if op.kind == GATE:
         open_ = a.abs() <= e
         if bool(open_.any()):
-            kinks.append(Kink(op.label, int(open_.sum()), a.numel()))
+            kinks.append(Kink(op.label, int(open_.sum()), a.numel(), int((open_ & (e > 0)).sum())))
         slope = s["slope"]
         return torch.where(a > -e, e, slope * (e + 2 * UNIT * a.abs()) * SAFE)
     if op.kind == MAXIMUM:
         source = graph.operations[op.inputs[0].index].kind == GATE if op.inputs[0].index >= 0 else False
-        kinks += _ties(op, a, e, source)
+        kinks += ties(op, a, e, source)
         pool = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}[a.ndim]
         return pool(e, s["window"], s["stride"], s["padding"], s["dilation"], ceil_mode=s["ceil"])
     if op.kind == AVERAGE:
@@ -138,7 +146,7 @@ def _error_step(
     raise ValueError(f"{op.label} has no rounding bound")
 
 
-def _ties(op: Operation, a: Tensor, e: Tensor, after_gate: bool) -> list[Kink]:
+def ties(op: Operation, a: Tensor, e: Tensor, after_gate: bool) -> list[Kink]:
     """Windows whose largest entry is not certainly the largest.
 
     Entries that a ReLU certainly holds at 0 may tie: whichever is chosen, its paths are off.
@@ -149,7 +157,8 @@ def _ties(op: Operation, a: Tensor, e: Tensor, after_gate: bool) -> list[Kink]:
     upper = torch.where(dead, -math.inf, a + e)
     # The winner's own upper end always reaches its lower end; a second one that does may be the largest.
     open_ = (_windows(upper, op) >= lower[..., None]).sum(-1) > 1
-    return [Kink(op.label, int(open_.sum()), best.numel())] if bool(open_.any()) else []
+    count = int(open_.sum())
+    return [Kink(op.label, count, best.numel(), count)] if count else []
 
 
 def _windows(a: Tensor, op: Operation) -> Tensor:

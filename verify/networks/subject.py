@@ -25,13 +25,16 @@ from theory.paths import NetworkOnData, paths_of
 from theory.relations import Decision, Verdict, decide
 from theory.scalars import exact
 from verify.networks.capture import ASSUMPTIONS, Report, assumptions
+from verify.networks.digits import WORK, Forward, digits_needed, forward, work
 from verify.networks.ntk import Sweep, trace_plan
 from verify.networks.operations import Graph, Ref
 from verify.networks.path_sums import NoPathSums, path_activation, path_kernel, roundings
-from verify.networks.rounding import Kink, absolute_graph, absolute_values, forward_errors, gamma
+from verify.networks.rounding import Kink, absolute_graph, absolute_values, gamma
 from verify.networks.to_graph import to_network
 from verify.search import Outcome, Search
 
+LARGEST = 1e12
+"""Floating-point operations that telling all gates apart may take, for a single input."""
 TINY_PATHS = 2_000
 """Up to this many paths a module is enumerated in exact rationals."""
 
@@ -53,10 +56,11 @@ class ModuleOnData:
 
     def __init__(
         self, graph: Graph, tensors: Mapping[str, Tensor], x: Tensor, *, masks: Mapping[str, Tensor] | None = None,
-        formal: bool = False, what: str = "as given",
+        formal: bool = False, what: str = "as given", run: Forward | None = None,
     ) -> None:  # fmt: skip
         self.graph, self.tensors, self.x = graph, dict(tensors), x
         self.masks, self.formal, self.what = dict(masks or {}), formal, what
+        self._run = run
 
     @classmethod
     def of(cls, module: nn.Module, x: Tensor, graph: Graph | None = None) -> ModuleOnData:
@@ -82,28 +86,30 @@ class ModuleOnData:
         )
 
     @cached_property
+    def run(self) -> Forward:
+        """The forward evaluation with its error bounds, in digits where float64 leaves gates open."""
+        return forward(self.graph, self.tensors, self.x) if self._run is None else self._run
+
+    @cached_property
     def values(self) -> dict[Ref, Tensor]:
         """The forward evaluation."""
+        if not self.formal:
+            return self.run.values
         with torch.no_grad():
             return self.graph.run(self.tensors, self.x)
 
-    @cached_property
-    def _errors(self) -> tuple[dict[Ref, Tensor], list[Kink]]:
-        with torch.no_grad():
-            return forward_errors(self.graph, self.tensors, self.values)
-
     def on_kink(self) -> np.ndarray:
         """Whether some gate or maximum is not certain: it is within its rounding bound of a kink."""
-        return np.asarray(bool(self._errors[1]))
+        return np.asarray(bool(self.run.kinks))
 
     @property
-    def kinks(self) -> list[Kink]:
+    def kinks(self) -> tuple[Kink, ...]:
         """The gates that are not certain."""
-        return self._errors[1]
+        return self.run.kinks
 
     def outputs(self) -> np.ndarray:
         """f^k(x_n), shape (n, K)."""
-        value, error = self.values[self.graph.output], self._errors[0][self.graph.output]
+        value, error = self.values[self.graph.output], self.run.errors[self.graph.output]
         return _balls(value.reshape(len(self.x), -1), error.reshape(len(self.x), -1))
 
     # -- the tangent kernel -------------------------------------------------------------------
@@ -121,11 +127,18 @@ class ModuleOnData:
             if self.formal:
                 return total, torch.zeros_like(total)
             graph, tensors = absolute_graph(self.graph, self.tensors)
-            majorant = Sweep(graph, tensors, outputs).squares(
-                self.x, absolute_values(graph, tensors, self.values), self.values
-            )
-        sizes = sum(t.numel() for t in self.tensors.values()) + max(int(np.prod(op.shape)) for op in graph.operations)
-        return total, gamma(4 * roundings(self.graph, self.tensors, len(self.x)) + sizes) * majorant.sum(0)
+            sizes = absolute_values(graph, tensors, self.values)
+            self._check_run(sizes)
+            majorant = Sweep(graph, tensors, outputs).squares(self.x, sizes, self.values)
+        terms = sum(t.numel() for t in self.tensors.values()) + max(int(np.prod(op.shape)) for op in graph.operations)
+        return total, gamma(4 * roundings(self.graph, self.tensors, len(self.x)) + terms) * majorant.sum(0)
+
+    def _check_run(self, sizes: Mapping[Ref, Tensor]) -> None:
+        """Values that come from digits must be as good as the majorant ``sizes`` takes those of float64 to be."""
+        bound = gamma(roundings(self.graph, self.tensors, len(self.x)))
+        for r, error in self.run.errors.items() if self.run.digits else ():
+            if bool((error > bound * sizes[r]).logical_and(sizes[r] > 0).any()):
+                raise Unavailable("the trace has no rounding bound here: too few digits for a forward value")
 
     def ntk_trace_per_output(self) -> np.ndarray:
         """The trace output by output, shape (K,)."""
@@ -199,8 +212,27 @@ class Subject:
 
     @cached_property
     def report(self) -> Report:
-        """Which assumptions hold of the module."""
-        return assumptions(self.module, self.x)
+        """Which assumptions hold of the module; on as many of the inputs as all gates can be told for."""
+        found = assumptions(self.module, self.x, limit=0)
+        graph, run = found.graph, found.forward
+        if graph is None or run is None or not run.kinks:
+            return found
+        tensors = graph.tensors(self.module, torch.float64)
+        one = work(graph, tensors, 1, digits_needed(run.values, run.errors))
+        if one > LARGEST:
+            return found
+        fit = max(1, int(WORK // one))
+        if fit < len(self.x):
+            self.name += f" (the first {fit} of {len(self.x)})"
+            self.x = self.x[:fit]
+        return assumptions(self.module, self.x, limit=LARGEST)
+
+    @cached_property
+    def given(self) -> ModuleOnData:
+        """The module with its inputs, as given."""
+        graph = self.report.graph
+        assert graph is not None
+        return ModuleOnData(graph, self.tensors, self.x.detach().double(), run=self.report.forward)
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
@@ -298,7 +330,7 @@ class Subject:
         graph = self.report.graph
         if graph is None:
             return "the conclusion cannot be tried: the module was not recorded"
-        instance = ModuleOnData(graph, self.tensors, self.x.detach().double(), formal=formal)
+        instance = ModuleOnData(graph, self.tensors, self.x.detach().double(), formal=True) if formal else self.given
         try:
             decision = decide(claim.check(instance))
         except (Unavailable, NoPathSums) as e:
@@ -318,7 +350,9 @@ class Subject:
         graph = self.report.graph
         assert graph is not None
         x = self.x.detach().double()
-        yield ModuleOnData(graph, self.tensors, x)
+        yield self.given
+        # One input more or less decides nothing; on large modules it costs time.
+        x = x[: max(1, int(WORK / 50 // work(graph, self.tensors, 1, 8)))]
         while True:
             tensors, what = dict(self.tensors), []
             inputs, said = _varied_inputs(rng, x)
