@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,6 +94,32 @@ def load(
     if data_dir is None or not str(data_dir):
         raise DataError(f"{name} is read from a folder of Parquet files: give it with --data-dir")
     return _parquet(name, PARQUET[name], Path(data_dir), split, samples, seed)
+
+
+def folder(name: str) -> Path:
+    """Where a data set of Parquet files lies when nobody says: ``$PRUNING_THEOREMS_DATA`` or beside the checkout.
+
+    Raises:
+        DataError: in neither place.
+    """
+    places = [Path(p) for p in [os.environ.get("PRUNING_THEOREMS_DATA", "")] if p]
+    places.append(Path(__file__).resolve().parents[2] / "shared" / "data")
+    for place in places:
+        if any((place / name).glob("**/*.parquet")):
+            return place / name
+    raise DataError(
+        f"{name} is not in {' or '.join(str(p / name) for p in places)}; "
+        f"set PRUNING_THEOREMS_DATA to the folder that holds {name}/"
+    )
+
+
+def available(name: str) -> bool:
+    """Whether `folder` finds a data set."""
+    try:
+        folder(name)
+    except DataError:
+        return False
+    return True
 
 
 def _maybe(near: Sequence[str]) -> str:
@@ -277,5 +304,17 @@ def _first_line(e: BaseException) -> str:
     return (str(e).strip().splitlines() or [type(e).__name__])[0]
 
 
-__all__ = ["BUILT_IN", "NAMES", "PARQUET", "DataError", "Dataset", "balanced", "balanced_indices", "gaussian", "load",
-           "noisy_labels"]  # fmt: skip
+__all__ = [
+    "BUILT_IN",
+    "NAMES",
+    "PARQUET",
+    "DataError",
+    "Dataset",
+    "available",
+    "balanced",
+    "balanced_indices",
+    "folder",
+    "gaussian",
+    "load",
+    "noisy_labels",
+]

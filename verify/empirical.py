@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from verify import sequential, trials
+from verify import data, sequential, trials
 from verify.experiments import capacity, counts, digits, sketches, spectra
 from verify.sequential import Test
 from verify.trials import Configuration, Trial
@@ -261,24 +261,29 @@ def _training_based(done: Sequence[Trial]) -> Observations:
 NOISE_METHODS = ("random", "snip", "synflow-l2", "px", "magnitude-after-training", "imp")
 
 
+def noise_data() -> tuple[str, ...]:
+    """The data sets with noisy labels: CIFAR-10 where it is found (`verify.data.folder`)."""
+    return ("gaussian", "digits", "cifar10") if data.available("cifar10") else ("gaussian", "digits")
+
+
 def noise_configurations(scale: str) -> list[Configuration]:
-    """Training on noisy labels, two data sets."""
+    """Training on noisy labels, two or three data sets."""
     seeds = {"smoke": 2, "small": 8, "full": 40}[scale]
     return [
         capacity.noise_correlation.configuration(method=m, data=d, seed=s)
         for s in range(seeds)
         for m in NOISE_METHODS
-        for d in ("gaussian", "digits")
+        for d in noise_data()
     ]
 
 
 def _noise(done: Sequence[Trial]) -> Observations:
     found: Observations = {}
-    for data in ("gaussian", "digits"):
-        last = np.array([[c[-1] for c in _pool(done, "correlation", method=m, data=data)] for m in NOISE_METHODS])
-        memory = np.array([_pool(done, "memorised", method=m, data=data) for m in NOISE_METHODS])
+    for name in dict.fromkeys(t["data"] for t in done):
+        last = np.array([[c[-1] for c in _pool(done, "correlation", method=m, data=name)] for m in NOISE_METHODS])
+        memory = np.array([_pool(done, "memorised", method=m, data=name) for m in NOISE_METHODS])
         # One observation a network: the rank correlation over methods of noise learnt with labels memorised.
-        found[f"{data}: ranks agree"] = (True, _rank_correlations(last.T, memory.T))
+        found[f"{name}: ranks agree"] = (True, _rank_correlations(last.T, memory.T))
     return found
 
 

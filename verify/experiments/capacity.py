@@ -117,9 +117,9 @@ def noise_correlation(
 ) -> dict[str, Any]:
     r"""$\frac1n\sum_i f(x_i) z_i$ while training on noisy labels: how much of the noise the network has learnt.
 
-    Labels are +-1: the sign of a random linear function of Gaussian inputs, or whether a digit is at least
-    five; each is flipped with probability ``flip``. z_i = y_i - E[y_i | x_i] is the noise, f the tanh of the
-    network's output.
+    Labels are +-1: the sign of a random linear function of Gaussian inputs, whether a digit is at least five, or
+    whether a CIFAR-10 image (averaged down to 8 x 8) shows an animal; each is flipped with probability ``flip``.
+    z_i = y_i - E[y_i | x_i] is the noise, f the tanh of the network's output.
 
     Returns:
         steps; correlation (copies, steps); memorised: final training accuracy on the noisy labels.
@@ -164,4 +164,12 @@ def _labelled(data: str, seed: int, copies: int, samples: int) -> tuple[torch.Te
         pixels, classes = images()
         pick = torch.stack([torch.randperm(len(pixels), generator=g)[:samples] for _ in range(copies)])
         return pixels[pick], torch.where(classes[pick] >= 5, 1.0, -1.0)
-    raise ValueError(f"data is 'gaussian' or 'digits', not {data!r}")
+    if data == "cifar10":
+        from verify.experiments.cifar import images as cifar
+
+        # Blocks of 4 x 4 pixels averaged: 192 numbers an image. Classes 2 to 7 are animals, the others vehicles.
+        x, classes = cifar("train", 5000, 8)
+        x = x.flatten(1)
+        pick = torch.stack([torch.randperm(len(x), generator=g)[:samples] for _ in range(copies)])
+        return x[pick], torch.where((classes[pick] >= 2) & (classes[pick] <= 7), 1.0, -1.0)
+    raise ValueError(f"data is 'gaussian', 'digits' or 'cifar10', not {data!r}")

@@ -1,0 +1,114 @@
+"""CIFAR-10 on a CPU: ResNet-20 on a class-balanced part of it, images averaged down, few epochs.
+
+What is the papers' is the network (272,474 parameters, 270,896 of them prunable weights), the sparsities and the
+methods; what is not is said by each trial's parameters: how many images, of what size, for how many epochs.
+Its accuracies are far below the papers' and are comparable only with each other.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from verify import data
+from verify.trials import experiment
+
+METHODS = (
+    "px", "px-frozen", "px-released", "synflow", "synflow-l2", "ntk-sap", "snip", "grasp", "magnitude", "random",
+)  # fmt: skip
+"""What is compared; "dense" beside them."""
+DENSITIES = (0.0688, 0.02, 0.005)
+"""The first is the sparsity of the Path eXclusion paper's headline, 93.12 %."""
+ONE_SHOT = ("snip", "grasp", "magnitude", "random")
+
+
+@functools.cache
+def images(split: str, samples: int, size: int) -> tuple[Tensor, Tensor]:
+    """A class-balanced part of CIFAR-10, (samples, 3, size, size) normalised by channel, and the classes.
+
+    The same part for every seed. ``size`` below 32 averages over squares of pixels.
+
+    Raises:
+        DataError: the data set is not where `verify.data.folder` looks.
+        ValueError: a size that does not divide 32.
+    """
+    if size < 1 or 32 % size:
+        raise ValueError(f"size divides 32; got {size}")
+    found = data.load("cifar10", data_dir=data.folder("cifar10"), split=split, samples=samples, seed=0)
+    x = functional.avg_pool2d(torch.tensor(found.x, dtype=torch.float32), 32 // size)
+    mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
+    return (x - mean[:, None, None]) / std[:, None, None], torch.tensor(found.y)
+
+
+@experiment(version=1)
+def resnet20(
+    method: str, density: float, *, samples: int = 5000, test: int = 2000, size: int = 16, epochs: int = 8,
+    rounds: int = 30, scored_on: int = 64, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Prune ResNet-20 at initialisation, train it, and measure its test accuracy.
+
+    SGD with momentum 0.9, weight decay 1e-4, batches of 64, rate 0.05 and a tenth of it in the last third of the
+    epochs; flips and shifts by up to size/8 pixels. Methods that iterate take ``rounds`` exponential rounds; one
+    global ranking; normalisations in evaluation mode while scoring.
+
+    Args:
+        method: one of `METHODS`, or "dense".
+        density: share of the weights kept (all of them for "dense").
+        samples: training images.
+        test: test images.
+        size: their height and width.
+        epochs: over the training images.
+        rounds: of iterative methods.
+        scored_on: training images that the scores see.
+        seed: of the initial weights, the images scored on, and the order in training.
+
+    Returns:
+        accuracy; loss of the last epoch; kept and total weights; layers emptied; constant: whether the pruned
+        network's outputs are the same for all images that it was scored on.
+    """
+    from verify.networks import zoo
+    from verify.networks.masks import prune
+    from verify.networks.saliency import constant_on
+    from verify.training import ImageRecipe, train_module
+
+    module = zoo.build("resnet20", seed=seed)
+    x, y = images("train", samples, size)
+    pick = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:scored_on]
+    masks: dict[str, Tensor] = {}
+    constant, emptied, kept = False, 0, sum(p.numel() for p in module.parameters() if p.dim() > 1)
+    total = kept
+    if method != "dense":
+        own = prune(
+            module, method, density=density, rounds=1 if method in ONE_SHOT else rounds, x=x[pick], y=y[pick],
+            seed=seed, biases=False,
+        )  # fmt: skip
+        masks, kept = dict(own.masks), own.kept
+        emptied, constant = len(own.rounds[-1].emptied), constant_on(module, x[pick], masks)
+    recipe = ImageRecipe(epochs, 64, 0.05, milestones=(epochs * 2 // 3,), shift=size // 8)
+    history = train_module(module, masks, x, y, recipe, seed=seed)
+    module.eval()
+    xt, yt = images("test", test, size)
+    with torch.no_grad():
+        right = sum(int((module(a).argmax(1) == b).sum()) for a, b in zip(xt.split(250), yt.split(250), strict=True))
+    return {
+        "accuracy": right / len(xt),
+        "loss": history[-1],
+        "kept": kept,
+        "total": total,
+        "emptied": emptied,
+        "constant": bool(constant),
+    }
+
+
+def configurations(scale: str) -> list[dict[str, Any]]:
+    """Every method at every density, seed by seed, so that what is finished early is a whole study of fewer seeds."""
+    seeds = {"smoke": 1, "small": 3, "full": 5}[scale]
+    size: dict[str, Any] = {"smoke": {"samples": 500, "test": 500, "epochs": 2, "size": 8}, "small": {}}.get(
+        scale, {"samples": 50000, "test": 10000, "size": 32, "epochs": 30, "rounds": 100}
+    )
+    arms = [("dense", 1.0), *((m, d) for d in DENSITIES for m in METHODS)]
+    return [resnet20.configuration(method=m, density=d, seed=s, **size) for s in range(seeds) for m, d in arms]
