@@ -449,6 +449,21 @@ def stays_alive_literal(run: PruningRun) -> Relation:
     return positive(run.final_objective()).when(run.keep >= run.smallest_path())
 
 
+@claim(about=PruningRun, source=Source(None, "what is left of the theorem for PX"), status=Status.PROVED,
+       assumes=tuple(a for a in LITERAL if a is not nonzero_scores), twin="path-exclusion/no-collapse-literal",
+       draws={**RUNS, "scorers": ("px",)})  # fmt: skip
+def collapse_only_after_death(run: PruningRun) -> Relation:
+    r"""A round of PX that starts with a positive objective leaves a whole path.
+
+    So PX empties a cut only after the network has died on the data, when all scores are 0 and what goes next is a
+    matter of how ties are broken. Proof. Within a round the path weights $D_k v_p^2$ are fixed numbers; what is removed
+    scores less than a cut, the objective, so by the union bound some path of positive weight keeps all its weights.
+    """
+    kept = np.array(run.kept_by_round())
+    dead = np.asarray(run.objective_by_round() == 0, dtype=bool)
+    return holds(run.alive_by_round() | dead | (kept < run.smallest_path()), "a path is left, or the objective was 0")
+
+
 @claim(about=PruningRun, source=Source(SYNAPTIC_FLOW, "the theorem, applied to PX with frozen activation"),
        status=Status.PROVED, assumes=THEOREM, twin="path-exclusion/no-collapse-literal",
        draws={**RUNS, "scorers": ("px-frozen",), "nonzero": False})  # fmt: skip

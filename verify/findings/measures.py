@@ -170,6 +170,34 @@ def data_overlap(network: str, density: float, *, rounds: int = 100, samples: in
     }
 
 
+@experiment(version=1)
+def run_ends(
+    network: str, method: str, keep: int, *, rounds: int = 100, samples: int = 8, seed: int
+) -> dict[str, Any]:  # fmt: skip
+    """Prune to ``keep`` weights, then look at what is left by the plain implementation in three precisions.
+
+    Returns:
+        ``path``: whether a path keeps all its weights; ``live_<dtype>``: whether some output is not exactly 0
+        for some image (biases are 0); ``objective_<dtype>``: whether sum_k D_k R_k is positive.
+    """
+    from verify.networks.masks import prune
+
+    module, x = _module(network, seed, torch.float32), _images(samples, seed, torch.float32)
+    masks = prune(module, method, keep=keep, rounds=rounds, x=x, biases=False)
+    out: dict[str, Any] = {}
+    for dtype in DTYPES:
+        kind = np.dtype(dtype).type
+        weights = {n: w * masks[n].numpy() for n, w in plain.weights_of(network, seed, kind).items()}
+        live, d = False, np.zeros(())
+        for image in plain.images(samples, seed, kind):
+            outputs, activation = plain.forwards(network, weights, image)
+            live, d = live or bool((outputs != 0).any()), d + activation
+        kernel = plain.kernel_of(network, weights)
+        out["path"], objective = bool((kernel != 0).any()), bool((kernel * d > 0).any())
+        out[f"live_{dtype}"], out[f"objective_{dtype}"] = live, objective
+    return {"kept": masks.kept, **out}
+
+
 # -- small networks, in exact arithmetic ------------------------------------------------------------------
 
 SCORERS = (

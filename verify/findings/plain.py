@@ -214,6 +214,21 @@ def images(count: int, seed: int, dtype: Any) -> Array:
     return np.random.default_rng([seed, 32]).standard_normal((count, 3, 32, 32)).astype(np.float32).astype(dtype)
 
 
+def forwards(network: str, weights: Mapping[str, Array], image: Array) -> tuple[Array, Array]:
+    """Outputs and activation D_k of one image, each up to a power of two, shape (k,)."""
+    first = Tape(weights, "network")
+    outputs = NETWORKS[network](first, image).array
+    ones = {n: (w != 0).astype(w.dtype) for n, w in weights.items()}
+    return outputs, NETWORKS[network](Tape(ones, "activation", first.gates), image * image).array
+
+
+def kernel_of(network: str, weights: Mapping[str, Array]) -> Array:
+    """R_k up to a power of two, shape (k,)."""
+    squares = {n: w * w for n, w in weights.items()}
+    dtype = next(iter(squares.values())).dtype
+    return NETWORKS[network](Tape(squares, "kernel"), np.ones((3, 32, 32), dtype=dtype)).array
+
+
 def _log10(array: Array, power: int) -> float:
     total = float(np.log10(array.astype(np.longdouble).sum())) if array.sum() > 0 else -np.inf
     return total + power * float(np.log10(2.0))

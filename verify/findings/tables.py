@@ -102,6 +102,13 @@ def _overlap() -> list[trials.Configuration]:
     ]
 
 
+def _ends() -> list[trials.Configuration]:
+    return [
+        measures.run_ends.configuration(network="resnet20", method=m, keep=k, rounds=50, samples=4, seed=s)
+        for m, k, s in itertools.product(("px", "px-frozen"), (16, 4), (0, 1, 2))
+    ]
+
+
 KEPT = (18, 9, 4, 3)
 
 
@@ -132,6 +139,7 @@ TABLES: dict[str, Table] = {
         Table("findings_path_quantities_torch", OWN, _path_quantities_torch),
         Table("findings_synflow", OWN, _synflow),
         Table("findings_data_overlap", OWN, _overlap),
+        Table("findings_run_ends", OWN, _ends),
         Table("scorers_small", OWN, _small, _summary),
         Table("collapse_resnet20", "python -m verify.networks.collapse resnet20"),
         Table("collapse_vgg16_bn", "python -m verify.networks.collapse vgg16_bn"),
