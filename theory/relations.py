@@ -237,7 +237,7 @@ def _compare(part: Comparison, lhs: Any, rhs: Any, bits: int, source: str) -> De
     ball = isinstance(lhs, arb) or isinstance(rhs, arb)
     gap = rhs - lhs
     true, false = _truth(part.kind, gap)
-    if source and part.kind == "==" and not false:
+    if source and ball and part.kind == "==" and not false:
         # Values known to a rounding bound: equal as far as the bound can see, if it can see well.
         true = bool(abs(gap).upper() <= arb(10) ** -6 * maximum(absolute(lhs), absolute(rhs)))
     verdict = Verdict.HOLDS if true else Verdict.REFUTED if false else Verdict.UNDECIDED
