@@ -29,10 +29,12 @@ from verify.strategies import StackChooser, draw, instances
 STAGES = ("scan", "climb", "hypothesis")
 SUSPICIOUS = -1e-9
 """Relative float64 margin under which an instance is recomputed exactly. A filter, never a verdict."""
-SPLIT = 4
-"""A round of the scan is so many stacks of their own structure."""
+STACKS, PART = 8, 4
+"""A round of the scan is so many stacks, each with a structure of its own and a part of the size of one that climbs."""
 MOST = 7
 """Structural integers stay within this of the smallest."""
+WOLVES = 32
+"""After so many instances that only looked violated, one of each stack is recomputed instead of four."""
 RESTARTS = 160
 """Small stacks that are searched again once a counterexample is known, for one with less structure."""
 
@@ -106,6 +108,7 @@ class Search:
         self.found: Any = None
         self.nearest: list[tuple[float, Any]] = []
         self.aside: list[Any] = []
+        self.wolves = 0
 
     # -- one instance -------------------------------------------------------------------------
 
@@ -174,10 +177,11 @@ class Search:
             m = np.broadcast_to(margins(relation), (len(usable),))
         odd = np.flatnonzero(suspicious(m))
         odd = odd[np.argsort(np.nan_to_num(m[odd], nan=0.0), kind="stable")]
-        for i in odd[:4]:
+        for i in odd[: 4 if self.wolves < WOLVES else 1]:
             self.look(chosen.at(int(i)))
             if self.found is not None:
                 return
+            self.wolves += 1
         finite = np.flatnonzero(np.isfinite(m))
         if len(finite):
             near = finite[np.argsort(m[finite], kind="stable")[:2]]
@@ -201,8 +205,9 @@ class Search:
         """Stage 1: many small stacks, since structures differ between stacks only; exact decisions come last."""
         before = self.outcome.screened
         single = not self.claim.setting.stackable or not self.claim.draws.get("stack", True)
-        share = max(1, self.examples // (2 * rounds))
-        stacks = rounds if single else SPLIT * rounds
+        exactly = max(1, 3 * self.examples // 4)
+        share = -(-exactly // rounds)
+        stacks = rounds if single else STACKS * rounds
         done = 0
         for r in range(stacks):
             if self.found is not None or (self.out_of_time() and done):
@@ -211,14 +216,14 @@ class Search:
             limit = growing(r)
             broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 < 3 else None
             if single:
-                for _ in range(share):
+                for _ in range(min(share, max(1, exactly - share * r))):
                     self.look(draw(self.claim, StackChooser(rng, None, limit), broken))
                     if self.found is not None or self.out_of_time():
                         break
             else:
-                self.screen(draw(self.claim, StackChooser(rng, max(1, size // SPLIT), limit), broken), share, rng)
+                self.screen(draw(self.claim, StackChooser(rng, max(1, size // PART), limit), broken), share, rng)
             done += 1
-        self.audit(share * rounds)
+        self.audit(exactly)
         self.outcome.stages["scan"] = f"{done} stacks, {self.outcome.screened - before} instances"
 
     def climb(self, generations: int, size: int) -> None:
@@ -405,7 +410,7 @@ def falsify(
         if "climb" in stages and search.found is None:
             search.climb(rounds, stack)
         if "hypothesis" in stages and search.found is None:
-            search.hypothesis(examples // 2)
+            search.hypothesis(examples // 4)  # slow, and a different mind: a quarter of what is decided
     except KeyboardInterrupt:
         search.outcome.reasons.append("interrupted: what was seen so far")
     search.outcome.stage = list(search.outcome.stages)[-1] if search.found is not None else ""
