@@ -189,10 +189,16 @@ class Evaluation:
         graph: the record.
         tensors: its tensors in float64, taken to be exact.
         count: digits to keep.
+        gates: forward values whose signs and maxima are the gates, in place of those met on the way.
+        constant: whether biases and shifts count.
     """
 
-    def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], count: int) -> None:
+    def __init__(
+        self, graph: Graph, tensors: Mapping[str, Tensor], count: int, *,
+        gates: Mapping[Ref, Tensor] | None = None, constant: bool = True,
+    ) -> None:  # fmt: skip
         self.graph, self.tensors, self.count = graph, tensors, count
+        self.gates, self.constant = gates, constant
         self.kinks: list[Kink] = []
 
     def run(self, x: Tensor) -> tuple[dict[Ref, Tensor], dict[Ref, Tensor]]:
@@ -224,7 +230,8 @@ class Evaluation:
             return self._layer(op, a)
         if op.kind == NORMALISATION:
             scale, shift = self._affine(op)
-            return sum_of([product(a, scale, count), shift], count)
+            scaled = product(a, scale, count)
+            return sum_of([scaled, shift], count) if self.constant else scaled
         if op.kind == GATE:
             return self._gate(op, a)
         if op.kind == MAXIMUM:
@@ -258,7 +265,7 @@ class Evaluation:
         if bool(w.error.any()):
             error = error + float(w.error.max()) * fan * float((a.value().abs() + a.error).max()) * SAFE
         out = carried(places, top, error * SAFE, count)
-        if op.settings["bias"] is None:
+        if op.settings["bias"] is None or not self.constant:
             return out
         bias = self.tensors[op.settings["bias"]]
         shape = (-1,) if op.kind == LINEAR else (-1, *[1] * (len(op.shape) - 2))
@@ -281,12 +288,16 @@ class Evaluation:
 
     def _gate(self, op: Operation, a: Fixed) -> Fixed:
         v, slope = a.value(), op.settings["slope"]
-        open_ = v.abs() <= a.error
+        if self.gates is not None:
+            v = self.gates[op.inputs[0]]
+            a = Fixed(a.digits, a.top, a.error) if slope else Fixed(a.digits, a.top, a.error * (v > 0))
+        open_ = v.abs() <= a.error if self.gates is None else torch.zeros_like(v, dtype=torch.bool)
         if bool(open_.any()):
             self.kinks.append(Kink(op.label, int(open_.sum()), v.numel(), int((open_ & (a.error > 0)).sum())))
         on = (v > 0).double()
         if slope == 0:
-            return Fixed(a.digits * on, a.top, torch.where(v > -a.error, a.error, 0.0))
+            error = a.error if self.gates is not None else torch.where(v > -a.error, a.error, 0.0)
+            return Fixed(a.digits * on, a.top, error)
         scaled = product(a, constants([flint.arb(slope)], (), self.count), self.count)
         top = max(a.top, scaled.top)
         length = max(top - t.top + len(t.digits) for t in (a, scaled))
@@ -297,7 +308,11 @@ class Evaluation:
         return _trimmed(chosen, top, error, self.count)
 
     def _maximum(self, op: Operation, a: Fixed) -> Fixed:
-        v, s = a.value(), op.settings
+        s = op.settings
+        if self.gates is not None:
+            _, where = largest(self.gates[op.inputs[0]], s)
+            return a.mapped(lambda t: t.flatten(2).gather(-1, where.flatten(2)).reshape(where.shape))
+        v = a.value()
         source = op.inputs[0].index >= 0 and self.graph.operations[op.inputs[0].index].kind == GATE
         self.kinks += ties(op, v, a.error + READ * v.abs(), source)
         _, where = largest(v, s)

@@ -1,201 +1,47 @@
-"""A torch module with inputs as what the claims about networks are checked on.
-
-`ModuleOnData` answers to the methods of `theory.paths.NetworkOnData` that do not enumerate paths. Its
-numbers are balls: float64 values with rigorous rounding bounds (see `verify.networks.rounding`). A module
-small enough to enumerate becomes an exact `NetworkOnData` instead, on which every claim can run.
+"""A torch module with inputs as a subject that claims are checked on.
 
 `Subject.falsify` is what `verify.search.falsify(on=...)` calls: it says whether a claim applies to the
 module, searches over inputs, scales and masks of it, and tries the claim also where it does not apply.
+A module small enough to enumerate becomes an exact network, on which every claim can run; any other is
+`verify.networks.on_data.ModuleOnData`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from flint import arb
 from torch import Tensor, nn
 
 from theory.claims import Claim
+from theory.flows import ObjectiveOnNetwork, RescaledNetwork
+from theory.guarded import GuardedRun
+from theory.network_sketches import NetworkWeights
 from theory.paths import NetworkOnData, paths_of
-from theory.relations import Decision, Verdict, decide
+from theory.pruning import PruningRun
+from theory.relations import Verdict, decide
 from theory.scalars import exact
 from verify.networks.capture import ASSUMPTIONS, Report, assumptions
-from verify.networks.digits import WORK, Forward, digits_needed, forward, work
-from verify.networks.ntk import Sweep, trace_plan
-from verify.networks.operations import Graph, Ref
-from verify.networks.path_sums import NoPathSums, path_activation, path_kernel, roundings
-from verify.networks.rounding import Kink, absolute_graph, absolute_values, gamma
+from verify.networks.digits import WORK, digits_needed, work
+from verify.networks.forms import FORMS, HOW, NoForm, without_enumeration
+from verify.networks.on_data import ModuleOnData, Unavailable
+from verify.networks.path_sums import NoPathSums
 from verify.networks.to_graph import to_network
 from verify.search import Outcome, Search
+from verify.strategies import StackChooser, draw
 
+SETTINGS = (NetworkOnData, NetworkWeights, ObjectiveOnNetwork, RescaledNetwork, PruningRun, GuardedRun)
+"""The settings whose claims are about a network, with or without more than its data."""
 LARGEST = 1e12
 """Floating-point operations that telling all gates apart may take, for a single input."""
 TINY_PATHS = 2_000
 """Up to this many paths a module is enumerated in exact rationals."""
-
-
-class Unavailable(NotImplementedError):
-    """A claim asked a module for something that only enumeration of paths gives."""
-
-
-class ModuleOnData:
-    """A recorded module with tensors and inputs, in float64 with rounding bounds.
-
-    Attributes:
-        rounding: how its numbers are bounded, for verdicts.
-    """
-
-    title: ClassVar[str] = "torch module on data"
-    rounding: ClassVar[str] = "float64 with rounding bound"
-    stacked: ClassVar[bool] = False
-
-    def __init__(
-        self, graph: Graph, tensors: Mapping[str, Tensor], x: Tensor, *, masks: Mapping[str, Tensor] | None = None,
-        formal: bool = False, what: str = "as given", run: Forward | None = None,
-    ) -> None:  # fmt: skip
-        self.graph, self.tensors, self.x = graph, dict(tensors), x
-        self.masks, self.formal, self.what = dict(masks or {}), formal, what
-        self._run = run
-
-    @classmethod
-    def of(cls, module: nn.Module, x: Tensor, graph: Graph | None = None) -> ModuleOnData:
-        """The module as it is, in evaluation mode."""
-        from verify.networks.ntk import record_for
-
-        graph = record_for(module, x) if graph is None else graph
-        return cls(graph, graph.tensors(module, torch.float64), x.detach().double())
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise Unavailable(f"{name!r} needs every path by itself: only small piecewise-linear modules are enumerated")
-
-    def valid(self) -> bool:
-        """Whether all numbers are finite."""
-        return bool(torch.isfinite(self.values[self.graph.output]).all())
-
-    def summary(self) -> str:
-        """A line a person reads."""
-        return (
-            f"{self.what}: {len(self.x)} inputs, {sum(self.tensors[n].numel() for n in self.graph.parameters)} weights"
-        )
-
-    @cached_property
-    def run(self) -> Forward:
-        """The forward evaluation with its error bounds, in digits where float64 leaves gates open."""
-        return forward(self.graph, self.tensors, self.x) if self._run is None else self._run
-
-    @cached_property
-    def values(self) -> dict[Ref, Tensor]:
-        """The forward evaluation."""
-        if not self.formal:
-            return self.run.values
-        with torch.no_grad():
-            return self.graph.run(self.tensors, self.x)
-
-    def on_kink(self) -> np.ndarray:
-        """Whether some gate or maximum is not certain: it is within its rounding bound of a kink."""
-        return np.asarray(bool(self.run.kinks))
-
-    @property
-    def kinks(self) -> tuple[Kink, ...]:
-        """The gates that are not certain."""
-        return self.run.kinks
-
-    def outputs(self) -> np.ndarray:
-        """f^k(x_n), shape (n, K)."""
-        value, error = self.values[self.graph.output], self.run.errors[self.graph.output]
-        return _balls(value.reshape(len(self.x), -1), error.reshape(len(self.x), -1))
-
-    # -- the tangent kernel -------------------------------------------------------------------
-
-    @cached_property
-    def _trace(self) -> tuple[Tensor, Tensor]:
-        """Trace per output and its absolute error bound."""
-        outputs = int(np.prod(self.graph.output_shape))
-        plan = trace_plan(self.graph)
-        if plan.method != "sweep":
-            raise Unavailable(f"the trace has no rounding bound here: {plan.reasons[0]}")
-        with torch.no_grad():
-            sweep = Sweep(self.graph, self.tensors, outputs)
-            total = sweep.squares(self.x, dict(self.values)).sum(0)
-            if self.formal:
-                return total, torch.zeros_like(total)
-            graph, tensors = absolute_graph(self.graph, self.tensors)
-            sizes = absolute_values(graph, tensors, self.values)
-            self._check_run(sizes)
-            majorant = Sweep(graph, tensors, outputs).squares(self.x, sizes, self.values)
-        terms = sum(t.numel() for t in self.tensors.values()) + max(int(np.prod(op.shape)) for op in graph.operations)
-        return total, gamma(4 * roundings(self.graph, self.tensors, len(self.x)) + terms) * majorant.sum(0)
-
-    def _check_run(self, sizes: Mapping[Ref, Tensor]) -> None:
-        """Values that come from digits must be as good as the majorant ``sizes`` takes those of float64 to be."""
-        bound = gamma(roundings(self.graph, self.tensors, len(self.x)))
-        for r, error in self.run.errors.items() if self.run.digits else ():
-            if bool((error > bound * sizes[r]).logical_and(sizes[r] > 0).any()):
-                raise Unavailable("the trace has no rounding bound here: too few digits for a forward value")
-
-    def ntk_trace_per_output(self) -> np.ndarray:
-        """The trace output by output, shape (K,)."""
-        return _balls(*self._trace)
-
-    def ntk_trace(self) -> Any:
-        """Tr Theta(X, X)."""
-        return _sum(self.ntk_trace_per_output())
-
-    # -- paths --------------------------------------------------------------------------------
-
-    def _nonnegative(self, value: Tensor) -> np.ndarray:
-        bound = 0.0 if self.formal else gamma(roundings(self.graph, self.tensors, len(self.x)))
-        return _balls(value, value * bound)
-
-    @cached_property
-    def _activation(self) -> Tensor:
-        with torch.no_grad():
-            return path_activation(self.graph, self.tensors, self.values, masks=self.masks, formal=self.formal)
-
-    @cached_property
-    def _kernel(self) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            return path_kernel(self.graph, self.tensors, masks=self.masks, formal=self.formal)
-
-    def activation_per_output(self) -> np.ndarray:
-        """D_k, shape (K,)."""
-        return self._nonnegative(self._activation)
-
-    def kernel_per_output(self) -> np.ndarray:
-        """T_k, shape (K,)."""
-        return self._nonnegative(self._kernel[1])
-
-    def objective_per_output(self) -> np.ndarray:
-        """R_k, shape (K,)."""
-        return self._nonnegative(self._kernel[0])
-
-    def path_activation(self) -> Any:
-        """|J_v^f(X)|_F^2."""
-        return _sum(self.activation_per_output())
-
-    def path_kernel_trace(self) -> Any:
-        """|J_theta^v|_F^2."""
-        return _sum(self.kernel_per_output())
-
-
-def _balls(value: Tensor, error: Tensor) -> np.ndarray:
-    out = np.empty(tuple(value.shape), dtype=object)
-    for index in np.ndindex(*out.shape):
-        v, e = float(value[index]), float(error[index])
-        # Underflow adds less than this to any of these sums.
-        out[index] = arb(v, e + 1e-290) if np.isfinite(v) and np.isfinite(e) else arb("nan")
-    return out
-
-
-def _sum(balls: np.ndarray) -> Any:
-    return sum(balls.ravel()[1:], balls.ravel()[0])
 
 
 class Subject:
@@ -263,8 +109,9 @@ class Subject:
             "not applicable" with every reason (and what the conclusion does all the same), "refuted",
             "survived", or "undecided" where rounding or a kink leaves it open.
         """
+        about = claim.setting in SETTINGS or issubclass(NetworkOnData, claim.setting)
         out = Outcome(claim.id, seed=seed, on=self.name)
-        if not issubclass(NetworkOnData, claim.setting):
+        if not about:
             out.verdict = "not applicable"
             out.reasons.append(f"it is about a {claim.setting.title}, not about a network with data")
             return out
@@ -277,37 +124,54 @@ class Subject:
             out.reasons += [f"{n}: {why}" for n in blocking for why in self.report.why(n) or ["not checked"]]
             out.reasons.append(self._tried(claim))
             return out
-        search = Search(claim, drop, examples, seconds, seed)
+        search = Search(claim if self.exact is not None else without_enumeration(claim), drop, examples, seconds, seed)
         search.outcome.on = self.name
         try:
             return self._searched(search, min(examples, 400))
-        except Unavailable as e:
-            out.verdict = "undecided"
+        except (Unavailable, NoForm, NoPathSums) as e:
+            out.verdict, out.on = "undecided", self.name
             out.reasons.append(str(e))
             return out
 
     def _searched(self, search: Search, examples: int) -> Outcome:
         rng = np.random.default_rng([search.seed, 7])
-        kinked = 0
-        instances = self._exact_instances(rng) if self.exact is not None else self._instances(rng)
-        first: Decision | None = None
+        broken: dict[str, int] = {}
+        without: dict[str, int] = {}
+        instances: Iterator[Any] = (
+            self._exact_instances(search.claim, rng) if self.exact is not None else self._instances(rng)
+        )
         for count, instance in enumerate(instances):
             if count >= examples or (count and search.out_of_time()) or search.found is not None:
                 break
-            decision = search.look(instance)
-            first = decision if count == 0 else first
-            kinked += decision is None
+            try:
+                decision = search.look(instance)
+            except (Unavailable, NoForm, NoPathSums) as e:
+                if not count:
+                    raise
+                without[str(e)] = without.get(str(e), 0) + 1
+                continue
+            if decision is None:
+                for a in search.claim.applies(instance) if bool(instance.valid()) else ():
+                    broken[a.name] = broken.get(a.name, 0) + 1
         out = search.outcome
+        if not out.examples and broken:
+            out.verdict = "not applicable"
+            out.reasons += [
+                f"{name}: it does not hold that {search.claim.assumption(name).sentence}" for name in broken
+            ]
+            return out
+        if broken:
+            out.reasons += [f"{count} instances break {name}" for name, count in broken.items()]
+        out.reasons += [f"{count} instances left out: {why}" for why, count in without.items()]
         if self.exact is not None:
             out.stages["exact"] = f"{out.examples} instances, every path enumerated in rationals"
-            if kinked:
-                out.reasons.append(f"{kinked} instances broke an assumption of the claim, such as off-kinks")
             return search.finish(max(2.0, search.deadline - time.monotonic()))
-        return self._finished(search, kinked)
+        return self._finished(search)
 
-    def _finished(self, search: Search, kinked: int) -> Outcome:
+    def _finished(self, search: Search) -> Outcome:
         out = search.outcome
-        out.stages["module"] = f"{out.examples} instances in float64 with rounding bounds"
+        how = f": {HOW[search.claim.id]}" if search.claim.id in FORMS else ""
+        out.stages["module"] = f"{out.examples} instances in float64 with rounding bounds{how}"
         if search.found is not None:
             assert out.decision is not None
             out.verdict, out.counterexample = "refuted", search.found.summary()
@@ -315,12 +179,15 @@ class Subject:
             out.reasons.append("too large for a certificate with exact numbers: the seed reproduces it")
         elif out.examples == out.undecided + out.undefined + out.vacuous:
             out.verdict = "undecided"
-        if kinked:
-            out.reasons.append(f"{kinked} instances have gates within rounding of a kink, where the claim says nothing")
-            out.reasons += list(self.report.why("off-kinks"))
+        if self.given.run.open:
+            out.reasons.append(f"{self.given.run.open} gates are within rounding of a kink: taken as computed")
         if out.verdict == "undecided":
             if out.undecided:
                 out.reasons.append(f"{out.undecided} instances are closer to equality than the rounding bound")
+            if out.vacuous:
+                out.reasons.append(f"on {out.vacuous} instances the claim says nothing: its premise does not hold")
+            if out.undefined:
+                out.reasons.append(f"undefined on {out.undefined} instances")
             out.reasons.append(self._tried(search.claim, formal=False))
         out.seconds = time.monotonic() - search.start
         return out
@@ -332,8 +199,8 @@ class Subject:
             return "the conclusion cannot be tried: the module was not recorded"
         instance = ModuleOnData(graph, self.tensors, self.x.detach().double(), formal=True) if formal else self.given
         try:
-            decision = decide(claim.check(instance))
-        except (Unavailable, NoPathSums) as e:
+            decision = decide(without_enumeration(claim).check(instance))
+        except (Unavailable, NoForm, NoPathSums) as e:
             return f"the conclusion cannot be tried: {e}"
         how = (
             "in evaluation mode, with gates as the sign of each activation's input"
@@ -370,21 +237,41 @@ class Subject:
                 what.append(f"zeroed at random but for {density:g}")
             yield ModuleOnData(graph, tensors, inputs, what=", ".join(what))
 
-    def _exact_instances(self, rng: np.random.Generator) -> Iterator[NetworkOnData]:
+    def _exact_instances(self, claim: Claim, rng: np.random.Generator) -> Iterator[Any]:
+        """The module as an instance of the claim's setting, then other inputs and weights of it."""
         assert self.exact is not None
         given = self.exact
-        yield given
-        while True:
-            theta, x = given.theta, given.x[: int(rng.integers(1, len(given.x) + 1))]
-            if rng.random() < 0.5:
-                signs = rng.choice([-1.0, 1.0], x.shape)
-                x = exact(rng.integers(0, 9, x.shape) / 4.0 * signs)
-            choice = rng.random()
-            if choice < 0.4:
-                theta = exact(rng.integers(-8, 9, theta.shape) / 4.0)
-            elif choice < 0.8:
-                theta = theta * exact((rng.random(theta.shape) < rng.choice([0.8, 0.5, 0.3])).astype(float))
-            yield given.with_(theta=theta, x=x)
+        for turn in itertools.count():
+            theta, x = given.theta, given.x
+            if turn:
+                x = x[: int(rng.integers(1, len(x) + 1))]
+                if rng.random() < 0.5:
+                    signs = rng.choice([-1.0, 1.0], x.shape)
+                    x = exact(rng.integers(0, 9, x.shape) / 4.0 * signs)
+                choice = rng.random()
+                if choice < 0.4:
+                    theta = exact(rng.integers(-8, 9, theta.shape) / 4.0)
+                elif choice < 0.8:
+                    theta = theta * exact((rng.random(theta.shape) < rng.choice([0.8, 0.5, 0.3])).astype(float))
+            if issubclass(NetworkOnData, claim.setting):
+                yield given.with_(theta=theta, x=x)
+            else:
+                yield self._in_setting(claim, rng, theta, x)
+
+    def _in_setting(self, claim: Claim, rng: np.random.Generator, theta: np.ndarray, x: np.ndarray) -> Any:
+        """The module in another setting: what there is besides weights and data is drawn as for any instance."""
+        assert self.exact is not None
+        drawn = draw(claim, StackChooser(rng, None))
+        known = {f.name for f in dataclasses.fields(claim.setting)}
+        network = self.exact.network
+        new = {"network": network, "theta": theta, "x": x}
+        if "gradient" in known:
+            new["gradient"] = exact(rng.integers(-4, 5, (len(x), len(network.outputs))) / 2.0)
+        made = {f.name: getattr(drawn, f.name) for f in dataclasses.fields(drawn)}
+        made |= {k: v for k, v in new.items() if k in known}
+        if "keep" in known:
+            made["keep"] = int(rng.integers(1, network.parameters + 1))
+        return claim.setting(**made)
 
 
 def _varied_inputs(rng: np.random.Generator, x: Tensor) -> tuple[Tensor, str]:
