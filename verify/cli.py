@@ -25,6 +25,7 @@ examples:
   python -m verify falsify --on my_models.py:build    which claims apply to your architecture, and do they hold
   python -m verify ablate --all                       which hypotheses does each theorem really need
   python -m verify check counterexample.json          decide a certificate again, without torch
+  python -m verify findings                           every number of docs/findings.md again
 """
 
 
@@ -97,6 +98,19 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--only", metavar="CLAIM", action="append", help="record only these claims anew")
     _budget(one)
 
+    one = commands.add_parser(
+        "findings", help="compute every number of docs/findings.md again and compare",
+        description="Decide every certificate of docs/findings.md again, run the trials behind its tables anew and "
+        "compare with the record. Minutes; with --all hours.",
+    )  # fmt: skip
+    one.add_argument("--all", action="store_true", help="also the studies that take hours, and need CIFAR-10")
+    one.add_argument("--write", action="store_true", help="record anew: certificates, tables, docs/findings.md")
+    one.add_argument(
+        "--store", metavar="DIR", default="",
+        help="folder of finished trials to use and to add to; without it everything is run anew",
+    )  # fmt: skip
+    _budget(one)
+
     one = commands.add_parser("bench", help="ratios against peers and floors")
     one.add_argument("name", choices=BENCHES, help="what to measure")
     one.add_argument("--csv", metavar="FILE", help="where to write the rows (default reports/bench_NAME.csv)")
@@ -112,7 +126,7 @@ def _budget(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
     parser.add_argument(
         "--budget", choices=BUDGETS, default=default("default"), help="how hard to search (default: default)"
     )
-    parser.add_argument("--seed", type=int, default=default(0), help="seed of everything random (default: 0)")
+    parser.add_argument("--seed", type=int, default=default(None), help="seed of everything random (default: 0)")
     parser.add_argument(
         "--json", action="store_true", default=default(False), help="machine-readable rows on standard output"
     )
@@ -141,6 +155,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = _parser().parse_args(arguments)
+    options.replay = options.seed is None  # who names a seed wants what it did, not what an earlier run has found
+    options.seed = options.seed or 0
     return _guarded(lambda: _dispatch(options))
 
 

@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,8 @@ def run(options: argparse.Namespace) -> int:
     for name in options.drop:
         for c in chosen:
             c.assumption(name)
-    rows = _rows([_task(options, c, options.on, options.data, options.drop) for c in chosen], options)
+    tasks = [_task(options, c, options.on, options.data, options.drop) for c in chosen]
+    rows = _rows([replace(t, replay=options.replay) for t in tasks], options)
     _shown(rows, options)
     if options.save:
         from verify import certificates
@@ -263,3 +265,28 @@ def _code(rows: Sequence[Row], options: argparse.Namespace) -> int:
     if any(r.disagrees for r in rows):
         return 1
     return 130 if options.interrupted else 0
+
+
+def findings(options: argparse.Namespace) -> int:
+    """Everything in docs/findings.md again, compared with the record."""
+    import tempfile
+
+    from verify.findings import page
+
+    if options.write:
+        store = Path(options.store or "trials")
+        written = page.write(store, jobs=options.workers, progress=lambda name: print(name, file=sys.stderr))
+        print(f"written: {written}")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="findings-") as fresh:
+        checks = page.recompute(
+            Path(options.store or fresh), long=options.all, jobs=options.workers, quiet=options.json,
+            progress=None if options.json else lambda check: print(check, flush=True),
+        )  # fmt: skip
+    bad = [c for c in checks if c.problems]
+    if options.json:
+        print(json.dumps([{"what": c.what, "problems": c.problems, "skipped": c.skipped} for c in checks], indent=1))
+    else:
+        left = sum(bool(c.skipped) for c in checks)
+        print(f"{len(checks)} parts: {len(checks) - len(bad) - left} as recorded, {len(bad)} not, {left} not computed")
+    return int(bool(bad))

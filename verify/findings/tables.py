@@ -29,15 +29,17 @@ class Table:
 
     Attributes:
         name: of the file, without ".csv".
-        configurations: of its trials (empty for a table that another command writes).
+        configurations: of its trials (None for a table that a study of its own writes).
         command: what computes it again.
         rows: results of a trial -> the columns of its row.
+        study: runs the study that writes it into a folder.
     """
 
     name: str
     command: str
     configurations: Callable[[], list[trials.Configuration]] | None = None
     rows: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    study: Callable[[Path], Any] | None = None
 
     @property
     def path(self) -> Path:
@@ -131,7 +133,29 @@ def _summary(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _collapse(network: str) -> Callable[[Path], Any]:
+    def study(folder: Path) -> Any:
+        from verify.networks import collapse
+
+        return collapse.study(network, **collapse.PLANS[network], results=folder, store=folder / "trials")
+
+    return study
+
+
+def _ranges(folder: Path) -> Any:
+    from verify.networks import collapse
+
+    return collapse.study_ranges(results=folder, store=folder / "trials")
+
+
+def _released(folder: Path) -> Any:
+    from verify.networks import released_px
+
+    return released_px.main(folder)
+
+
 OWN = "python -m verify findings --write"
+_ALL = "python -m verify findings --all"
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -140,13 +164,14 @@ TABLES: dict[str, Table] = {
         Table("findings_synflow", OWN, _synflow),
         Table("findings_data_overlap", OWN, _overlap),
         Table("findings_run_ends", OWN, _ends),
+        Table("findings_transfer", OWN, lambda: [measures.transfer_on_digits.configuration(seed=0)]),
         Table("scorers_small", OWN, _small, _summary),
-        Table("collapse_resnet20", "python -m verify.networks.collapse resnet20"),
-        Table("collapse_vgg16_bn", "python -m verify.networks.collapse vgg16_bn"),
-        Table("released_px_batchnorm", "python -m verify.networks.released_px"),
-        Table("released_px_batchnorm_torch", "python -m verify.networks.released_px"),
-        Table("float32_ranges", "python -m verify.networks.collapse ranges"),
-        Table("same_law", "python -m figures make same-law --scale small"),
+        Table("collapse_resnet20", _ALL, study=_collapse("resnet20")),
+        Table("collapse_vgg16_bn", _ALL, study=_collapse("vgg16_bn")),
+        Table("released_px_batchnorm", _ALL, study=_released),
+        Table("released_px_batchnorm_torch", _ALL, study=_released),
+        Table("float32_ranges", _ALL, study=_ranges),
+        Table("same_law", "python -m verify --scale small"),
     )
 }
 """Every table that the findings quote."""
