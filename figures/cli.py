@@ -64,20 +64,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _make(options: argparse.Namespace) -> int:
     from figures import registry
+    from verify.data import DataError
     from verify.trials import Store
 
     if options.jobs is not None and options.jobs < 1:
         raise ValueError(f"--jobs is a number of processes, at least 1, not {options.jobs}")
-    for wanted in registry.figures_named(options.names):
+    chosen = registry.figures_named(options.names)
+    for i, wanted in enumerate(chosen, 1):
         start = time.monotonic()
-        made = registry.make(
-            wanted,
-            scale=options.scale,
-            store=Store(options.trials),
-            out=options.out,
-            jobs=options.jobs,
-            scheduler=options.scheduler,
-            quiet=options.quiet,
-        )
+        if not options.quiet:
+            print(f"{wanted.name} ({i} of {len(chosen)})", file=sys.stderr)
+        try:
+            made = registry.make(
+                wanted,
+                scale=options.scale,
+                store=Store(options.trials),
+                out=options.out,
+                jobs=options.jobs,
+                scheduler=options.scheduler,
+                quiet=options.quiet,
+            )
+        except DataError as e:
+            if options.names:
+                raise
+            # One data set that is not here must not stop all other figures.
+            print(f"{wanted.name}: left out, {e}", file=sys.stderr)
+            continue
         print(f"{made.png}  {made.rows} rows from {made.provenance['trials']} trials, {time.monotonic() - start:.0f} s")
     return 0

@@ -118,7 +118,8 @@ def time_to_falsify(rows: Rows) -> Figure:
     """How long the search takes to break each claim that is false as stated.
 
     Wall-clock seconds from the call of `falsify` to a counterexample decided in exact arithmetic, before it is
-    shrunk; a point a seed, a bar for the median. Crosses are searches that gave up.
+    shrunk; a point a seed, a bar for the median. Crosses are searches that gave up. Times depend on the machine and
+    on what else it did.
     """
     names = sorted(distinct(rows, "claim"), key=lambda c: median(r["seconds"] for r in select(rows, claim=c)))
     fig, (ax,) = canvas(1, width=6.4, height=1.0 + 0.15 * len(names))

@@ -22,6 +22,7 @@ from figures.style import (
     grouped,
     label,
     legend_below,
+    plain_ticks,
     pooled,
     select,
     series,
@@ -90,7 +91,7 @@ KINDS = {
     "linear": "one linear layer,\nSynFlow",
     "deep": "deep linear,\nSynFlow",
     "deep-relu": "deep ReLU,\nSynFlow",
-    "sign-averaged": "deep linear, SynFlow-\nL2, signs averaged",
+    "sign-averaged": "deep linear, SynFlow-L2,\nsigns averaged",
 }
 
 
@@ -114,7 +115,8 @@ def synflow_against_sketch(rows: Rows) -> Figure:
     Each point is a parameter: its normalised SynFlow score against the probability that sketching gives it on
     random normal inputs. On the diagonal the two agree. They do for one linear layer; they do not in deep
     networks; they do again for SynFlow-L2 when the squared saliency is averaged over random signs of all
-    weights. Remaining scatter in the first and last panel is the simulation's.
+    weights. Remaining scatter in the first and last panel is the simulation's. Both axes are shares of the sum over
+    all parameters; the number is the largest factor between the two of any parameter.
     """
     fig, axes = canvas(4, height=2.2)
     for ax, kind in zip(axes, distinct(rows, "kind"), strict=True):
@@ -129,7 +131,7 @@ def synflow_against_sketch(rows: Rows) -> Figure:
         ax.text(
             0.05,
             0.93,
-            f"largest ratio {np.exp(np.abs(np.log(y / x)).max()):.2g}",
+            f"largest ratio {np.exp(np.abs(np.log(y / x)).max()):.3g}",
             transform=ax.transAxes,
             fontsize=7,
             va="top",
@@ -162,9 +164,10 @@ def lazy_weights(rows: Rows) -> Figure:
     """Wide networks move little as a whole, yet single weights change by ever larger factors.
 
     Two-layer ReLU networks in NTK parametrisation fitted to a fixed set, geometric mean over seeds with 95 %
-    interval. The distance |w*-w0|/|w0| falls like width^(-1/2), and so does what the transfer bound needs on
-    average, the variance of |w*_i/w0_i| under the sketch's probabilities. The largest relative change of one
-    weight, rho, grows: a bound in rho is vacuous where a bound in the variance is not.
+    interval; dashed: least-squares line, with its slope. The distance |w*-w0|/|w0| falls about like width^(-1/2).
+    What the transfer bound needs on average, the variance of |w*_i/w0_i| under the sketch's probabilities, falls
+    faster. The largest relative change of one weight, rho, grows: a bound in rho is vacuous where a bound in the
+    variance is not.
     """
     fig, axes = canvas(3, height=2.4)
     titles = {
@@ -180,8 +183,10 @@ def lazy_weights(rows: Rows) -> Figure:
         ax.plot(x, np.exp(at) * np.array(x) ** slope, color=GREY, ls="--", lw=0.9, label=f"slope {slope:+.2f}")
         ax.set(xscale="log", yscale="log", title=title, xlabel="width")
         ax.set_xticks([64, 256, 1024, 4096], ["64", "256", "1024", "4096"])
+        plain_ticks(ax, min(r["low"] for r in part), max(r["high"] for r in part))
         ax.minorticks_off()
         ax.legend()
+    axes[0].set_ylabel("geometric mean over seeds")
     return fig
 
 

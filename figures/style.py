@@ -53,6 +53,8 @@ METHODS: dict[str, tuple[str, str, str, str]] = {
     "synflow-l2": (BLUE, "o", "--", "SynFlow-L2"),
     "px": (RED, "o", "-", "PX"),
     "px-frozen": (RED, "P", ":", "PX, activation frozen"),
+    "px-released": (RED, "P", "--", "PX as released"),
+    "ntk-sap": (BLACK, "D", ":", "NTK-SAP"),
     "magnitude-after-training": (GREEN, "<", "--", "magnitude after training"),
     "imp": (GREEN, "*", "-", "iterative magnitude"),
     "dense": (BLACK, "", "-", "dense"),
@@ -86,6 +88,14 @@ def summary(values: Iterable[float]) -> dict[str, Any]:
     return {"mean": float(v.mean()), "low": float(v.mean()) - half, "high": float(v.mean()) + half, "n": len(v)}
 
 
+def proportion(count: int, n: int) -> dict[str, Any]:
+    """A share with Wilson's 95 % interval: mean, low, high, n."""
+    p, z = count / n, 1.959964
+    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return {"mean": p, "low": max(0.0, (middle - half) / scale), "high": min(1.0, (middle + half) / scale), "n": n}
+
+
 def legend_below(fig: Figure, axes: Axes | Sequence[Axes], columns: int = 5) -> None:
     """One legend for the whole figure, under it."""
     unique: dict[Any, Any] = {}
@@ -103,6 +113,14 @@ def densities(ax: Axes, values: Iterable[float]) -> None:
     ax.set_xticks(ticks, [f"{100 * t:g}" for t in ticks])
     ax.minorticks_off()
     ax.set_xlabel("weights remaining (%)")
+
+
+def plain_ticks(ax: Axes, low: float, high: float) -> None:
+    """Ticks 1, 2, 5, 10, ... between two positive values on a logarithmic y-axis, written as plain numbers."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if math.log10(high / low) < 2.5 else (1,)
+    ticks = [v for p in powers for s in steps if low <= (v := s * 10.0**p) <= high]
+    ax.set_yticks(ticks, [f"{t:.15g}" for t in ticks])
 
 
 def select(rows: Iterable[dict[str, Any]], **where: Any) -> list[dict[str, Any]]:

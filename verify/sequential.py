@@ -212,6 +212,45 @@ def mean_interval(
     return (float(max(above)) if above else low, float(min(below)) if below else high)
 
 
+def information_at_least(own: Sequence[float], foreign: Sequence[float], alpha: float = 0.01) -> float:
+    """Bits of information that a mask has on the labels, at least; wrong with probability at most ``alpha``.
+
+    ``own`` are memorised shares under the joint law of mask and labels, ``foreign`` under the product of its
+    marginals (the same-law control). By data processing I >= kl(P(own > t) || P(foreign > t)) for every t. The
+    threshold is chosen on the first half of the pairs and used on the second, with Clopper-Pearson limits at
+    alpha/2 each. Not sequential: for a number of pairs fixed beforehand.
+
+    Raises:
+        ValueError: fewer than 4 pairs, lists of different lengths, or an alpha that is no probability.
+    """
+    _check_alpha(alpha)
+    a, b = _floats(own, "own"), _floats(foreign, "foreign")
+    if len(a) != len(b) or len(a) < 4:
+        raise ValueError(f"at least 4 pairs are needed; got {len(a)} and {len(b)} values")
+    half = len(a) // 2
+    levels = np.unique(np.concatenate([a[:half], b[:half]]))
+    threshold = max(levels, key=lambda t: abs((a[:half] > t).mean() - (b[:half] > t).mean()))
+    n = len(a) - half
+    low = _limits(int((a[half:] > threshold).sum()), n, alpha / 2)
+    other = _limits(int((b[half:] > threshold).sum()), n, alpha / 2)
+    # The two intervals' closest points; no information is certain where they meet.
+    if low[0] > other[1]:
+        return _kl_bits(low[0], other[1])
+    return _kl_bits(low[1], other[0]) if low[1] < other[0] else 0.0
+
+
+def _limits(hits: int, n: int, alpha: float) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a share, error probability alpha in all."""
+    from scipy.stats import beta
+
+    low = float(beta.ppf(alpha / 2, hits, n - hits + 1)) if hits else 0.0
+    return low, float(beta.ppf(1 - alpha / 2, hits + 1, n - hits)) if hits < n else 1.0
+
+
+def _kl_bits(p: float, q: float) -> float:
+    return sum(a * math.log2(a / b) for a, b in ((p, q), (1 - p, 1 - q)) if a > 0)
+
+
 def rejection_times(log_threshold: float, payoffs: np.ndarray) -> np.ndarray:
     """When each of many simulated processes crosses, or -1; payoffs (runs, n). For the benchmark."""
     crossed = _mixture(payoffs) >= log_threshold

@@ -17,10 +17,9 @@ from torch.nn import functional
 from verify import data
 from verify.trials import experiment
 
-METHODS = (
-    "px", "px-frozen", "px-released", "synflow", "synflow-l2", "ntk-sap", "snip", "grasp", "magnitude", "random",
-)  # fmt: skip
-"""What is compared; "dense" beside them."""
+METHODS = ("px", "px-released", "synflow", "synflow-l2", "ntk-sap", "snip", "grasp", "magnitude", "random")
+"""What is compared, "dense" beside them. Not "px-frozen": its activation is that of the dense network, the same for
+every output where the last layer is dense, so its masks are those of "synflow-l2"."""
 DENSITIES = (0.0688, 0.02, 0.005)
 """The first is the sparsity of the Path eXclusion paper's headline, 93.12 %."""
 ONE_SHOT = ("snip", "grasp", "magnitude", "random")
