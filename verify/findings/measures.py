@@ -40,7 +40,7 @@ def _spread(d: np.ndarray) -> float:
     return float((d.max() - d.min()) / d.max())
 
 
-@experiment(version=1)
+@experiment(version=2)
 def path_quantities(network: str, dtype: str, *, seed: int) -> dict[str, Any]:
     """The plain second implementation on one image: bounds, trace, objective (log10), spread of D over the outputs.
 
@@ -187,10 +187,11 @@ def run_ends(
     out: dict[str, Any] = {}
     for dtype in DTYPES:
         kind = np.dtype(dtype).type
-        weights = {n: w * masks[n].numpy() for n, w in plain.weights_of(network, seed, kind).items()}
+        kept = {n: m.numpy() for n, m in masks.items()}
+        weights = {n: w * kept[n] for n, w in plain.weights_of(network, seed, kind).items()}
         live, d = False, np.zeros(())
         for image in plain.images(samples, seed, kind):
-            outputs, activation = plain.forwards(network, weights, image)
+            outputs, activation = plain.forwards(network, weights, kept, image)
             live, d = live or bool((outputs != 0).any()), d + activation
         kernel = plain.kernel_of(network, weights)
         out["path"], objective = bool((kernel != 0).any()), bool((kernel * d > 0).any())

@@ -214,11 +214,13 @@ def images(count: int, seed: int, dtype: Any) -> Array:
     return np.random.default_rng([seed, 32]).standard_normal((count, 3, 32, 32)).astype(np.float32).astype(dtype)
 
 
-def forwards(network: str, weights: Mapping[str, Array], image: Array) -> tuple[Array, Array]:
-    """Outputs and activation D_k of one image, each up to a power of two, shape (k,)."""
+def forwards(
+    network: str, weights: Mapping[str, Array], masks: Mapping[str, Array], image: Array
+) -> tuple[Array, Array]:
+    """Outputs and activation D_k of one image, each up to a power of two, shape (k,); masked weights are no edges."""
     first = Tape(weights, "network")
     outputs = NETWORKS[network](first, image).array
-    ones = {n: (w != 0).astype(w.dtype) for n, w in weights.items()}
+    ones = {n: masks[n].astype(w.dtype) for n, w in weights.items()}
     return outputs, NETWORKS[network](Tape(ones, "activation", first.gates), image * image).array
 
 
@@ -249,7 +251,7 @@ class Quantities:
         build = NETWORKS[network]
         first = Tape(weights, "network", scaled=scaled)
         self.outputs = build(first, image)
-        ones = {n: (w != 0).astype(w.dtype) for n, w in weights.items()}
+        ones = {n: np.ones_like(w) for n, w in weights.items()}  # a weight of 0 is still an edge
         second = Tape(ones, "activation", first.gates, scaled=scaled)
         self.activation = build(second, image * image)
         squares = {n: w * w for n, w in weights.items()}

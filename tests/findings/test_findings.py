@@ -1,0 +1,93 @@
+"""docs/findings.md holds what certificates and tables give, and the tables what the trials give."""
+
+import numpy as np
+import pytest
+
+from verify.cli import main
+from verify.findings import measures, page, plain, tables
+from verify.findings.model import Numbers, percent
+
+
+def test_the_page_is_what_certificates_and_tables_give():
+    assert page.PAGE.read_text() == page.render()
+
+
+@pytest.mark.parametrize("table", tables.TABLES.values(), ids=list(tables.TABLES))
+def test_every_table_is_recorded_with_its_provenance(table):
+    text = table.path.read_text()
+    assert text.startswith("#")
+    assert "commit" in text.split("\n\n")[0]
+    if table.configurations is not None:
+        assert len(table.read()) == len(table.configurations())
+
+
+def test_a_changed_number_changes_the_page(monkeypatch):
+    changed = [dict(r) for r in tables.TABLES["scorers_small"].read()]
+    changed[0]["dead"] = int(changed[0]["dead"]) + 1
+    kept = tables.Table.read
+    monkeypatch.setattr(tables.Table, "read", lambda t: changed if t.name == "scorers_small" else kept(t))
+    assert page.render() != page.PAGE.read_text()
+
+
+def test_the_transfer_table_comes_out_again(tmp_path):
+    assert not page.check_table(tables.TABLES["findings_transfer"], tmp_path).problems
+
+
+def test_a_row_of_the_small_table_comes_out_again():
+    again = tables._summary(measures.small_runs(scorer="px", keep=9, seed=0))
+    (row,) = Numbers().rows("scorers_small", scorer="px", keep=9, guarded=False)
+    assert not tables.differences([{k: row[k] for k in again}], [again])
+
+
+def test_plain_and_torch_agree_to_the_last_digits():
+    mine = measures.path_quantities(network="resnet20", dtype="float64", seed=5)
+    torch = measures.path_quantities_torch(network="resnet20", dtype="float64", seed=5)
+    for key in ("log10_trace", "log10_objective"):
+        assert mine[key] == pytest.approx(torch[key], abs=1e-12)
+    assert mine["l2"] == torch["l2"]
+
+
+def test_recorded_quantities_of_the_two_implementations_agree():
+    numbers = Numbers()
+    for row in numbers.rows("findings_path_quantities_torch"):
+        where = {k: row[k] for k in ("network", "dtype", "seed")}
+        if row["dtype"] == "float64":
+            mine = numbers.rows("findings_path_quantities", **where)[0]
+            assert mine["log10_trace"] == pytest.approx(row["log10_trace"], abs=1e-11)
+            assert mine["log10_objective"] == pytest.approx(row["log10_objective"], abs=1e-11)
+
+
+def test_rescaling_changes_no_score():
+    weights, image = plain.weights_of("resnet20", 1, np.float64), plain.images(1, 1, np.float64)[0]
+    with_it = plain.Quantities("resnet20", weights, image, trace=False)
+    without = plain.Quantities("resnet20", weights, image, trace=False, scaled=False)
+    ratio = without.scores / with_it.scores
+    assert ratio.max() == pytest.approx(ratio.min(), rel=1e-12)
+    assert with_it.log10_objective == pytest.approx(without.log10_objective, abs=1e-10)
+
+
+def test_differences_name_row_and_column():
+    recorded = [{"a": 1, "b": 2.0, "c": "x"}]
+    assert tables.differences(recorded, [{"a": 1, "b": 2.0000001, "c": "x"}]) == []
+    assert tables.differences(recorded, [{"a": 1, "b": 2.1, "c": "x"}]) == ["row 1, b: recorded 2.0, computed 2.1"]
+    assert tables.differences(recorded, []) == ["1 rows recorded, 0 computed"]
+
+
+def test_a_share_is_not_rounded_up_to_all():
+    assert percent(1.0) == "100 %"
+    assert percent(0.9998) == "over 99.9 %"
+    assert percent(0.5) == "50 %"
+
+
+def test_numbers_that_are_not_there_are_named():
+    with pytest.raises(KeyError, match=r"scorers_small\.csv has no row"):
+        Numbers().rows("scorers_small", scorer="nobody")
+
+
+def test_the_command_reports_a_difference(monkeypatch, capsys):
+    monkeypatch.setattr(page, "FINDINGS", page.FINDINGS[:1])
+    monkeypatch.setattr(page, "TABLES", {})
+    assert main(["findings"]) == 1
+    out = capsys.readouterr().out
+    assert "the page is not what certificates and tables give" in out
+    assert "synaptic-flow--positive-scores-suffice.json: as recorded" in out
