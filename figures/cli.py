@@ -70,10 +70,8 @@ def _make(options: argparse.Namespace) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise ValueError(f"--jobs is a number of processes, at least 1, not {options.jobs}")
     chosen = registry.figures_named(options.names)
-    for i, wanted in enumerate(chosen, 1):
+    for wanted in chosen:
         start = time.monotonic()
-        if not options.quiet:
-            print(f"{wanted.name} ({i} of {len(chosen)})", file=sys.stderr)
         try:
             made = registry.make(
                 wanted,

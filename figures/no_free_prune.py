@@ -87,9 +87,12 @@ def _same_law_rows(trials: Sequence[Trial]) -> Rows:
         gains = np.subtract(pooled(found, "own"), pooled(found, "foreign"))
         signs = np.sign(gains)
         more, less = sequential._mixture(signs), sequential._mixture(-signs)
-        for i, gain in enumerate(gains):
+        # Every pair at first, then as many as the picture can show.
+        for i in sorted({*range(min(100, len(gains))), *range(99, len(gains), 5), len(gains) - 1}):
             logs = {"log10_e_more": more[i] / math.log(10), "log10_e_less": less[i] / math.log(10)}
-            rows.append({"method": method, "pair": i + 1, "gain": float(gain), **logs})
+            rows.append(
+                {"method": method, "pair": i + 1, **{k: round(v, 4) for k, v in logs.items()}, **summary(gains)}
+            )
     return rows
 
 
@@ -111,7 +114,7 @@ def same_law(rows: Rows) -> Figure:
         color, marker, _, _ = METHODS[method]
         color = SKY if method == "magnitude-after-training" else BLUE if method == "grasp" else color
         part = select(rows, method=method)
-        gain = summary(r["gain"] for r in part)
+        gain = part[0]
         left.errorbar(gain["mean"], i, xerr=gain["mean"] - gain["low"], fmt=marker, ms=5, color=color, capsize=2)
         if method in known:
             mean, error = known[method]

@@ -135,7 +135,8 @@ def make(
 
     if scale not in SCALES:
         raise ValueError(f"scale is {', '.join(SCALES)}, not {scale!r}")
-    done = trials.run(wanted.configurations(scale), store, jobs=jobs, scheduler=scheduler, quiet=quiet)
+    wished = wanted.configurations(scale)
+    done = trials.run(wished, store, jobs=jobs, scheduler=scheduler, quiet=quiet, label=wanted.name)
     rows = wanted.table(done)
     stem = Path(out) / wanted.name.replace("/", "-")
     provenance = {"figure": wanted.name, "scale": scale, **trials.provenance(done)}

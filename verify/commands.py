@@ -107,7 +107,7 @@ def _with_empirical(rows: list[Row], chosen: Sequence[Claim], options: argparse.
     studied = {c.id: c for c in chosen if c.status is Status.EMPIRICAL and c.id in STUDIES}
     kept = [r for r in rows if r.claim not in studied]
     for identity, claim in studied.items():
-        outcome = decide_empirical(identity, options.scale, quiet=options.json)
+        outcome = decide_empirical(identity, options.scale, jobs=options.workers, quiet=options.json)
         kept.append(
             Row(
                 claim=identity, title=claim.title, statement=claim.statement, status=str(claim.status),

@@ -129,7 +129,8 @@ def decide_empirical(
         raise ValueError(f"scale is {', '.join(SCALES)}, not {scale!r}")
     study = STUDIES[claim]
     store = store if isinstance(store, trials.Store) else trials.Store(store)
-    done = trials.run(study.configurations(scale), store, jobs=jobs, scheduler=scheduler, quiet=quiet)
+    done = trials.run(study.configurations(scale), store, jobs=jobs, scheduler=scheduler, quiet=quiet,
+        label=claim)  # fmt: skip
     observed = study.observations(done)
     lines = tuple(
         _line(name, leading, values, alpha / (2 * len(observed)), study.margin)

@@ -266,8 +266,9 @@ class _one_thread:
 class Progress:
     """Says on stderr how far a sweep is and how long it will take: in place on a terminal, else now and then."""
 
-    def __init__(self, total: int, quiet: bool = False, every: float = 15.0) -> None:
+    def __init__(self, total: int, quiet: bool = False, every: float = 15.0, label: str = "") -> None:
         self.total, self.done, self.quiet = total, 0, quiet
+        self.label = f"{label}: " if label else ""
         self.start = self.last = time.monotonic()
         self.live = sys.stderr.isatty()
         self.every = 0.2 if self.live else every
@@ -287,7 +288,15 @@ class Progress:
         """E.g. "12 of 40 trials, 31 s, about 72 s to go"."""
         spent = now - self.start
         left = spent / max(self.done, 1) * (self.total - self.done)
-        return f"{self.done} of {self.total} trials, {spent:.0f} s, about {left:.0f} s to go   "
+        rest = f"about {_duration(left)} to go" if self.done < self.total else "done"
+        return f"{self.label}{self.done} of {self.total} trials, {_duration(spent)}, {rest}   "
+
+
+def _duration(seconds: float) -> str:
+    """E.g. "72 s", "14 min", "3.5 h"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def run(
@@ -297,6 +306,7 @@ def run(
     jobs: int | None = None,
     scheduler: str | None = None,
     quiet: bool = False,
+    label: str = "",
 ) -> list[Trial]:
     """Run those trials that are not finished yet, and return all of them in the order asked for.
 
@@ -306,6 +316,7 @@ def run(
         jobs: processes on this machine (joblib's loky); 1 runs in this process; None: one a core.
         scheduler: address of a Dask scheduler ("tcp://host:8786"); needs the extra ``[cluster]``.
         quiet: print no progress.
+        label: what the trials are for; stands before the progress.
 
     Raises:
         ValueError: a configuration is malformed, or the scheduler cannot be used.
@@ -318,7 +329,7 @@ def run(
         if c not in store:
             todo.setdefault(identity(c), c)
     store.sweep_leftovers()
-    progress = Progress(len(todo), quiet)
+    progress = Progress(len(todo), quiet, label=label)
     for trial in _perform_all(list(todo.values()), jobs, scheduler):
         store.write(trial)
         progress.step()
