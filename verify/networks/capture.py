@@ -124,8 +124,10 @@ def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
         static = "change with the data" in str(e)
         found.append(Finding("static-graph" if static else "tensor-output", "", str(e)))
         return Report(tuple(found), rest)
-    except (RuntimeError, TypeError, IndexError) as e:
-        why = f"it does not run on inputs of shape {tuple(x.shape)}: {_first_line(e)}"
+    except Exception as e:
+        # Whatever somebody's forward raises.
+        kind = "" if isinstance(e, RuntimeError | TypeError | IndexError) else f"{type(e).__name__}: "
+        why = f"it does not run on inputs of shape {tuple(x.shape)}: {kind}{_first_line(e)}"
         found.append(Finding("single-input", "", why))
         return Report(tuple(found), ("tensor-output", "static-graph", *rest))
     if not graph.reproduces(module, x):
@@ -199,6 +201,8 @@ def _why(module: nn.Module, op: Operation) -> str:
         return f"{called} is not piecewise linear"
     if not op.by_sample and op.inputs:
         return f"{called} moves the samples away from the first axis, where they are not followed"
+    if "same" in (*op.args, *op.kwargs.values()) and name.startswith("conv"):
+        return f"{called} pads unevenly (padding='same' with an even window), which is not followed"
     if op.parameters and name in ("linear", "conv1d", "conv2d", "conv3d", "batch_norm"):
         return f"{called} has a weight that is computed, not a parameter itself"
     if name in ("mul", "imul", "rmul") and len(op.inputs) == 2:

@@ -40,12 +40,15 @@ def _pair(v: Any, d: int) -> tuple[int, ...]:
     return tuple(int(i) for i in (v * d if len(v) == 1 else v))
 
 
-def classify(op: Any, shapes: Mapping[int, tuple[int, ...]]) -> tuple[str, dict[str, Any]]:
+def classify(
+    op: Any, shapes: Mapping[int, tuple[int, ...]], sizes: Mapping[str, tuple[int, ...]]
+) -> tuple[str, dict[str, Any]]:
     """Kind and settings of a recorded call; ("unknown", {}) where it is not understood.
 
     Args:
         op: the operation, with templates as arguments.
         shapes: shape on two samples of every operation's first result.
+        sizes: shapes of the module's tensors by name.
     """
     name = op.name.strip("_") if op.name.startswith("__") else op.name.rstrip("_").lstrip("_")
     reader = _READERS.get(name)
@@ -69,10 +72,15 @@ def classify(op: Any, shapes: Mapping[int, tuple[int, ...]]) -> tuple[str, dict[
             if dims[0] != d + 2:
                 return "unknown", {}
             settings |= {k: _pair(settings[k], d) for k in ("stride", "dilation")}
-            if isinstance(settings["padding"], str):
-                # "same" with an even window pads unevenly; those stay unknown.
-                return "unknown", {}
-            settings["padding"] = _pair(settings["padding"], d)
+            settings["kernel"] = tuple(sizes[settings["weight"]][2:])
+            padding = settings["padding"]
+            if isinstance(padding, str):
+                added = [n * (k - 1) for n, k in zip(settings["dilation"], settings["kernel"], strict=True)]
+                if padding == "same" and any(n % 2 for n in added):
+                    # An even window pads one side more than the other.
+                    return "unknown", {}
+                padding = tuple(n // 2 for n in added) if padding == "same" else 0
+            settings["padding"] = _pair(padding, d)
     elif op.parameters or not op.inputs:
         return "unknown", {}
     if kind in ("maximum", "average") and dims[0] != settings.get("dims", dims[0]):

@@ -63,12 +63,13 @@ def load(spec: str, *, x: Tensor | None = None, samples: int = 8, seed: int = 0)
     else:
         raise ValueError(f"{spec!r} names no module: write FILE.py:FACTORY, zoo:NAME or timm:NAME")
     check_module(spec, module)
+    given_inputs = x is not None
     if x is None:
         x = _inputs(spec, module, shape, samples, seed)
     first = next(p for p in module.parameters())
     if x.is_floating_point():
         x = x.to(first.dtype)
-    check(spec, module, x)
+    check(spec, module, x, given=given_inputs)
     return Loaded(spec, module, x)
 
 
@@ -83,23 +84,42 @@ def check_module(spec: str, module: Any) -> None:
             raise ValueError(f"{spec}: the parameter {name} is not initialised yet; run the module once in the factory")
 
 
-def check(spec: str, module: nn.Module, x: Tensor) -> Report:
-    """The module's report, or ValueError where it cannot be recorded at all on ``x``."""
+def check(spec: str, module: nn.Module, x: Tensor, *, given: bool = True) -> Report:
+    """The module's report, or ValueError where it cannot be recorded at all on ``x``.
+
+    Args:
+        spec: how the module was named.
+        module: the module.
+        x: inputs.
+        given: whether somebody chose the inputs; else their shape was guessed.
+    """
     if not isinstance(x, Tensor) or not x.is_floating_point():
         raise ValueError(f"{spec}: the example input is {_a(x)}; a floating-point tensor, samples first, is needed")
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"{spec}: the example input has shape {tuple(x.shape)}; at least one sample is needed")
     report = assumptions(module, x, limit=0)
-    advice = {
+    for name in ("single-input", "tensor-output", "static-graph", "finite"):
+        if why := report.why(name):
+            raise ValueError(f"{spec}: {why[0]}; {_advice(name, why[0], module, given)}")
+    return report
+
+
+def _advice(name: str, why: str, module: nn.Module, given: bool) -> str:
+    """What to do about the first reason for which an assumption fails."""
+    if "does not run on inputs" in why:
+        known = " or ".join(f"(N, {', '.join(map(str, s))})" for s in _shapes(module)[:1])
+        where = f", such as {known}" if known and given else ""
+        return f"give inputs of a shape that it takes{where}" if given else RETURN_BOTH
+    if why.startswith("x:"):
+        return "give inputs that are numbers"
+    if "outputs are not finite" in why:
+        return "its values leave the range of float64: use smaller weights or inputs"
+    return {
         "single-input": "wrap it in a module that takes one tensor",
         "tensor-output": "wrap it so that it returns one tensor, samples first",
         "static-graph": "remove the control flow that depends on the data",
         "finite": "initialise it with finite numbers",
-    }
-    for name, what in advice.items():
-        if why := report.why(name):
-            raise ValueError(f"{spec}: {why[0]}; {what}")
-    return report
+    }[name]
 
 
 def _a(value: Any) -> str:
@@ -221,7 +241,7 @@ def _runs(module: nn.Module, x: Tensor) -> bool:
     with torch.no_grad(), evaluation_mode(module):
         try:
             module(x[:1])
-        except (RuntimeError, TypeError, ValueError, IndexError):
+        except Exception:
             return False
     return True
 

@@ -356,6 +356,7 @@ def _graph(
     renumber = {-1: -1, **{i: j for j, i in enumerate(order)}}
     shapes = {renumber[j]: recorder.calls[j].shape for j in order} | {-1: recorder.input_shape}
     tensors = {**dict(module.named_buffers()), **dict(module.named_parameters()), **recorder.constants}
+    sizes = {n: tuple(t.shape) for n, t in tensors.items()}
     operations = []
     for i in order:
         call, (args, kwargs) = recorder.calls[i], _renumbered(templates[i], renumber)
@@ -365,9 +366,7 @@ def _graph(
         if name == "__get__":
             name = getattr(getattr(call.function, "__self__", None), "__name__", name)
         op = Operation(UNKNOWN, call.function, name, call.where, args, kwargs, refs, used, {}, call.shape, by_sample[i])
-        op.kind, op.settings = classify(op, shapes)
-        if op.kind == CONVOLUTION:
-            op.settings["kernel"] = tuple(tensors[op.settings["weight"]].shape[2:])
+        op.kind, op.settings = classify(op, shapes, sizes)
         operations.append(op)
     names = tuple(n for n, _ in module.named_parameters())
     end = Ref(renumber[output.index], output.part)

@@ -188,3 +188,16 @@ def test_evaluation_mode_restores_each_submodule():
     with evaluation_mode(module):
         assert not any(m.training for m in module.modules())
     assert [m.training for m in module.modules()] == before
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+def test_same_padding_is_understood_unless_it_is_uneven():
+    even = nn.Sequential(nn.Conv2d(1, 2, 3, padding="same", dilation=2), nn.ReLU(), nn.Conv2d(2, 1, 1, padding="valid"))
+    x = inputs(2, 1, 5, 5)
+    report = assumptions(even.double().eval(), x.double())
+    assert report.holds("piecewise-linear")
+    settings = [op.settings for op in report.graph.operations if op.kind == "convolution"]
+    assert [s["padding"] for s in settings] == [(2, 2), (0, 0)]
+    odd = nn.Sequential(nn.Conv2d(1, 2, 2, padding="same"), nn.ReLU())
+    why = assumptions(odd.double().eval(), x.double()).why("piecewise-linear")
+    assert why == ("0: Conv2d pads unevenly (padding='same' with an even window), which is not followed",)

@@ -65,6 +65,39 @@ def training():
     m[1].train()
     return m
 
+def guessed():
+    class Flat(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x.view(len(x), 2, 6).flatten(1))
+    return Flat(nn.Linear(12, 3), nn.Unflatten(1, (3, 1)), nn.Flatten(), nn.Linear(4, 1))
+
+def raises_later():
+    class Late(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(3, 3)
+        def forward(self, x):
+            raise KeyError("no such thing")
+    return Late()
+
+def huge():
+    m = good().double()
+    m[0].weight.data.fill_(1e200)
+    m[2].weight.data.fill_(1e200)
+    return m, torch.ones(2, 3)
+
+def nan_inputs():
+    return good(), torch.full((2, 3), float("nan"))
+
+def scalar():
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(3, 3)
+        def forward(self, x):
+            return self.a(x).sum()
+    return Sum()
+
 number = 3
 instance = good()
 """
@@ -121,6 +154,17 @@ def test_zoo():
         ("empty", "the module has no parameters"),
         ("lazy", "the parameter weight is not initialised yet"),
         ("nan", "2.bias: this parameter holds NaN or infinity; initialise"),
+        (
+            "guessed",
+            r"does not run on inputs of shape \(8, 12\): .*; let the factory return \(module, example input\)$",
+        ),
+        (
+            "raises_later",
+            r"does not run on inputs of shape \(8, 3\): KeyError: 'no such thing'; let the factory return",
+        ),
+        ("huge", "the outputs are not finite; its values leave the range of float64"),
+        ("nan_inputs", "x: the inputs hold NaN or infinity; give inputs that are numbers$"),
+        ("scalar", r"the module maps 2 samples to shape \(\): the first axis must be samples; wrap it so"),
         ("Late", "the shape of its input cannot be told from its first layer; let the factory return"),
     ],
 )
@@ -132,8 +176,11 @@ def test_mistakes_are_one_line(spec, name, message):
 
 
 def test_inputs_that_do_not_fit(spec):
-    with pytest.raises(ValueError, match=r"does not run on inputs of shape \(4, 2\)"):
+    expected = r"does not run on inputs of shape \(4, 2\): .*; give inputs of a shape that it takes, such as \(N, 3\)$"
+    with pytest.raises(ValueError, match=expected):
         load(spec("good"), x=torch.ones(4, 2))
+    with pytest.raises(ValueError, match="the inputs hold NaN or infinity; give inputs that are numbers"):
+        load(spec("good"), x=torch.full((4, 3), float("inf")))
     with pytest.raises(ValueError, match="at least one sample"):
         load(spec("good"), x=torch.ones(0, 3))
     with pytest.raises(ValueError, match="floating-point"):
