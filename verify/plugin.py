@@ -24,16 +24,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="check every claim on this module (also zoo:NAME, timm:NAME)",
     )  # fmt: skip
     group.addoption(
-        "--theorem-budget", choices=("quick", "default", "thorough"), default="quick", help="how hard to search"
+        "--theorem-budget",
+        choices=("quick", "default", "thorough"),
+        default=None,
+        help="how hard to search (default: as --hypothesis-profile if that is quick or thorough, else quick)",
     )
     group.addoption(
         "--claims", metavar="GLOB", default="*", help="only claims whose id matches, e.g. 'path-exclusion/*'"
     )
-    group.addoption("--theorem-seed", type=int, default=0, help="seed of the searches")
+    group.addoption(
+        "--theorem-seed", type=int, default=None,
+        help="seed of the searches (default: 0, after what earlier runs have found was tried again)",
+    )  # fmt: skip
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker, and the list that the summary reads."""
+    """The marker, the list that the summary reads, and the profiles before Hypothesis's plugin loads one."""
+    if config.getoption("--hypothesis-profile", None):
+        from verify.examples import register_profiles
+
+        register_profiles()
     config.addinivalue_line("markers", "theorem: a claim of one of the papers, searched for a counterexample")
     setattr(config, ROWS, [])
 
@@ -95,6 +106,12 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     items.extend(added)
 
 
+def budget(config: pytest.Config) -> str:
+    """The name of the budget: ``--theorem-budget``, else that of the Hypothesis profile asked for, else quick."""
+    profile = config.getoption("--hypothesis-profile", None)
+    return config.getoption("--theorem-budget") or (profile if profile in ("quick", "thorough") else "quick")
+
+
 def run(config: pytest.Config, identity: str) -> Any:
     """Search one claim with the session's options; record its row; fail where verdict and status disagree.
 
@@ -102,14 +119,13 @@ def run(config: pytest.Config, identity: str) -> Any:
         AssertionError: the verdict contradicts the claim's status.
         ValueError: the architecture cannot be loaded.
     """
+    from theory.claims import Status, claim_named
     from verify.runner import Task, run_task
 
-    task = Task(
-        identity,
-        config.getoption("--theorem-budget"),
-        config.getoption("--theorem-seed"),
-        config.getoption("--architecture"),
-    )
+    seed = config.getoption("--theorem-seed")
+    # What makes a test fail is tried again; a claim known to be false is to be found anew by the search.
+    replay = seed is None and claim_named(identity).status is not Status.REFUTED
+    task = Task(identity, budget(config), seed or 0, config.getoption("--architecture"), replay=replay)
     row = run_task(task)
     getattr(config, ROWS).append(row)
     if row.disagrees:
@@ -122,7 +138,7 @@ def run(config: pytest.Config, identity: str) -> Any:
 def pytest_report_header(config: pytest.Config) -> str | None:
     """What is searched, where an architecture is given."""
     architecture = config.getoption("--architecture")
-    return f"theorems on {architecture}, budget {config.getoption('--theorem-budget')}" if architecture else None
+    return f"theorems on {architecture}, budget {budget(config)}" if architecture else None
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -71,6 +71,7 @@ class Task:
         samples: inputs given to a model that is not trained here.
         device: where a model is trained.
         drop: assumptions not to require.
+        replay: try first what earlier runs have found, and keep what this one finds (see `verify.examples`).
     """
 
     claim: str
@@ -82,6 +83,7 @@ class Task:
     samples: int = 8
     device: str = "cpu"
     drop: tuple[str, ...] = ()
+    replay: bool = False
 
     @property
     def reproduce(self) -> str:
@@ -247,6 +249,10 @@ def run_task(task: Task) -> Row:
                 samples=task.samples,
                 device=task.device,
             )
+        if task.replay and on is None:
+            from verify.examples import database
+
+            options["database"] = database()
         outcome = falsify(claim, on=on, drop=task.drop, rounds=budget.rounds, **options)
     except KeyboardInterrupt:
         outcome = Outcome(claim.id, verdict="undecided", seed=task.seed, reasons=["interrupted before it was decided"])

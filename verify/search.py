@@ -2,6 +2,7 @@
 
 The stages, each of which can be switched off and reports what it contributed:
 
+0. *replay*: what earlier runs have found, if there is a database of it (see `verify.examples`);
 1. *scan*: stacks of small fillings in float64, the smallest structures first, over varied sparsity and
    scale; what looks violated is recomputed in exact rationals, and a sample of the rest as well;
 2. *climb*: mutation of the instances nearest to violation, still in stacks;
@@ -16,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from theory.relations import Decision, Verdict, decide, margins
 from verify import certificates
 from verify.shrink import shrink
 from verify.strategies import StackChooser, draw, instances
+
+if TYPE_CHECKING:
+    from hypothesis.database import ExampleDatabase
 
 STAGES = ("scan", "climb", "hypothesis")
 SUSPICIOUS = -1e-9
@@ -201,6 +205,20 @@ class Search:
                     self.look(stack.at(depth))
                     most -= 1
 
+    def replay(self, store: ExampleDatabase) -> None:
+        """Stage 0."""
+        from verify import examples
+
+        names, tried = tuple(a.name for a in self.dropped), 0
+        for value, instance in examples.kept(store, self.claim, names):
+            tried += 1
+            if self.refutes(instance):
+                self.look(instance)
+                break
+            store.delete(examples.key(self.claim, names), value)
+        if tried:
+            self.outcome.stages["replay"] = f"{tried} kept by earlier runs"
+
     def scan(self, rounds: int, size: int) -> None:
         """Stage 1: many small stacks, since structures differ between stacks only; exact decisions come last."""
         before = self.outcome.screened
@@ -370,6 +388,7 @@ def falsify(
     rounds: int = 24,
     stack: int = 512,
     shrinking: bool = True,
+    database: ExampleDatabase | None = None,
 ) -> Outcome:
     """Search for a counterexample to ``claim``.
 
@@ -385,6 +404,8 @@ def falsify(
         rounds: stacks in the scan.
         stack: instances a stack.
         shrinking: whether to make a counterexample small (stage 4).
+        database: where counterexamples are kept, and those kept are tried first; None: nowhere, so that the
+            outcome follows from the seed.
 
     Raises:
         KeyError: no such claim or assumption.
@@ -405,7 +426,9 @@ def falsify(
         return Outcome(claim.id, verdict="not applicable", reasons=["decided by experiments, not by drawn instances"])
     search = Search(claim, tuple(drop), examples, seconds, seed)
     try:
-        if "scan" in stages:
+        if database is not None:
+            search.replay(database)
+        if "scan" in stages and search.found is None:
             search.scan(rounds, stack)
         if "climb" in stages and search.found is None:
             search.climb(rounds, stack)
@@ -414,4 +437,12 @@ def falsify(
     except KeyboardInterrupt:
         search.outcome.reasons.append("interrupted: what was seen so far")
     search.outcome.stage = list(search.outcome.stages)[-1] if search.found is not None else ""
-    return search.finish(max(2.0, min(10.0, seconds)) if shrinking else 0.0)
+    replayed = search.outcome.stage == "replay"
+    outcome = search.finish(max(2.0, min(10.0, seconds)) if shrinking and not replayed else 0.0)
+    if replayed:
+        outcome.reasons.append("an earlier run found this; a run with --seed searches anew")
+    elif database is not None and outcome.counterexample is not None:
+        from verify import examples as kept
+
+        kept.keep(database, claim, tuple(a.name for a in search.dropped), outcome.counterexample)
+    return outcome
