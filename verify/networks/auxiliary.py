@@ -74,7 +74,7 @@ class Evaluation(TorchFunctionMode):
     Args:
         module: the module (only its submodules' names are read).
         kind: RECORD, ACTIVATION or FLOW.
-        power: the q of FLOW.
+        power: the q with which constant factors count (without it 0 in ACTIVATION, else 1).
         gates: the gates that RECORD left, for ACTIVATION.
         biases: whether paths from the constant input count.
         rescale: whether values are kept in range by powers of two.
@@ -82,12 +82,12 @@ class Evaluation(TorchFunctionMode):
     """
 
     def __init__(
-        self, module: nn.Module, kind: str, *, power: int = 1, gates: list[Tensor] | None = None, biases: bool = True,
-        rescale: bool = True, ones: bool = False,
+        self, module: nn.Module, kind: str, *, power: int | None = None, gates: list[Tensor] | None = None,
+        biases: bool = True, rescale: bool = True, ones: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.module, self.kind, self.biases, self.rescale, self.ones = module, kind, biases, rescale, ones
-        self.factor_power = {RECORD: 1, ACTIVATION: 0, FLOW: power}[kind]
+        self.factor_power = {RECORD: 1, ACTIVATION: 0, FLOW: 1}[kind] if power is None else power
         self.gates: list[Tensor] = [] if gates is None else gates
         self.used = 0
         self.path: list[str] = []
@@ -252,6 +252,32 @@ def activation(
     return e.run(ones, x * x)
 
 
+def gated_flow(
+    module: nn.Module,
+    x: Tensor,
+    weights: Mapping[str, Tensor],
+    inputs: Tensor,
+    masks: Mapping[str, Tensor] | None = None,
+    *,
+    biases: bool = True,
+    rescale: bool = True,
+) -> Scaled:
+    """sum_{p -> k} a_p(x_n)^2 z_{n,s(p)} of the products of ``weights``, shape (n, K), differentiable in the weights.
+
+    Args:
+        module: the module.
+        x: inputs at which the gates are measured, under the masks.
+        weights: theta^2 for every parameter by name.
+        inputs: z, of the shape of x: x^2 for the energy of the paths, ones to count them.
+        masks: the masks.
+        biases: whether paths from the constant input count.
+        rescale: whether values are kept in range by powers of two.
+    """
+    _, gates = record(module, x, masks)
+    e = Evaluation(module, ACTIVATION, power=2, gates=gates, biases=biases, rescale=rescale)
+    return e.run(weights, inputs)
+
+
 def flow(
     module: nn.Module,
     x: Tensor,
@@ -274,4 +300,4 @@ def flow(
     return Evaluation(module, FLOW, power=power, biases=biases, rescale=rescale).run(weights, torch.ones_like(x[:1]))
 
 
-__all__ = ["Evaluation", "Scaled", "UnknownOperation", "activation", "flow", "parameters_of", "record"]
+__all__ = ["Evaluation", "Scaled", "UnknownOperation", "activation", "flow", "gated_flow", "parameters_of", "record"]

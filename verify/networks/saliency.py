@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from verify.networks.auxiliary import Scaled, activation, flow, parameters_of
+from verify.networks.auxiliary import Scaled, activation, flow, gated_flow, parameters_of
 
 METHODS: dict[str, str] = {
     "magnitude": "|theta_j|",
@@ -31,12 +31,15 @@ METHODS: dict[str, str] = {
     "px": "sum over outputs of D_k times the sum of v_p^2 over the paths through j to k",
     "px-frozen": "px with D_k of the dense network in every round",
     "px-released": "px as its public code computes it (see `released`)",
+    "path-energy": "sum over samples of the squares of what the paths through j add to the output (ours)",
+    "px-per-sample": "px with the gates of each sample in both factors of the bound (ours)",
     "ntk-sap": "|d/dm_j of |f(x; m theta) - f(x; m (theta + perturbation))|^2| at Gaussian inputs",
 }
 """Every method and what it computes."""
 
 PATHS = ("synflow", "synflow-l2", "px", "px-frozen")
-_DATA = ("snip", "grasp", "px", "px-frozen", "px-released")
+GATED = ("path-energy", "px-per-sample")
+_DATA = ("snip", "grasp", "px", "px-frozen", "px-released", *GATED)
 _SHAPE = ("synflow", "synflow-l2", "ntk-sap")
 _LABELS = ("snip", "grasp")
 SCORED = ("weights", "all")
@@ -116,6 +119,8 @@ def scores(
     assert x is not None
     if method in PATHS:
         return _paths(module, method, x, theta, names, masks, biases, frozen, rescale)
+    if method in GATED:
+        return _gated(module, method, x, theta, names, masks, biases, rescale)
     if method == "px-released":
         return Scores({n: v for n, v in released(module, x, masks).items() if n in names})
     if method == "ntk-sap":
@@ -218,6 +223,26 @@ def _paths(
         for n, g in zip(names, gradients, strict=True)
     }
     return Scores(found, log, None if d is None else d.value)
+
+
+def _gated(
+    module: nn.Module, method: str, x: Tensor, theta: Mapping[str, Tensor], names: Sequence[str],
+    masks: Mapping[str, Tensor] | None, biases: bool, rescale: bool,
+) -> Scores:  # fmt: skip
+    weights = {n: p * p for n, p in theta.items()}
+    for n in names:
+        weights[n].requires_grad_()
+    energy = method == "path-energy"
+    with torch.enable_grad():
+        inputs = x * x if energy else torch.ones_like(x)
+        r = gated_flow(module, x, weights, inputs, masks, biases=biases, rescale=rescale)
+        # As in theory.saliency, a weight of 0 is no edge here.
+        present = {n: t != 0 for n, t in theta.items()}
+        d = None if energy else activation(module, x, present, biases=biases, rescale=rescale)
+        objective = (r.value if d is None else r.value * d.value).sum()
+        gradients = torch.autograd.grad(objective, [weights[n] for n in names], materialize_grads=True)
+    log = Scaled(objective.detach(), r.exponent + (0 if d is None else d.exponent)).log10()
+    return Scores({n: (weights[n] * g).detach() for n, g in zip(names, gradients, strict=True)}, log)
 
 
 def _loss(outputs: Tensor, y: Tensor) -> Tensor:

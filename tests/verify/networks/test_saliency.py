@@ -45,7 +45,7 @@ def close(got, want):
 def test_path_scores_equal_enumeration(family, seed):
     module, x = module_on_data(family, seed)
     instance = network_on_data(module, x)
-    for method in ("synflow", "synflow-l2", "px"):
+    for method in ("synflow", "synflow-l2", "px", "path-energy", "px-per-sample"):
         close(flat(saliency(module, method, x, scored="all", rescale=False)), expected(instance, method))
 
 
@@ -94,7 +94,7 @@ def test_against_a_graph_built_by_hand():
         matrices = [rng.integers(-8, 9, (b, a)) / 4 for a, b in itertools.pairwise(widths)]
         module, (network, theta) = linear_chain(*matrices), by_hand(matrices)
         x = rng.integers(-8, 9, (2, widths[0])) / 4
-        for method in ("magnitude", "synflow", "synflow-l2", "px"):
+        for method in ("magnitude", "synflow", "synflow-l2", "px", "path-energy", "px-per-sample"):
             want = theory.scores(network, theta, x, method)
             close(flat(saliency(module, method, torch.tensor(x), rescale=False)), want)
 
