@@ -107,3 +107,26 @@ def test_false_alarms_stay_below_alpha_and_effects_are_seen():
 def test_bad_input_is_named(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_information_bound_is_below_the_information_and_above_none():
+    """A mask that holds one bit: own labels give 1, foreign ones a fair coin; I = 1 bit."""
+    rng = np.random.default_rng(5)
+    own, coin = np.ones(4000), rng.integers(0, 2, 4000).astype(float)
+    found = sequential.information_at_least(own, coin, 0.01)
+    assert 0.8 < found <= 1.0
+    often = (rng.random(4000) < 0.9).astype(float)
+    assert 0.3 < sequential.information_at_least(often, coin, 0.01) < 0.532  # kl(0.9 || 0.5) = 0.531 bits
+
+
+def test_information_bound_errs_with_the_stated_probability():
+    rng = np.random.default_rng(6)
+    wrong = sum(sequential.information_at_least(*rng.normal(size=(2, 60)), 0.2) > 0 for _ in range(300))
+    assert wrong <= 0.2 * 300
+
+
+def test_information_bound_refuses_bad_input():
+    with pytest.raises(ValueError, match="at least 4 pairs"):
+        sequential.information_at_least([1.0] * 3, [1.0] * 3)
+    with pytest.raises(ValueError, match="at least 4 pairs"):
+        sequential.information_at_least([1.0] * 8, [1.0] * 7)

@@ -1,0 +1,99 @@
+"""The figures: what they are called, that they draw their CSV, and that nothing is cut off."""
+
+import itertools
+
+import matplotlib
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from figures import cli, registry, style
+from verify import data, trials
+from verify.experiments import sketches
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return trials.Store(tmp_path_factory.mktemp("trials"))
+
+
+def test_every_figure_has_trials_at_every_scale_and_a_caption():
+    assert len(registry.figures()) >= 20
+    for f in registry.figures():
+        assert f.title.endswith(".")
+        assert len(f.caption) > 80
+        if f.name == "path-exclusion/cifar10-resnet20" and not data.available("cifar10"):
+            continue
+        sizes = [len({trials.identity(c) for c in f.configurations(s)}) for s in registry.SCALES]
+        assert 0 < sizes[0] <= sizes[1] <= sizes[2]
+
+
+def test_names_papers_and_near_misses():
+    assert registry.figures_named(["same-law"])[0].name == "no-free-prune/same-law"
+    assert {f.name.split("/")[0] for f in registry.figures_named(["sketching"])} == {"sketching"}
+    with pytest.raises(KeyError, match=r"did you mean no-free-prune/same-law"):
+        registry.figures_named(["same-lwa"])
+    with pytest.raises(ValueError, match="scale is smoke, small, full, not 'huge'"):
+        registry.make(registry.figures()[0], scale="huge", store=trials.Store("nowhere"))
+
+
+@pytest.mark.parametrize("name", ["synflow-against-sketch", "error-against-draws"])
+def test_a_figure_is_its_csv_and_has_no_text_outside(name, store, tmp_path):
+    (wanted,) = registry.figures_named([name])
+    made = registry.make(wanted, store=store, out=tmp_path, jobs=1, quiet=True)
+    assert made.png.stat().st_size > 10_000
+    assert made.csv.read_text().startswith(f"# figure: {wanted.name}\n# scale: smoke\n")
+    rows = trials.read_csv(made.csv)
+    assert len(rows) == made.rows
+    with matplotlib.rc_context(style.STYLE):
+        canvas = wanted.draw(rows)
+        FigureCanvasAgg(canvas).draw()  # lays out
+        page = canvas.bbox
+        written = [t for ax in canvas.axes for t in (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts)]
+        written += [t for legend in canvas.legends for t in legend.get_texts()]
+        for text in written:
+            if text.get_text():
+                box = text.get_window_extent()
+                assert box.x0 >= page.x0 - 1, text.get_text()
+                assert box.x1 <= page.x1 + 1, text.get_text()
+        titles = [ax.title.get_window_extent() for ax in canvas.axes]
+        for left, right in itertools.pairwise(titles):
+            assert left.x1 <= right.x0 or left.y0 >= right.y1 or right.y0 >= left.y1
+
+
+def test_one_missing_data_set_does_not_stop_the_others(monkeypatch, store, tmp_path, capsys):
+    def missing(name):
+        raise data.DataError(f"{name} is not here")
+
+    monkeypatch.setattr(data, "folder", missing)
+    chosen = registry.figures_named(["cifar10-resnet20", "synflow-against-sketch"])
+    monkeypatch.setattr(registry, "figures_named", lambda names: chosen)
+    common = ["--out", str(tmp_path), "--trials", str(store.folder), "--jobs", "1", "--quiet"]
+    assert cli.main(["make", *common]) == 0
+    out = capsys.readouterr()
+    assert "cifar10-resnet20: left out, cifar10 is not here" in out.err
+    assert "sketching-synflow-against-sketch.png" in out.out
+    assert cli.main(["make", "cifar10-resnet20", *common]) == 2
+
+
+def test_bad_input_is_one_line(capsys):
+    assert cli.main(["make", "nothing-like-it"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert cli.main(["make", "cover", "--jobs", "0"]) == 2
+    assert "at least 1" in capsys.readouterr().err
+
+
+def test_summary_and_proportion_are_the_textbook_ones():
+    s = style.summary([1.0, 2.0, 3.0])
+    assert s["mean"] == 2.0
+    assert s["high"] - 2.0 == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    p = style.proportion(3, 10)
+    assert (p["low"], p["high"]) == (pytest.approx(0.107789, abs=1e-5), pytest.approx(0.603222, abs=1e-5))
+    assert style.proportion(0, 10)["low"] == 0.0
+
+
+def test_the_sketch_error_is_what_the_closed_form_says():
+    """The points of error-against-draws lie on its lines: within five standard errors."""
+    found = sketches.error_against_draws(data="gaussian", draws=[4, 64], repeats=4000, seed=1)
+    for i in range(2):
+        assert abs(found["sampled"][i] - found["exact"][i]) < 5 * found["sampled_se"][i]
+        assert abs(found["binary_sampled"][i] - found["binary"][i]) < 5 * found["binary_sampled_se"][i]

@@ -1,0 +1,79 @@
+"""Experiments: what methods share, and CIFAR-10 where it is found."""
+
+import pytest
+import torch
+
+from verify import data, empirical
+from verify.experiments import capacity, cifar
+from verify.experiments.scores import make_masks
+from verify.training import initial
+
+
+def test_px_is_synflow_l2_where_there_is_one_output():
+    """The activation is then one common factor: figures and studies leave PX out there, and say so."""
+    stack = initial([16, 32, 32, 1], [0, 1, 2], bias=True)
+    x, y = capacity._gaussian(0, 3, 64, 16)
+    for scope in ("layer", "global"):
+        px, l2 = (make_masks(stack, m, x, y[0], 0.1, scope=scope, rounds=20) for m in ("px", "synflow-l2"))
+        assert all(torch.equal(a, b) for a, b in zip(px, l2, strict=True))
+    assert "px" not in (*empirical.AT_START, *empirical.NOISE_METHODS)
+
+
+def test_frozen_px_is_synflow_l2_where_the_last_layer_is_dense():
+    stack = initial([8, 12, 12, 5], [0, 1], bias=True)
+    x, y = torch.randn(30, 8, generator=torch.Generator().manual_seed(0)), torch.zeros(30, dtype=torch.long)
+    frozen, l2, px = (
+        make_masks(stack, m, x, y, 0.1, rounds=20, scope="global") for m in ("px-frozen", "synflow-l2", "px")
+    )
+    assert all(torch.equal(a, b) for a, b in zip(frozen, l2, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(px, l2, strict=True))
+
+
+def test_noise_is_the_flipped_labels_and_memorised_by_a_dense_network():
+    found = capacity.noise_correlation(method="random", density=1.0, samples=24, steps=400, copies=2, seed=0)
+    assert found["memorised"] == [1.0, 1.0]
+    # tanh of the output is close to y, and mean y z = 1 - (1 - 2 flip) mean(y clean) is about 0.25 + 0.25.
+    assert all(c[-1] > 0.15 > c[0] for c in found["correlation"])
+    with pytest.raises(ValueError, match="'gaussian', 'digits' or 'cifar10', not 'mnist'"):
+        capacity.noise_correlation(method="random", data="mnist", seed=0)
+
+
+def test_cifar_configurations_are_ordered_by_seed_and_say_what_is_reduced():
+    found = cifar.configurations("small")
+    assert [c["seed"] for c in found] == sorted(c["seed"] for c in found)
+    assert len(found) == 3 * (1 + len(cifar.METHODS) * len(cifar.DENSITIES))
+    assert {"samples", "test", "size", "epochs", "rounds"} <= set(found[0])
+    with pytest.raises(ValueError, match="size divides 32"):
+        cifar.images("train", 10, 5)
+
+
+needs_cifar = pytest.mark.skipif(not data.available("cifar10"), reason="CIFAR-10 is not beside this checkout")
+
+
+@needs_cifar
+def test_a_small_cifar_trial_prunes_and_trains():
+    small = {"samples": 60, "test": 40, "size": 8, "epochs": 1, "rounds": 3, "scored_on": 8}
+    found = cifar.resnet20(method="synflow", density=0.02, **small, seed=0)
+    assert found["kept"] == round(0.02 * 270896)
+    assert 0 <= found["accuracy"] <= 1
+    assert found["constant"] is False
+    assert cifar.resnet20(method="synflow", density=0.02, **small, seed=0) == found
+
+
+@needs_cifar
+def test_the_part_of_cifar_is_balanced_and_averaged_down():
+    x, y = cifar.images("test", 50, 16)
+    assert x.shape == (50, 3, 16, 16)
+    assert torch.bincount(y).tolist() == [5] * 10
+    whole, same = cifar.images("test", 50, 32)
+    assert torch.equal(y, same)
+    assert torch.allclose(x[0, 0, 0, 0], whole[0, 0, :2, :2].mean(), atol=1e-6)
+
+
+def test_a_missing_data_set_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PRUNING_THEOREMS_DATA", str(tmp_path))
+    with pytest.raises(data.DataError, match=r"fashion-mnist is not in .*PRUNING_THEOREMS_DATA"):
+        data.folder("fashion-mnist")
+    (tmp_path / "fashion-mnist").mkdir()
+    (tmp_path / "fashion-mnist" / "train.parquet").touch()
+    assert data.folder("fashion-mnist") == tmp_path / "fashion-mnist"

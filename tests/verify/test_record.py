@@ -1,0 +1,41 @@
+"""What is written to results/ about the EMPIRICAL claims."""
+
+import numpy as np
+import pytest
+
+from verify import empirical, record, sequential, trials
+
+
+def trial(method, seed, own, foreign):
+    c = {"experiment": "verify.experiments.capacity:same_law", "version": 1, "method": method, "seed": seed}
+    return trials.Trial(c, {"own": own, "foreign": foreign, "weights": 1})
+
+
+def test_same_law_rows_decide_both_ways():
+    rng = np.random.default_rng(3)
+    gain = dict(zip(empirical.SAME_LAW, (0.1, 0.0, -0.1, 0.0, 0.0), strict=True))
+    done = []
+    for method, shift in gain.items():
+        for seed in range(10):
+            base, noise = rng.uniform(0.5, 0.6, 16), rng.uniform(-0.02, 0.02, 16)
+            done.append(trial(method, seed, list(base + shift + noise), list(base)))
+    rows = {r["method"]: r for r in record.same_law_rows(done, "small")}
+    assert rows["imp"]["verdict"] == "own labels help"
+    assert rows["snip"]["verdict"] == "own labels hurt"
+    assert rows["magnitude-after-training"]["verdict"] == "undecided"
+    assert rows["imp"]["gain"] == pytest.approx(0.1, abs=0.01)
+    assert rows["imp"]["pairs"] == 160
+    assert rows["imp"]["information at least (bits)"] > 0.5
+    assert rows["grasp"]["information at least (bits)"] == 0
+
+
+def test_empirical_rows_say_which_tests_lead():
+    test = sequential.paired_sign([1.0] * 40, 0.001)
+    other = sequential.paired_sign([-1.0] * 40, 0.001)
+    line = empirical.Line("more", True, test, other, 1.0, 0.0, 40)
+    outcome = empirical.EmpiricalOutcome("a/b", "supported", 0.01, "smoke", (line,), 5)
+    (row,) = record.empirical_rows(outcome)
+    assert row["test verdict"] == "yes"
+    assert row["decided after"] == test.n < 40
+    assert row["claim verdict"] == "supported"
+    assert row["e-value against"] < 1
