@@ -114,9 +114,9 @@ def synflow_against_sketch(rows: Rows) -> Figure:
 
     Each point is a parameter: its normalised SynFlow score against the probability that sketching gives it on
     random normal inputs. On the diagonal the two agree. They do for one linear layer; they do not in deep
-    networks; they do again for SynFlow-L2 of a deep linear network when the squared saliency is averaged over random signs of all
-    weights. Remaining scatter in the first and last panel is the simulation's. Both axes are shares of the sum over
-    all parameters; the number is the largest factor between the two of any parameter.
+    networks; they do again for SynFlow-L2 of a deep linear network when the squared saliency is averaged over random
+    signs of all weights. Remaining scatter in the first and last panel is the simulation's. Both axes are shares of
+    the sum over all parameters; the number is the largest factor between the two of any parameter.
     """
     fig, axes = canvas(4, height=2.2)
     for ax, kind in zip(axes, distinct(rows, "kind"), strict=True):

@@ -54,7 +54,8 @@ def killed(store: Path, csv: Path, kills: int, within: float, *, seed: int = 0, 
         store: folder of trials.
         csv: the table.
         kills: how often to kill it; fewer if it finishes before.
-        within: a kill comes up to so many seconds after the sweep has begun.
+        within: a kill comes up to so many seconds after the sweep has begun (with workers: after their
+            first trial).
         seed: of the moments.
         jobs: processes of the sweep; its workers are killed with it.
 
@@ -70,6 +71,9 @@ def killed(store: Path, csv: Path, kills: int, within: float, *, seed: int = 0, 
         process = _start(store, csv, jobs)
         assert process.stdout is not None
         process.stdout.readline()  # "started": it is warm
+        before, count = time.monotonic(), len(list(store.glob("*/*.json")))
+        while jobs > 1 and len(list(store.glob("*/*.json"))) == count and time.monotonic() - before < 60:
+            time.sleep(0.02)  # loky's workers are still importing
         time.sleep(rng.uniform(0.0, within))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -116,7 +120,7 @@ def run(kills: int = 20, seed: int = 0) -> list[dict[str, Any]]:
             row(way, csv, start)
         for name, jobs, count in (("one process", 1, kills), ("loky", 2, max(1, kills // 5))):
             start, csv = time.monotonic(), top / f"killed{jobs}.csv"
-            found = killed(top / f"killed{jobs}", csv, count, jobs * rows[jobs - 1]["seconds"] / count, seed=seed, jobs=jobs)
+            found = killed(top / f"killed{jobs}", csv, count, rows[0]["seconds"] / count / jobs, seed=seed, jobs=jobs)
             row(f"{name}, killed {found['kills']} times", csv, start, **found)
         try:
             from distributed import LocalCluster
