@@ -51,7 +51,7 @@ def numerical(part: Comparison) -> bool:
     rhs = np.asarray(part.rhs)
     if np.asarray(part.lhs).dtype.kind in "iub" and rhs.dtype.kind in "iub":
         return False
-    return bool(np.any(_nonzero(part.lhs if part.kind == "<=" else part.rhs)))
+    return bool(np.any(_nonzero(part.rhs if part.kind == "==" else part.lhs)))
 
 
 def _nonzero(side: Any) -> Any:
