@@ -32,6 +32,7 @@ from verify.networks.digits import WORK, digits_needed, work
 from verify.networks.forms import FORMS, HOW, NoForm, without_enumeration
 from verify.networks.on_data import ModuleOnData, Unavailable
 from verify.networks.path_sums import NoPathSums
+from verify.networks.runs import RUN_FORMS, ModuleRun, on_runs
 from verify.networks.to_graph import to_network
 from verify.search import Outcome, Search
 from verify.strategies import StackChooser, draw
@@ -124,7 +125,12 @@ class Subject:
             out.reasons += [f"{n}: {why}" for n in blocking for why in self.report.why(n) or ["not checked"]]
             out.reasons.append(self._tried(claim))
             return out
-        search = Search(claim if self.exact is not None else without_enumeration(claim), drop, examples, seconds, seed)
+        if self.exact is None and claim.id not in FORMS and claim.id not in RUN_FORMS and not self._plain(claim):
+            out.verdict = "undecided"
+            what = f"it is about a {claim.setting.title}"
+            out.reasons.append(f"{what}: only modules small enough to enumerate every path are taken for one")
+            return out
+        search = Search(claim if self.exact is not None else self._stated(claim), drop, examples, seconds, seed)
         search.outcome.on = self.name
         try:
             return self._searched(search, min(examples, 400))
@@ -133,13 +139,24 @@ class Subject:
             out.reasons.append(str(e))
             return out
 
+    @staticmethod
+    def _plain(claim: Claim) -> bool:
+        return issubclass(NetworkOnData, claim.setting)
+
+    @staticmethod
+    def _stated(claim: Claim) -> Claim:
+        """The claim as it is stated of a module too large to enumerate."""
+        return on_runs(claim) if claim.id in RUN_FORMS else without_enumeration(claim)
+
     def _searched(self, search: Search, examples: int) -> Outcome:
         rng = np.random.default_rng([search.seed, 7])
         broken: dict[str, int] = {}
         without: dict[str, int] = {}
-        instances: Iterator[Any] = (
-            self._exact_instances(search.claim, rng) if self.exact is not None else self._instances(rng)
-        )
+        instances: Iterator[Any] = self._instances(rng)
+        if self.exact is not None:
+            instances = self._exact_instances(search.claim, rng)
+        elif search.claim.id in RUN_FORMS:
+            instances = self._runs(search.claim, rng)
         for count, instance in enumerate(instances):
             if count >= examples or (count and search.out_of_time()) or search.found is not None:
                 break
@@ -159,6 +176,8 @@ class Subject:
             out.reasons += [
                 f"{name}: it does not hold that {search.claim.assumption(name).sentence}" for name in broken
             ]
+            if self.exact is None:
+                out.reasons.append(self._tried(search.claim, formal=False))
             return out
         if broken:
             out.reasons += [f"{count} instances break {name}" for name, count in broken.items()]
@@ -199,7 +218,12 @@ class Subject:
             return "the conclusion cannot be tried: the module was not recorded"
         instance = ModuleOnData(graph, self.tensors, self.x.detach().double(), formal=True) if formal else self.given
         try:
-            decision = decide(without_enumeration(claim).check(instance))
+            whole: Any = instance
+            if claim.id in RUN_FORMS:
+                # As many rounds as a schedule in use has, whatever the theorem asks for.
+                scorers = [s for s in claim.draws.get("scorers", ()) if s != "synflow-l2-released"]
+                whole = ModuleRun(instance.first(1), scorers[0] if scorers else "synflow", rounds=20)
+            decision = decide(self._stated(claim).check(whole))
         except (Unavailable, NoForm, NoPathSums) as e:
             return f"the conclusion cannot be tried: {e}"
         how = (
@@ -236,6 +260,16 @@ class Subject:
                     tensors[n] = tensors[n] * kept.double()
                 what.append(f"zeroed at random but for {density:g}")
             yield ModuleOnData(graph, tensors, inputs, what=", ".join(what))
+
+    def _runs(self, claim: Claim, rng: np.random.Generator) -> Iterator[ModuleRun]:
+        """Pruning runs of the module: the claim's scorers, one or two inputs, few weights kept."""
+        known = ("synflow", "synflow-l2", "px-frozen")
+        scorers = tuple(dict.fromkeys(s for s in claim.draws.get("scorers", known) if s in (*known, "px", "magnitude")))
+        for turn, on in enumerate(self._instances(rng)):
+            run = ModuleRun(on.first(1 + turn % 2), scorers[turn % len(scorers)] if scorers else "px")
+            if turn:
+                run.keep = min(run.weights, run.keep + int(rng.integers(0, 2 + run.keep)))
+            yield run
 
     def _exact_instances(self, claim: Claim, rng: np.random.Generator) -> Iterator[Any]:
         """The module as an instance of the claim's setting, then other inputs and weights of it."""
