@@ -128,7 +128,7 @@ SWEEP = """
 import sys
 from verify import trials
 from verify.experiments import selfcheck
-wanted = [selfcheck.mean_of_draws.configuration(seed=s, wait=0.02) for s in range(30)]
+wanted = [selfcheck.mean_of_draws.configuration(seed=s, wait=0.03) for s in range(40)]
 trials.write_csv(trials.table(trials.run(wanted, trials.Store(sys.argv[1]), jobs=1, quiet=True)), sys.argv[2])
 """
 
@@ -136,9 +136,9 @@ trials.write_csv(trials.table(trials.run(wanted, trials.Store(sys.argv[1]), jobs
 def sweep(store, out, kill_after=None):
     process = subprocess.Popen([sys.executable, "-c", SWEEP, str(store), str(out)], cwd=ROOT)
     if kill_after is not None:
-        before = time.monotonic()
-        # The first trials may take long to start; wait for one file so that kills fall inside the sweep.
-        while not list(Path(store).glob("*/*")) and time.monotonic() - before < 60:
+        before, count = time.monotonic(), len(list(Path(store).glob("*/*.json")))
+        # The first trial may take long to start; wait for it so that kills fall inside the sweep.
+        while len(list(Path(store).glob("*/*.json"))) == count and time.monotonic() - before < 60:
             time.sleep(0.01)
         time.sleep(kill_after)
         process.send_signal(signal.SIGKILL)
@@ -146,13 +146,13 @@ def sweep(store, out, kill_after=None):
 
 
 def test_killed_and_restarted_gives_the_uninterrupted_table(tmp_path):
-    """`verify.bench.restart` does the same with 20 kills."""
-    wanted = configurations(30, wait=0.02)
+    """`verify.bench.sweeps` does the same with 20 kills."""
+    wanted = configurations(40, wait=0.03)
     whole = trials.run(wanted, trials.Store(tmp_path / "whole"), jobs=1, quiet=True)
     trials.write_csv(trials.table(whole), tmp_path / "whole.csv")
     rng = random.Random(4)
-    codes = [sweep(tmp_path / "killed", tmp_path / "killed.csv", rng.uniform(0.0, 0.15)) for _ in range(2)]
-    assert -signal.SIGKILL in codes
+    codes = [sweep(tmp_path / "killed", tmp_path / "killed.csv", rng.uniform(0.0, 0.15)) for _ in range(3)]
+    assert codes == [-signal.SIGKILL] * 3
     assert sweep(tmp_path / "killed", tmp_path / "killed.csv") == 0
     assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
@@ -162,6 +162,11 @@ def test_progress_estimates_what_remains():
     for _ in range(4):
         progress.step()
     assert progress.line(progress.start + 8.0).startswith("4 of 10 trials, 8 s, about 12 s to go")
+    assert progress.line(progress.start + 4000.0).startswith("4 of 10 trials, 67 min, about 100 min to go")
+    named = trials.Progress(2, quiet=True, label="sketching/lazy-weights")
+    named.step()
+    named.step()
+    assert named.line(named.start + 3.0).strip() == "sketching/lazy-weights: 2 of 2 trials, 3 s, done"
 
 
 def test_csv_round_trip_with_provenance_lines(tmp_path):
