@@ -68,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     one.add_argument("--drop", metavar="ASSUMPTION", action="append", default=[], help="do not require an assumption")
     one.add_argument("--save", metavar="DIR", help="write the certificates of counterexamples there")
+    one.add_argument(
+        "--scale", choices=("smoke", "small", "full"), default=argparse.SUPPRESS,
+        help="decide the EMPIRICAL ones among them, from trials of that scale (kept under trials/)",
+    )  # fmt: skip
     _budget(one)
     _data(one)
 

@@ -112,7 +112,7 @@ def _with_empirical(rows: list[Row], chosen: Sequence[Claim], options: argparse.
             Row(
                 claim=identity, title=claim.title, statement=claim.statement, status=str(claim.status),
                 source=str(claim.source), on=f"{outcome.trials} trials ({outcome.scale})", verdict=outcome.verdict,
-                how=f"e-process, error {outcome.alpha:g}", reasons=[str(line) for line in outcome.lines],
+                how=f"e-process (error probability {outcome.alpha:g})", reasons=[str(line) for line in outcome.lines],
             )
         )  # fmt: skip
     return kept
@@ -126,6 +126,8 @@ def run(options: argparse.Namespace) -> int:
             c.assumption(name)
     tasks = [_task(options, c, options.on, options.data, options.drop) for c in chosen]
     rows = _rows([replace(t, replay=options.replay) for t in tasks], options)
+    if options.scale:
+        rows = _with_empirical(rows, chosen, options)
     _shown(rows, options)
     if options.save:
         from verify import certificates

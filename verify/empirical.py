@@ -56,8 +56,9 @@ class Line:
 
     def __str__(self) -> str:
         best = self.opposes if self.verdict == "no" and self.opposes else self.supports
+        said = "no, the opposite" if self.verdict == "no" else self.verdict
         return (
-            f"{self.name}: {self.verdict} (effect {self.effect:+.3g} ± {self.error:.2g}, "
+            f"{self.name}: {said} (effect {self.effect:+.3g} ± {self.error:.2g}, "
             f"e-value {best.e_value:.3g} after {best.n} of {self.n})"
         )
 

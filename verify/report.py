@@ -131,10 +131,26 @@ def print_remarks(rows: Sequence[Row], screen: Console | None = None) -> None:
         style="dim",
     )
     for row in rows:
+        if row.verdict in DECIDED:
+            screen.print()
+            print_tests(row, screen)
+    for row in rows:
         if row.disagrees:
             screen.print()
             screen.print(f"!! {row.claim} on {row.on}: {row.disagrees}", style="bold red")
             print_counterexample(row, screen)
+
+
+DECIDED = ("supported", "contradicted", "undecided")
+"""Verdicts on EMPIRICAL claims; of the others an undecided one has no tests to show."""
+
+
+def print_tests(row: Row, screen: Console) -> None:
+    """The sequential tests behind the verdict on an EMPIRICAL claim; nothing for other claims."""
+    if row.how.startswith("e-process"):
+        screen.print(f"{row.claim}: [bold]{row.verdict}[/] from {row.on}, {row.how}")
+        for line in row.reasons:
+            screen.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
 
 
 def print_counterexample(row: Row, screen: Console | None = None) -> None:

@@ -423,7 +423,11 @@ def falsify(
     if on is not None:
         return on.falsify(claim, drop=tuple(drop), examples=examples, seconds=seconds, seed=seed)
     if claim.status is Status.EMPIRICAL and not claim.setting.arrays():
-        return Outcome(claim.id, verdict="not applicable", reasons=["decided by experiments, not by drawn instances"])
+        return Outcome(
+            claim.id,
+            verdict="not applicable",
+            reasons=[f"decided by experiments, not by drawn instances: python -m verify run {claim.id} --scale small"],
+        )
     search = Search(claim, tuple(drop), examples, seconds, seed)
     try:
         if database is not None:

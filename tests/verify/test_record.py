@@ -39,3 +39,24 @@ def test_empirical_rows_say_which_tests_lead():
     assert row["decided after"] == test.n < 40
     assert row["claim verdict"] == "supported"
     assert row["e-value against"] < 1
+
+
+def test_the_command_line_prints_the_tests_behind_a_verdict(tmp_path, monkeypatch, capsys):
+    """`run --scale` decides an EMPIRICAL claim; the table's remarks show effect and e-value."""
+    from verify.cli import main
+
+    def decided(claim, scale, **_):
+        line = empirical.Line("imp gains", True, sequential.paired_sign([1.0] * 40, 0.001), None, 0.08, 0.01, 40)
+        return empirical.EmpiricalOutcome(claim, "supported", 0.01, scale, (line,), 5)
+
+    monkeypatch.setattr(empirical, "decide_empirical", decided)
+    monkeypatch.chdir(tmp_path)
+    name = "no-free-prune/information-raises-capacity"
+    assert main(["run", name, "--scale", "smoke"]) == 0
+    out = capsys.readouterr().out
+    assert f"{name} on 5 trials (smoke): supported" in out
+    assert "imp gains: yes (effect +0.08 ± 0.01" in out
+    assert main(["--scale", "smoke", "--claims", name, "--no-models", "--workers", "1"]) == 0
+    assert "imp gains: yes" in capsys.readouterr().out
+    assert main(["run", name]) == 0
+    assert f"python -m verify run {name} --scale small" in capsys.readouterr().out
