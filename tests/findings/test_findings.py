@@ -91,3 +91,13 @@ def test_the_command_reports_a_difference(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "the page is not what certificates and tables give" in out
     assert "synaptic-flow--positive-scores-suffice.json: as recorded" in out
+
+
+@pytest.mark.parametrize("network", ["resnet20", "vgg16_bn"])
+def test_what_the_page_says_no_run_has_done(network):
+    """PX at 1.8 % and above leaves a path in every recorded run; SynFlow-L2's scores fit into float32."""
+    rows = Numbers().rows(f"collapse_{network}", method="px")
+    assert all(r["on_live_paths"] > 0 for r in rows if r["density"] in (0.1, 0.018))
+    for method in ("synflow", "synflow-l2"):
+        (row,) = Numbers().rows("float32_ranges", network=network, method=method, dtype="float32")
+        assert row["plain_not_finite"] == row["plain_zero"] == 0

@@ -226,6 +226,26 @@ def zero_score(instance: Instance) -> list[str]:
     return [_opening(net), f"D = ({_row(net.activation())}). PX: {net.scored(net.scores('px'), every)}."]
 
 
+def released_threshold(instance: Instance) -> list[str]:
+    """One round of the published thresholding: every score up to the k-th smallest goes."""
+    net = Written(instance)
+    every, keep = list(range(len(net.theta))), int(instance["keep"])
+    scores, count = net.scores(instance["scorer"]), len(net.theta)
+    density = keep / count
+    k = int((1.0 - density) * count)
+    threshold = sorted(scores)[k - 1] if k else None
+    left = [j for j in every if threshold is None or scores[j] > threshold]
+    lines = [
+        f"Network: `{net.equations()}`. Scores by {instance['scorer']}: {net.scored(scores, every)}.",
+        f"To keep {keep} of {count}, density {density:.4g}: k = int((1 - {density:.4g}) * {count}) = {k}.",
+    ]
+    if threshold is None:
+        return [*lines, f"k is below 1, so nothing goes: {count} weights are left instead of {keep}."]
+    gone = ", ".join(net.parameter(j) for j in every if j not in left)
+    return [*lines, f"The k-th smallest score is {threshold}; every score up to it goes: {gone}. "
+            f"{len(left)} of {count} weights are left instead of {keep}."]  # fmt: skip
+
+
 def residual_run(instance: Instance) -> list[str]:
     """A run by SynFlow or SynFlow-L2 on a network with a skip connection."""
     return pruning_run({**instance, "x": [["1"] * len(row) for row in instance["x"]]})

@@ -199,6 +199,62 @@ def run_ends(
     return {"kept": masks.kept, **out}
 
 
+def _gradients(module: nn.Module, x: Tensor, masks: Any) -> np.ndarray:
+    """Per-sample, per-output gradients by the weights that are left, (n K, weights)."""
+    own = _scored(module)
+    rows = []
+    for image in x:
+        outputs = module(image[None])[0]
+        for k in range(len(outputs)):
+            g = torch.autograd.grad(outputs[k], list(own.values()), retain_graph=k + 1 < len(outputs))
+            rows.append(torch.cat([(v * masks[n]).flatten() for n, v in zip(own, g, strict=True)]))
+    return torch.stack(rows).numpy()
+
+
+@experiment(version=1)
+def kept_of_the_kernel(
+    network: str, method: str, density: float, *, rounds: int = 20, samples: int = 16, images: int = 4,
+    precise: bool = False, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """What a mask keeps of the NTK at initialisation: shares of the trace and of the largest eigenvalue.
+
+    Pruned on ``samples`` Gaussian images, in float32 (SNIP, GraSP, magnitude and random in one round); the
+    kernel is that of ``images`` fresh ones. ``precise`` adds the share of the trace on one image in float32,
+    float64 (torch) and extended precision (plain).
+    """
+    from verify.networks.masks import prune
+
+    iterative = method in ("px", "synflow", "synflow-l2", "path-energy", "px-per-sample")
+    module, x = _module(network, seed, torch.float32), _images(samples + images, seed, torch.float32)
+    masks = prune(
+        module, method, density=density, rounds=rounds if iterative else 1, x=x[:samples],
+        y=torch.arange(samples) % 10, seed=seed, biases=False,
+    )  # fmt: skip
+    every = {n: torch.ones_like(m) for n, m in masks.items()}
+    out: dict[str, Any] = {"emptied": sum(k == 0 for k in masks.layers().values())}
+    shares: dict[str, float] = {}
+    for kind in (torch.float64, torch.float32) if precise else (torch.float64,):
+        dense, fresh = _module(network, seed, kind), x[samples:].to(kind)
+        full = _gradients(dense, fresh, every).astype(np.float64)
+        left = _gradients(masks.apply(_module(network, seed, kind)), fresh, masks).astype(np.float64)
+        if kind is torch.float64:
+            out["trace"] = float((left**2).sum() / (full**2).sum())
+            out["top"] = float(np.linalg.eigvalsh(left @ left.T)[-1] / np.linalg.eigvalsh(full @ full.T)[-1])
+        k = len(full) // images
+        shares[str(kind).split(".")[1]] = float((left[:k] ** 2).sum() / (full[:k] ** 2).sum())
+    if precise:
+        wide = plain.weights_of(network, seed, np.longdouble)
+        image = x[samples].numpy().astype(np.longdouble)
+        kept = {n: m.numpy() for n, m in masks.items()}
+        traces = [
+            plain.trace_of(network, {n: w * m[n] for n, w in wide.items()}, m, image)
+            for m in (kept, {n: np.ones_like(m) for n, m in kept.items()})
+        ]
+        shares["longdouble"] = float(10 ** (traces[0] - traces[1]))
+        out |= {f"one_image_{k}": v for k, v in shares.items()}
+    return out
+
+
 # -- small networks, in exact arithmetic ------------------------------------------------------------------
 
 SCORERS = (

@@ -224,6 +224,17 @@ def forwards(
     return outputs, NETWORKS[network](Tape(ones, "activation", first.gates), image * image).array
 
 
+def trace_of(network: str, weights: Mapping[str, Array], masks: Mapping[str, Array], image: Array) -> float:
+    """log10 of the NTK's trace of one image over the weights that are not masked."""
+    tape = Tape(weights, "network")
+    out = NETWORKS[network](tape, image)
+    total = np.zeros((), dtype=np.longdouble)
+    for k in range(len(out.array)):
+        g = tape.backward(np.eye(len(out.array), dtype=out.array.dtype)[k])
+        total = total + sum((np.where(masks[n], v, 0).astype(np.longdouble) ** 2).sum() for n, v in g.items())
+    return _log10(np.asarray(total), 2 * out.power)
+
+
 def kernel_of(network: str, weights: Mapping[str, Array]) -> Array:
     """R_k up to a power of two, shape (k,)."""
     squares = {n: w * w for n, w in weights.items()}

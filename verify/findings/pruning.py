@@ -70,6 +70,10 @@ POSITIVE_SCORES = Finding(
     (
         (Witness("synaptic-flow/positive-scores-suffice", (no_zeros, no_ties)), arithmetic.pruning_run),
         (Witness("synaptic-flow/residual-layers-survive", (no_zero_weights, no_ties)), arithmetic.residual_run),
+        (
+            Witness("synaptic-flow/released-threshold-keeps-the-target", (no_zero_weights,)),
+            arithmetic.released_threshold,
+        ),
     ),
     "Positive scores that are also conserved, computed anew each round, on path weights that do not depend on the "
     "mask, with ties broken, pruned slowly enough, on networks whose paths are equally long, keep a whole path until "
@@ -97,19 +101,20 @@ def _deaths(n: Numbers) -> str:
             f"pruned to {keep} of 36 weights, PX leaves {counts['px']} of {total} dead on the data, PX with frozen "
             f"activation {counts['px-frozen']}, SynFlow-L2 {counts['synflow-l2']}"
         )
-    runs = n.rows("findings_run_ends", method="px")
-    frozen = n.rows("findings_run_ends", method="px-frozen")
 
-    def lost(rows: list[dict[str, object]], keep: int) -> str:
-        mine = [r for r in rows if r["keep"] == keep]
-        return f"{sum(str(r['path']) == 'False' for r in mine)} of {len(mine)}"
+    def ends(method: str, keep: int) -> str:
+        rows = n.rows("findings_run_ends", method=method, keep=keep)
+        lost = sum(str(r["path"]) == "False" for r in rows)
+        off = sum(str(r["objective_float64"]) == "False" for r in rows)
+        return f"no path left in {lost} of {len(rows)} runs, dead on the data in {off}"
 
     lines = [
         "Perceptrons 3-4-4-2 with Gaussian weights and eight Gaussian inputs, one weight a round: "
         + "; ".join(small)
         + ".",
-        f"ResNet-20 pruned by PX in 50 rounds with Gaussian images: no path is left in {lost(runs, 16)} runs to 16 "
-        f"weights and {lost(runs, 4)} to 4 (with frozen activation {lost(frozen, 16)} and {lost(frozen, 4)}).",
+        f"ResNet-20 in 50 rounds with four Gaussian images: PX to 16 weights, {ends('px', 16)}; to 4, the critical "
+        f"compression, {ends('px', 4)}. With frozen activation, to 4: {ends('px-frozen', 4)}: the path that the "
+        "theorem keeps can be off.",
     ]
     for network in ("resnet20", "vgg16_bn"):
         table = f"collapse_{network}"

@@ -111,6 +111,20 @@ def _ends() -> list[trials.Configuration]:
     ]
 
 
+KERNEL_METHODS = (
+    "px", "px-per-sample", "path-energy", "synflow", "synflow-l2", "snip", "grasp", "magnitude", "random",
+)  # fmt: skip
+
+
+def _kernel() -> list[trials.Configuration]:
+    return [
+        measures.kept_of_the_kernel.configuration(
+            network="resnet20", method=m, density=d, seed=s, precise=(s, d) == (0, 0.1) and m in ("px", "magnitude")
+        )
+        for s, d, m in itertools.product((0, 1), (0.1, 0.018), KERNEL_METHODS)
+    ]
+
+
 KEPT = (18, 9, 4, 3)
 
 
@@ -164,6 +178,7 @@ TABLES: dict[str, Table] = {
         Table("findings_synflow", OWN, _synflow),
         Table("findings_data_overlap", OWN, _overlap),
         Table("findings_run_ends", OWN, _ends),
+        Table("scorers_kernel", OWN, _kernel),
         Table("findings_transfer", OWN, lambda: [measures.transfer_on_digits.configuration(seed=0)]),
         Table("scorers_small", OWN, _small, _summary),
         Table("collapse_resnet20", _ALL, study=_collapse("resnet20")),
