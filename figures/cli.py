@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 EPILOG = """\
 examples:
@@ -35,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("names", nargs="*", metavar="NAME", help="figures or papers (default: all figures)")
     make.add_argument("--scale", choices=("smoke", "small", "full"), default="smoke", help="how many trials (smoke)")
     make.add_argument("--out", default="figures/out", metavar="DIR", help="where figures go (figures/out)")
+    make.add_argument("--csv", metavar="DIR", help="also put the CSVs there, e.g. results/figures, to be committed")
     make.add_argument("--trials", default="trials", metavar="DIR", help="where finished trials are kept (trials)")
     make.add_argument("--jobs", type=int, metavar="N", help="processes on this machine (one a core)")
     make.add_argument("--scheduler", metavar="ADDRESS", help="run trials on this Dask scheduler (extra: cluster)")
@@ -88,5 +91,8 @@ def _make(options: argparse.Namespace) -> int:
             # One data set that is not here must not stop all other figures.
             print(f"{wanted.name}: left out, {e}", file=sys.stderr)
             continue
+        if options.csv:
+            Path(options.csv).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made.csv, Path(options.csv) / made.csv.name)
         print(f"{made.png}  {made.rows} rows from {made.provenance['trials']} trials, {time.monotonic() - start:.0f} s")
     return 0

@@ -72,6 +72,10 @@ def test_one_missing_data_set_does_not_stop_the_others(monkeypatch, store, tmp_p
     out = capsys.readouterr()
     assert "cifar10-resnet20: left out, cifar10 is not here" in out.err
     assert "sketching-synflow-against-sketch.png" in out.out
+    kept = tmp_path / "results"
+    assert cli.main(["make", *common, "--csv", str(kept)]) == 0
+    (one,) = kept.iterdir()
+    assert one.read_bytes() == (tmp_path / one.name).read_bytes()
     assert cli.main(["make", "cifar10-resnet20", *common]) == 2
 
 
