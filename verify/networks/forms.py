@@ -38,6 +38,19 @@ GROUPS = 16
 """Outputs, or groups of outputs, that cost a backward pass each."""
 
 
+WHY: dict[str, str] = {
+    "path-exclusion/chain-rule": "its right side is a sum over all pairs of paths",
+    "path-exclusion/kernel-sum-is-over-the-path": "it is about the gradient of single paths",
+    "path-exclusion/removal-by-trace-is-best": "it needs one trace for each weight",
+    "path-exclusion/trace-gradient-saliency": "it needs one trace for each pair of weights",
+    "path-exclusion/trace-preserves-eigenvalues": "it needs one trace and one bound for each weight",
+    "path-exclusion/eigenvalue-bounds": "it needs eigenvalues of the whole kernel, of which float64 bounds the trace",
+    "path-exclusion/released-scorer": "released scores are signed sums over paths, which have no rounding bound here",
+    "synaptic-flow/neuron-conservation": "it is about the signed scores at single units",
+}
+"""Why a claim about networks has no form."""
+
+
 class NoForm(NotImplementedError):
     """The form cannot be evaluated on this module; the message says why."""
 
@@ -56,7 +69,11 @@ def without_enumeration(claim: Claim) -> Claim:
     """The claim as its form states it, or the claim itself where it has none."""
     if claim.id not in FORMS:
         return claim
-    predicates: dict[str, Any] = {"equal-activations": equal_activations, "no-weight-twice": lambda i: True}
+    predicates: dict[str, Any] = {
+        "equal-activations": equal_activations,
+        "no-weight-twice": lambda i: True,
+        "positive-factor": lambda i: True,
+    }
     assumed = tuple(Assumption(a.name, a.sentence, predicates.get(a.name, a.predicate)) for a in claim.assumptions)
     return dataclasses.replace(claim, function=FORMS[claim.id], assumptions=assumed)
 
@@ -85,7 +102,8 @@ def _groups(count: int) -> list[Tensor]:
     return out
 
 
-def _sum(t: Tensor, unit: float) -> Any:
+def sum_ball(t: Tensor, unit: float) -> Any:
+    """The sum of nonnegative numbers with relative errors of at most ``unit``, as a ball."""
     total = float(t.sum())
     return ball(total, total * unit)
 
@@ -160,7 +178,10 @@ def trace_bound_per_sample(i: ModuleOnData) -> Relation:
                     p[j], [squares[m] for m in names], retain_graph=True, materialize_grads=True
                 )
                 products.append(sum(float((u * v).sum()) for u, v in zip(left, right, strict=True)))
-    per_parameter, per_sample = _sum(torch.tensor(products, dtype=torch.float64), unit), _sum(activation * kernel, unit)
+    per_parameter, per_sample = (
+        sum_ball(torch.tensor(products, dtype=torch.float64), unit),
+        sum_ball(activation * kernel, unit),
+    )
     return all_of(
         at_most(i.ntk_trace(), per_parameter, "per parameter"),
         at_most(per_parameter, per_sample, "per sample"),
@@ -185,7 +206,7 @@ def bias_paths(i: ModuleOnData) -> Relation:
     with torch.no_grad():
         d = sums.run(sums.powers(0), i.x * i.x, 0, gates=i.values, constant=False).sum(0)
     t = sums.growth(sums.ones(), learned, constant=False)[0]
-    return at_most(_total(i.trace_over(left)), _sum(d * t, 2 * sums.unit))
+    return at_most(_total(i.trace_over(left)), sum_ball(d * t, 2 * sums.unit))
 
 
 @form("path-exclusion/unsquared-data-bounds", "the first auxiliary network fed with |x|")
@@ -346,10 +367,15 @@ def _skipped(i: ModuleOnData, j: int) -> bool:
 def saliency_conservation(i: ModuleOnData) -> Relation:
     """The scores of each such cut against sum_k D_k R_k."""
     objective = _total(i.activation_per_output() * i.objective_per_output())
-    return _over_cuts(i, i.px(), objective)
+    return over_cuts(i, i.px(), objective)
 
 
-def _over_cuts(i: ModuleOnData, scores: dict[str, Tensor], objective: Any) -> Relation:
+def over_cuts(i: ModuleOnData, scores: dict[str, Tensor], objective: Any) -> Relation:
+    """The scores of each cut sum to ``objective``.
+
+    Raises:
+        NoForm: there is no cut of parameters.
+    """
     parts = []
     for weight, names in cuts(i).items():
         total = sum(float(scores[n].sum()) for n in names)
@@ -379,10 +405,15 @@ def score_without_theta_ranks_the_same(i: ModuleOnData) -> Relation:
 @form("path-exclusion/pruning-keeps-the-trace", "pairs of weights of the last layer, one trace for each")
 def pruning_keeps_the_trace(i: ModuleOnData) -> Relation:
     """Of two weights of the last layer, removing that of smaller PX score loses no more of the trace."""
-    return _pairs(i, lambda j: float(i.px()[_last(i).settings["weight"]].view(-1)[j]), 4 * i.sums.unit)
+    return _pairs(i, lambda j: float(i.px()[last_linear(i).settings["weight"]].view(-1)[j]), 4 * i.sums.unit)
 
 
-def _last(i: ModuleOnData) -> Operation:
+def last_linear(i: ModuleOnData) -> Operation:
+    """The linear map that gives the outputs, its weight a parameter.
+
+    Raises:
+        NoForm: there is none.
+    """
     op = last_layer(i)
     if op is None or op.settings["weight"] not in i.graph.parameters:
         raise NoForm("the last operation is no linear map, whose gradients have a closed form")
@@ -390,7 +421,7 @@ def _last(i: ModuleOnData) -> Operation:
 
 
 def _pairs(i: ModuleOnData, score: Callable[[int], float], unit: float) -> Relation:
-    op = _last(i)
+    op = last_linear(i)
     name, values = op.settings["weight"], i.values[op.inputs[0]]
     theta = i.tensors[name]
     squares = values.square().sum(0)
@@ -413,65 +444,16 @@ def _pairs(i: ModuleOnData, score: Callable[[int], float], unit: float) -> Relat
     return at_most(after[high], after[low])
 
 
-# -- SynFlow ------------------------------------------------------------------------------------------
-
-
-def _layers(i: ModuleOnData) -> dict[str, list[str]]:
-    """The parameters of each submodule."""
-    out: dict[str, list[str]] = {}
-    for n in i.graph.parameters:
-        out.setdefault(n.rpartition(".")[0], []).append(n)
-    return out
-
-
-def _everything_flows(i: ModuleOnData) -> bool:
-    """Whether no weight is 0 and each stands on a path."""
-    return bool(flat(i.sums.carried(torch.ones(i.sums.outputs))).all())
-
-
-@form("synaptic-flow/every-layer-conserves", "one backward pass of the auxiliary network with weights |theta|")
-def every_layer_conserves(i: ModuleOnData) -> Relation:
-    """As the claim, with the parameters of a submodule as a layer."""
-    ones = torch.ones(i.sums.outputs, dtype=torch.float64)
-    found = i.sums.scores(1, ones)
-    with torch.no_grad():
-        flow = i.sums.run(i.sums.powers(1), i.sums.ones(), 1).sum()
-    sums = torch.stack([torch.stack([found[n].sum() for n in names]).sum() for names in _layers(i).values()])
-    unit = 2 * i.sums.unit
-    where = torch.tensor(_everything_flows(i)).expand(sums.shape)
-    return compared("==", sums, sums * unit, flow.expand(sums.shape), flow * unit, where=where)
-
-
-@form("synaptic-flow/released-synflow-l2-conserves", "one backward pass of the auxiliary network with squared weights")
-def released_synflow_l2_conserves(i: ModuleOnData) -> Relation:
-    """As the claim, with the parameters of a submodule as a layer."""
-    ones = torch.ones(i.sums.outputs, dtype=torch.float64)
-    found = i.sums.scores(2, ones, weighted=False)
-    sums = torch.stack(
-        [sum((found[n] * i.tensors[n].abs()).sum() for n in names) for names in _layers(i).values()]  # type: ignore[misc]
-    )
-    unit = 2 * i.sums.unit
-    return compared("==", sums[1:], sums[1:] * unit, sums[:-1], sums[:-1] * unit)
-
-
-@form("synaptic-flow/why-absolute-values", "one backward pass of the network with weights |theta| on the input of ones")
-def why_absolute_values(i: ModuleOnData) -> Relation:
-    """The scores are sums of products of nonnegative numbers."""
-    if any(op.kind == MAXIMUM for op in i.graph.operations):
-        raise NoForm("maxima on the input of ones are tied within rounding")
-    s = flat(i.sums.scores(1, torch.ones(i.sums.outputs, dtype=torch.float64)))
-    return compared("<=", torch.zeros(()), 0.0, s, s * i.sums.unit * 2)
-
-
-@form("synaptic-flow/signed-scores-are-nonnegative", "scores of the last layer: weight times activation")
-def signed_scores_are_nonnegative(i: ModuleOnData) -> Relation:
-    """On the input of ones a weight of the last layer has the score w h, h the activation it reads."""
-    op = _last(i)
-    one = i.on_ones()
-    h, error = one.values[op.inputs[0]][0], one.run.errors[op.inputs[0]][0]
-    theta = i.tensors[op.settings["weight"]]
-    score = theta * h
-    return compared("<=", torch.zeros(()), 0.0, score, theta.abs() * error + score.abs() * 1e-15)
-
-
-__all__ = ["FORMS", "HOW", "NoForm", "cuts", "equal_activations", "form", "without_enumeration"]
+__all__ = [
+    "FORMS",
+    "HOW",
+    "WHY",
+    "NoForm",
+    "cuts",
+    "equal_activations",
+    "form",
+    "last_linear",
+    "over_cuts",
+    "sum_ball",
+    "without_enumeration",
+]

@@ -135,7 +135,11 @@ class ModuleOnData:
 
     def trace_over(self, names: Sequence[str]) -> np.ndarray:
         """The trace output by output over some of the parameters, shape (K,)."""
-        graph = dataclasses.replace(self.graph, parameters=tuple(names))
+        kept = [
+            dataclasses.replace(op, parameters=tuple(n for n in op.parameters if n in names))
+            for op in self.graph.operations
+        ]
+        graph = dataclasses.replace(self.graph, operations=kept, parameters=tuple(names))
         return ModuleOnData(graph, self.tensors, self.x, run=self.run).ntk_trace_per_output()
 
     # -- the same module otherwise ------------------------------------------------------------

@@ -27,9 +27,10 @@ from theory.paths import NetworkOnData, paths_of
 from theory.pruning import PruningRun
 from theory.relations import Verdict, decide
 from theory.scalars import exact
+from verify.networks import flow_forms  # noqa: F401 (registers its forms)
 from verify.networks.capture import ASSUMPTIONS, Report, assumptions
 from verify.networks.digits import WORK, digits_needed, work
-from verify.networks.forms import FORMS, HOW, NoForm, without_enumeration
+from verify.networks.forms import FORMS, HOW, WHY, NoForm, without_enumeration
 from verify.networks.on_data import ModuleOnData, Unavailable
 from verify.networks.path_sums import NoPathSums
 from verify.networks.runs import RUN_FORMS, ModuleRun, on_runs
@@ -110,7 +111,8 @@ class Subject:
             "not applicable" with every reason (and what the conclusion does all the same), "refuted",
             "survived", or "undecided" where rounding or a kink leaves it open.
         """
-        about = claim.setting in SETTINGS or issubclass(NetworkOnData, claim.setting)
+        plain = issubclass(NetworkOnData, claim.setting)
+        about = claim.setting in SETTINGS or plain
         out = Outcome(claim.id, seed=seed, on=self.name)
         if not about:
             out.verdict = "not applicable"
@@ -125,10 +127,16 @@ class Subject:
             out.reasons += [f"{n}: {why}" for n in blocking for why in self.report.why(n) or ["not checked"]]
             out.reasons.append(self._tried(claim))
             return out
-        if self.exact is None and claim.id not in FORMS and claim.id not in RUN_FORMS and not self._plain(claim):
+        if (
+            self.exact is None
+            and claim.id not in FORMS
+            and claim.id not in RUN_FORMS
+            and (claim.id in WHY or not plain)
+        ):
             out.verdict = "undecided"
-            what = f"it is about a {claim.setting.title}"
-            out.reasons.append(f"{what}: only modules small enough to enumerate every path are taken for one")
+            an = "an" if claim.setting.title[0] in "aeiou" else "a"
+            why = WHY.get(claim.id, f"it is about {an} {claim.setting.title}")
+            out.reasons.append(f"{why}: only modules small enough to enumerate every path are searched")
             return out
         search = Search(claim if self.exact is not None else self._stated(claim), drop, examples, seconds, seed)
         search.outcome.on = self.name
@@ -138,10 +146,6 @@ class Subject:
             out.verdict, out.on = "undecided", self.name
             out.reasons.append(str(e))
             return out
-
-    @staticmethod
-    def _plain(claim: Claim) -> bool:
-        return issubclass(NetworkOnData, claim.setting)
 
     @staticmethod
     def _stated(claim: Claim) -> Claim:
@@ -252,6 +256,11 @@ class Subject:
                 for n in graph.parameters:
                     tensors[n] = tensors[n] * 2.0 ** int(rng.integers(-3, 4))
                 what.append("layers rescaled")
+            if rng.random() < 0.5:
+                for n in graph.parameters:
+                    if tensors[n].ndim == 1 and not bool(tensors[n].any()):
+                        tensors[n] = torch.as_tensor(rng.standard_normal(tuple(tensors[n].shape)))
+                what.append("biases of 0 drawn")
             if rng.random() < 0.6:
                 density = float(rng.choice([0.5, 0.2, 0.05]))
                 # Zeroed, not removed: a weight of 0 is still a parameter, in the trace and in the path kernel.
@@ -309,7 +318,9 @@ class Subject:
 
 
 def _varied_inputs(rng: np.random.Generator, x: Tensor) -> tuple[Tensor, str]:
-    kind = int(rng.integers(0, 4))
+    kind = int(rng.integers(0, 5))
+    if kind == 4:
+        return x[:1] * 0, "one input of zeros"
     if kind == 0:
         return x * 2.0 ** int(rng.integers(-4, 5)), "inputs rescaled"
     if kind == 1:
