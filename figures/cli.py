@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="list|make")
-    commands.add_parser("list", help="name and title of every figure")
+    shown = commands.add_parser("list", help="name and title of every figure")
+    shown.add_argument("--captions", action="store_true", help="with what each shows and how to read it")
     make = commands.add_parser("make", help="draw figures, running the trials that are missing")
     make.add_argument("names", nargs="*", metavar="NAME", help="figures or papers (default: all figures)")
     make.add_argument("--scale", choices=("smoke", "small", "full"), default="smoke", help="how many trials (smoke)")
@@ -55,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             width = max(len(f.name) for f in registry.figures())
             for f in registry.figures():
                 print(f"{f.name:<{width}}  {f.title}")
+                if options.captions:
+                    print(textwrap.fill(f.caption, 110, initial_indent="    ", subsequent_indent="    ") + "\n")
             return 0
         return _make(options)
     except KeyboardInterrupt:

@@ -139,7 +139,8 @@ def make(
     done = trials.run(wished, store, jobs=jobs, scheduler=scheduler, quiet=quiet, label=wanted.name)
     rows = wanted.table(done)
     stem = Path(out) / wanted.name.replace("/", "-")
-    provenance = {"figure": wanted.name, "scale": scale, **trials.provenance(done)}
+    said = f"{wanted.title} {wanted.caption}"
+    provenance = {"figure": wanted.name, "scale": scale, "caption": said, **trials.provenance(done)}
     csv = trials.write_csv(rows, stem.with_suffix(".csv"), provenance=provenance)
     with matplotlib.rc_context(STYLE):
         # Drawn from the file, so that the picture cannot show what the file does not hold.
