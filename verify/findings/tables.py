@@ -144,6 +144,7 @@ def _summary(results: Mapping[str, Any]) -> dict[str, Any]:
         "trace_mean": round(sum(results["trace"]) / count, 4),
         "lambda_max_mean": round(sum(results["top"]) / count, 4),
         "trace_zero": sum(v == 0 for v in results["trace"]),
+        "traces": " ".join(f"{v:.3f}" for v in results["trace"]),
     }
 
 
