@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--scale", choices=("smoke", "small", "full"), default="smoke", help="how many trials (smoke)")
     make.add_argument("--out", default="figures/out", metavar="DIR", help="where figures go (figures/out)")
     make.add_argument("--csv", metavar="DIR", help="also put the CSVs there, e.g. results/figures, to be committed")
+    make.add_argument("--png", metavar="DIR", help="also put small PNGs (128 colours) there, e.g. docs/figures")
     make.add_argument("--trials", default="trials", metavar="DIR", help="where finished trials are kept (trials)")
     make.add_argument("--jobs", type=int, metavar="N", help="processes on this machine (one a core)")
     make.add_argument("--scheduler", metavar="ADDRESS", help="run trials on this Dask scheduler (extra: cluster)")
@@ -95,8 +96,20 @@ def _make(options: argparse.Namespace) -> int:
             # One data set that is not here must not stop all other figures.
             print(f"{wanted.name}: left out, {e}", file=sys.stderr)
             continue
-        if options.csv:
-            Path(options.csv).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(made.csv, Path(options.csv) / made.csv.name)
+        _keep(made.csv, made.png, options)
         print(f"{made.png}  {made.rows} rows from {made.provenance['trials']} trials, {time.monotonic() - start:.0f} s")
     return 0
+
+
+def _keep(csv: Path, png: Path, options: argparse.Namespace) -> None:
+    """Copies to be committed: the CSV, and the picture with a palette instead of full colour."""
+    for folder in (options.csv, options.png):
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+    if options.csv:
+        shutil.copyfile(csv, Path(options.csv) / csv.name)
+    if options.png:
+        from PIL import Image
+
+        with Image.open(png) as full:
+            full.convert("RGB").quantize(128).save(Path(options.png) / png.name, optimize=True)

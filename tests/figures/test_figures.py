@@ -73,8 +73,10 @@ def test_one_missing_data_set_does_not_stop_the_others(monkeypatch, store, tmp_p
     assert "cifar10-resnet20: left out, cifar10 is not here" in out.err
     assert "sketching-synflow-against-sketch.png" in out.out
     kept = tmp_path / "results"
-    assert cli.main(["make", *common, "--csv", str(kept)]) == 0
+    assert cli.main(["make", *common, "--csv", str(kept), "--png", str(tmp_path / "docs")]) == 0
     (one,) = kept.iterdir()
+    (picture,) = (tmp_path / "docs").iterdir()
+    assert picture.stat().st_size < 0.7 * (tmp_path / picture.name).stat().st_size
     assert one.read_bytes() == (tmp_path / one.name).read_bytes()
     assert cli.main(["make", "cifar10-resnet20", *common]) == 2
 
