@@ -168,10 +168,10 @@ def check_table(table: Table, store: Path, *, jobs: int = 1, quiet: bool = True,
         recorded = table.read()
     except FileNotFoundError as e:
         return Check(table.path.name, (str(e),))
-    if table.configurations is not None:
+    if table.configurations is not None and (long or not table.long):
         again, _ = table.compute(store, jobs=jobs, quiet=quiet)
         return Check(table.path.name, tuple(differences(recorded, _as_read(again))))
-    if table.study is None or not long:
+    if not long or table.study is None:
         return Check(table.path.name, skipped=f"takes long; `{table.command}`")
     folder = store / "studies"
     try:

@@ -33,6 +33,7 @@ class Table:
         command: what computes it again.
         rows: results of a trial -> the columns of its row.
         study: runs the study that writes it into a folder.
+        long: its trials take longer than minutes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Table:
     configurations: Callable[[], list[trials.Configuration]] | None = None
     rows: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
     study: Callable[[Path], Any] | None = None
+    long: bool = False
 
     @property
     def path(self) -> Path:
@@ -148,6 +150,17 @@ def _summary(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _same_law() -> list[trials.Configuration]:
+    from verify import empirical
+
+    return empirical.same_law_configurations("small")
+
+
+def _gains(results: Mapping[str, Any]) -> dict[str, Any]:
+    gains = [a - b for a, b in zip(results["own"], results["foreign"], strict=True)]
+    return {"gain_mean": round(sum(gains) / len(gains), 6), "gains": " ".join(f"{g:.6f}" for g in gains)}
+
+
 def _collapse(network: str) -> Callable[[Path], Any]:
     def study(folder: Path) -> Any:
         from verify.networks import collapse
@@ -187,7 +200,7 @@ TABLES: dict[str, Table] = {
         Table("released_px_batchnorm", _ALL, study=_released),
         Table("released_px_batchnorm_torch", _ALL, study=_released),
         Table("float32_ranges", _ALL, study=_ranges),
-        Table("same_law", "python -m verify --scale small"),
+        Table("findings_same_law", _ALL, _same_law, _gains, long=True),
     )
 }
 """Every table that the findings quote."""
