@@ -29,6 +29,7 @@ from theory.relations import Verdict, decide
 from theory.scalars import exact
 from verify.networks import flow_forms  # noqa: F401 (registers its forms)
 from verify.networks.capture import ASSUMPTIONS, Report, assumptions
+from verify.networks.climb import NotClimbable, climb
 from verify.networks.digits import WORK, digits_needed, work
 from verify.networks.forms import FORMS, HOW, WHY, NoForm, without_enumeration
 from verify.networks.on_data import ModuleOnData, Unavailable
@@ -53,10 +54,11 @@ class Subject:
         module: the module; left as it was.
         x: inputs, samples first.
         name: how outcomes call it.
+        climbing: whether the gradient of the margin is followed.
     """
 
-    def __init__(self, module: nn.Module, x: Tensor, name: str = "torch module") -> None:
-        self.module, self.x, self.name = module, x, name
+    def __init__(self, module: nn.Module, x: Tensor, name: str = "torch module", *, climbing: bool = True) -> None:
+        self.module, self.x, self.name, self.climbing = module, x, name, climbing
 
     @cached_property
     def report(self) -> Report:
@@ -156,7 +158,7 @@ class Subject:
         rng = np.random.default_rng([search.seed, 7])
         broken: dict[str, int] = {}
         without: dict[str, int] = {}
-        instances: Iterator[Any] = self._instances(rng)
+        instances: Iterator[Any] = self._instances(rng, search.claim if self.climbing else None, search.deadline)
         if self.exact is not None:
             instances = self._exact_instances(search.claim, rng)
         elif search.claim.id in RUN_FORMS:
@@ -240,12 +242,26 @@ class Subject:
 
     # -- what is searched ---------------------------------------------------------------------
 
-    def _instances(self, rng: np.random.Generator) -> Iterator[ModuleOnData]:
-        """The module as given, then other inputs, scales and masks of it."""
+    def _climbed(self, claim: Claim, deadline: float) -> Iterator[ModuleOnData]:
+        """Where gradient ascent on the margin leads from the module as given, on one of its inputs."""
+        graph = self.report.graph
+        assert graph is not None
+        until = time.monotonic() + (deadline - time.monotonic()) / 2
+        try:
+            for p in climb(claim, graph, self.tensors, self.x[:1].detach().double(), deadline=until):
+                yield ModuleOnData(graph, p.tensors, p.x, what=f"inputs, scales and masks climbed in {p.steps} steps")
+        except (NotClimbable, NoPathSums):
+            return
+
+    def _instances(
+        self, rng: np.random.Generator, claim: Claim | None = None, deadline: float = 0.0
+    ) -> Iterator[ModuleOnData]:
+        """The module as given, where a gradient leads from there, then other inputs, scales and masks of it."""
         graph = self.report.graph
         assert graph is not None
         x = self.x.detach().double()
         yield self.given
+        yield from self._climbed(claim, deadline) if claim is not None else ()
         # One input more or less decides nothing; on large modules it costs time.
         x = x[: max(1, int(WORK / 50 // work(graph, self.tensors, 1, 8)))]
         while True:
