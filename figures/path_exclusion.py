@@ -135,7 +135,8 @@ def spectra_dense_and_pruned(rows: Rows) -> Figure:
 
     Eigenvalues of the empirical NTK (24 digits, 10 outputs) at initialisation, largest first, for a
     64-64-64-10 perceptron, dense and pruned by each method with one global ranking; geometric mean and 95 %
-    interval over networks. A line ends where the mean falls below 1e-6: there some networks have lost the rank.
+    interval over networks. A line ends where the mean falls below 1e-6: there some networks have lost the rank;
+    PX's at 216 = 24 × 9, where an output has lost all its paths.
     PX with the activation frozen has SynFlow-L2's masks here (all outputs share one activation).
     """
     fig, (ax,) = canvas(1, width=5.2, height=3.2)
@@ -156,7 +157,13 @@ def _cifar_rows(trials: Sequence[Trial]) -> Rows:
     rows = []
     for (method, density), found in grouped(trials, "method", "density").items():
         one = found[0]
-        shares = {"constant": sum(t["constant"] for t in found), "images": one["samples"], "epochs": one["epochs"]}
+        lost = float(np.mean([t["classes_lost"] for t in found]))
+        shares = {
+            "constant": sum(t["constant"] for t in found),
+            "classes_lost": lost,
+            "images": one["samples"],
+            "epochs": one["epochs"],
+        }
         rows.append(
             {"method": method, "density": density, **summary(100 * t["accuracy"] for t in found), **shares,
              "size": one["size"], "test": one["test"]}
@@ -336,6 +343,45 @@ def remaining_weights_per_layer(rows: Rows) -> Figure:
         ax.grid(axis="x", visible=False)
     axes[0].set_ylabel("weights kept in the layer (%)")
     legend_below(fig, axes[0])
+    return fig
+
+
+LOSERS = ("px", "px-frozen", "synflow-l2", "synflow", "snip", "magnitude", "random")
+
+
+def _lost(scale: str) -> list[Configuration]:
+    seeds = {"smoke": 1, "small": 6, "full": 25}[scale]
+    return [
+        spectra.outputs_lost.configuration(method=m, densities=list(DENSITIES), seed=s)
+        for s in range(seeds)
+        for m in LOSERS
+    ]
+
+
+def _lost_rows(trials: Sequence[Trial]) -> Rows:
+    return [
+        {"method": m, "density": d, **summary(v for t in found for v in t["lost"][i])}
+        for (m,), found in grouped(trials, "method").items()
+        for i, d in enumerate(found[0]["densities"])
+    ]
+
+
+@figure(configurations=_lost, table=_lost_rows)
+def outputs_lost(rows: Rows) -> Figure:
+    """Iterated Path eXclusion gives up whole outputs; with the activation frozen it does not.
+
+    Outputs, of ten, that have no path of kept weights left from any input, in 64-64-64-10 perceptrons pruned on the
+    digits with one global ranking; mean and 95 % interval over networks. The class of such an output cannot be learnt
+    any more. PX weighs each output by its activation on the pruned network: an output that loses paths weighs less in
+    the next round and loses more. PX with the activation frozen has SynFlow-L2's masks here.
+    """
+    fig, (ax,) = canvas(1, width=4.8, height=3.0)
+    for method in distinct(rows, "method"):
+        part = select(rows, method=method)
+        series(ax, method, [r["density"] for r in part], part, zorder=3 if method == "px-frozen" else 2)
+    densities(ax, DENSITIES)
+    ax.set(ylabel="outputs without a path (of 10)", ylim=(-0.2, 10))
+    ax.legend(loc="upper left")
     return fig
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from verify import data, empirical
-from verify.experiments import capacity, cifar
+from verify.experiments import capacity, cifar, spectra
 from verify.experiments.scores import make_masks
 from verify.training import initial
 
@@ -77,3 +77,14 @@ def test_a_missing_data_set_is_named(monkeypatch, tmp_path):
     (tmp_path / "fashion-mnist").mkdir()
     (tmp_path / "fashion-mnist" / "train.parquet").touch()
     assert data.folder("fashion-mnist") == tmp_path / "fashion-mnist"
+
+
+def test_lost_outputs_are_counted_on_paths_not_on_rows():
+    """Random masks so sparse that outputs keep weights whose hidden units have none."""
+    found = spectra.outputs_lost(method="random", densities=[1.0, 0.02], hidden=[6], copies=3, seed=0)
+    assert found["lost"][0] == [0, 0, 0]
+    stack = initial([64, 6, 10], [0, 1, 2])
+    masks = make_masks(stack, "random", torch.zeros(1, 64), torch.zeros(1), 0.02, scope="global", seeds=[0, 1, 2])
+    by_hand = [sum(not any((b[k] * a.sum(1)).tolist()) for k in range(10)) for a, b in zip(*masks, strict=True)]
+    assert found["lost"][1] == by_hand
+    assert max(by_hand) > min(int((b.sum(1) == 0).sum()) for b in masks[1])

@@ -43,7 +43,7 @@ def images(split: str, samples: int, size: int) -> tuple[Tensor, Tensor]:
     return (x - mean[:, None, None]) / std[:, None, None], torch.tensor(found.y)
 
 
-@experiment(version=1)
+@experiment(version=2)
 def resnet20(
     method: str, density: float, *, samples: int = 5000, test: int = 2000, size: int = 16, epochs: int = 8,
     rounds: int = 30, scored_on: int = 64, seed: int,
@@ -66,7 +66,8 @@ def resnet20(
         seed: of the initial weights, the images scored on, and the order in training.
 
     Returns:
-        accuracy; loss of the last epoch; kept and total weights; layers emptied; constant: whether the pruned
+        accuracy; loss of the last epoch; kept and total weights; layers emptied; classes_lost: those whose row of
+        the last layer lost all its weights; constant: whether the pruned
         network's outputs are the same for all images that it was scored on.
     """
     from verify.networks import zoo
@@ -78,7 +79,7 @@ def resnet20(
     x, y = images("train", samples, size)
     pick = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:scored_on]
     masks: dict[str, Tensor] = {}
-    constant, emptied, kept = False, 0, sum(p.numel() for p in module.parameters() if p.dim() > 1)
+    constant, emptied, lost, kept = False, 0, 0, sum(p.numel() for p in module.parameters() if p.dim() > 1)
     total = kept
     if method != "dense":
         own = prune(
@@ -86,6 +87,7 @@ def resnet20(
             seed=seed, biases=False,
         )  # fmt: skip
         masks, kept = dict(own.masks), own.kept
+        lost = int((~masks["fc.weight"]).all(1).sum())
         emptied, constant = len(own.rounds[-1].emptied), constant_on(module, x[pick], masks)
     recipe = ImageRecipe(epochs, 64, 0.05, milestones=(epochs * 2 // 3,), shift=size // 8)
     history = train_module(module, masks, x, y, recipe, seed=seed)
@@ -99,6 +101,7 @@ def resnet20(
         "kept": kept,
         "total": total,
         "emptied": emptied,
+        "classes_lost": lost,
         "constant": bool(constant),
     }
 

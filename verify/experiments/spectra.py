@@ -152,3 +152,30 @@ def survival(
             connected.append(int((flows > 0).sum()))  # type: ignore[union-attr]
             alive.append(int((live > 0).sum()))  # type: ignore[union-attr]
     return {"weights": weights, "connected": connected, "alive": alive}
+
+
+@experiment(version=1)
+def outputs_lost(
+    method: str, densities: list[float], *, hidden: list[int] = [64, 64], copies: int = 8, seed: int  # noqa: B006
+) -> dict[str, Any]:  # fmt: skip
+    """How many of ten outputs pruning on the digits leaves without a path from any input.
+
+    Such an output is constant: its class can only be predicted by chance of the others.
+
+    Returns:
+        lost: for each density, one number a copy.
+    """
+    from verify.experiments.digits import images
+
+    seeds = [seed * 1000 + i for i in range(copies)]
+    pixels, classes = images()
+    pick = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(seed + 77))[:256]
+    stack = initial([64, *hidden, 10], seeds)
+    lost = []
+    for density in densities:
+        masks = make_masks(stack, method, pixels[pick], classes[pick], density, scope="global", seeds=seeds)
+        paths = torch.ones(copies, 1, 64, dtype=torch.float64)
+        for m in masks:
+            paths = (torch.bmm(paths, m.double().transpose(1, 2)) > 0).double()
+        lost.append([int(v) for v in (paths[:, 0] == 0).sum(1)])
+    return {"lost": lost}
