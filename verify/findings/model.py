@@ -61,7 +61,7 @@ def percent(v: float, digits: int = 1) -> str:
     shown = f"{100 * v:.{digits}f}"
     if float(shown) == 100 and v < 1:
         shown = f"{math.floor(1000 * v) / 10:.1f}" if v < 0.999 else "over 99.9"
-    return f"{shown.removesuffix('.0')} %"
+    return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
 
 
 def power(log10: float) -> str:

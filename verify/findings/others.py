@@ -189,9 +189,14 @@ def _on_resnet(n: Numbers) -> list[str]:
             cells += [percent(sum(r[k] for r in rows) / len(rows), 2) for k in ("trace", "top")]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     seeds = len(set(n.all("scorers_kernel", "seed")))
+    order = sorted(
+        dict.fromkeys(n.all("scorers_kernel", "method")),
+        key=lambda m: -sum(r["trace"] for r in n.rows("scorers_kernel", method=m, density=0.1)),
+    )
     return [
         *lines,
         "",
+        f"By the share of the trace at 10 %: {', '.join(order)}.",
         f"(ResNet-20 at initialisation, Gaussian images, mean of {seeds} seeds: shares of the trace and of the "
         "largest eigenvalue of the NTK of four fresh images that are left with 10 % and 1.8 % of the weights. "
         "px-frozen is synflow-l2 here, since the last layer is dense.)",
@@ -228,7 +233,7 @@ def _scorers(n: Numbers) -> str:
         "",
         f"({total} perceptrons 3-4-4-2 with 36 Gaussian weights and eight inputs, decided in exact arithmetic: how "
         "many are dead on the data at the end, and mean shares of the dense network's trace and largest eigenvalue "
-        "that are left.)",
+        "that are left; pruning can raise both.)",
         "",
         _how_sure(n),
         "",

@@ -100,12 +100,14 @@ def _entry(number: int, f: Finding) -> list[str]:
     sources = ", ".join(
         f"[{TABLES[t].path.name}](../results/{TABLES[t].path.name}) (`{TABLES[t].command}`)" for t in numbers.used
     )
-    lines += ["", *_wrapped(f"**It does not say.** {f.limits}"), ""]
+    lines += ["", *_wrapped(f"**Limits.** {f.limits}"), ""]
     return [*lines, *(_wrapped(f"Numbers from {sources}.") if sources else []), ""]
 
 
 def _block(head: str, text: str) -> list[str]:
     out: list[str] = []
+    if text.startswith("\n"):
+        out, head, text = [head.rstrip(), ""], "", text[1:]
     for i, line in enumerate(text.split("\n")):
         shown = head + line if i == 0 else line
         out += [shown.rstrip()] if line.startswith("|") else _wrapped(shown) or [""]

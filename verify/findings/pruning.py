@@ -32,9 +32,13 @@ def _positive_scores(n: Numbers) -> str:
         for density in (0.018, 0.001, "critical"):
             if any(str(r["density"]) == str(density) for r in n.rows(table)):
                 shown = _collapsed(n, table, density)
-                lines.append(f"{NAMES[network]} at {DENSITY[density]}: no input-output path left in runs of {shown}.")
+                lines.append(f"{NAMES[network]} at {DENSITY[density]}, methods that leave no whole path: {shown}.")
     first = n.rows("collapse_resnet20", method="synflow", density=0.018)
     branch = n.rows("collapse_resnet20", method="synflow-l2", density=0.018)
+    lines.append(
+        "(For the critical compression these schedules are too fast for the theorem, and on ResNet-20 paths are not "
+        "equally long: SynFlow may collapse there.)"
+    )
     lines.append(
         "On ResNet-20 at 1.8 % SynFlow-L2, which satisfies the theorem, loses "
         f"{n_of([r['branches_lost'] for r in branch])} of {branch[0]['branches']} residual branches, and SynFlow "
@@ -369,16 +373,17 @@ RELEASED_SCORE = Finding(
     ((Witness("path-exclusion/released-scorer", (no_zeros,)), arithmetic.released_score),),
     "The code leaves parameters whose name contains `bn` or `fc` unsquared, and runs both auxiliary networks in "
     "training mode, the second on a batch of identical inputs without activations. A channel that is normalised by "
-    "the statistics of such a batch has mean exactly its shift, whatever the weights before it; an average-pooled "
-    "head sees nothing else, so every derivative by a convolution weight is 0 (proved). On networks without "
-    "normalisation whose last layer is not called fc the code agrees with the formula.",
+    "the statistics of such a batch has mean exactly its shift, whatever the weights before it (of two values a and "
+    "b with mean m, a - m and b - m sum to 0); an average-pooled head sees nothing else, so every derivative by a "
+    "convolution weight is 0 (proved). On networks without normalisation whose last layer is not called fc the code "
+    "agrees with the formula.",
     _released,
     _released_precision,
     "Three implementations agree: `verify.networks.saliency.released` (torch), `verify.networks.released_px` (numpy "
     "and balls, backward pass by hand), and the claim's own on small networks in balls.",
-    "It does not say that networks pruned by the public code train badly, and it is no statement about the paper's "
-    "formula. A ranking by rounding error times theta^2 still favours large weights; in the table it keeps ResNet-20 "
-    "connected at 1.8 %.",
+    "It does not say that networks pruned by the public code train badly, nor which code computed the paper's "
+    "tables, and it is no statement about the paper's formula. A ranking by rounding error times theta^2 still "
+    "favours large weights; in the table it keeps ResNet-20 connected at 1.8 %.",
     ("path-exclusion/released-score-with-batch-norm", "path-exclusion/saliency"),
 )
 
