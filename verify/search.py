@@ -24,7 +24,7 @@ import numpy as np
 from theory.claims import Assumption, Claim, Status
 from theory.relations import Decision, Verdict, decide, margins
 from verify import certificates
-from verify.shrink import shrink
+from verify.smallest import smallest
 from verify.strategies import StackChooser, draw, instances
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ MOST = 7
 """Structural integers stay within this of the smallest."""
 WOLVES = 32
 """After so many instances that only looked violated, one of each stack is recomputed instead of four."""
-RESTARTS = 160
-"""Small stacks that are searched again once a counterexample is known, for one with less structure."""
 
 
 @dataclass
@@ -295,36 +293,11 @@ class Search:
             pass
         self.outcome.stages["hypothesis"] = f"{tried} instances"
 
-    def smallest(self, seconds: float) -> Any:
-        """Shrink what was found; then look for one with less structure, which no reduction may lead to."""
-        best = shrink(self.found, self.refutes, seconds)
-        if not self.claim.setting.stackable or not self.claim.draws.get("stack", True):
-            return best
-        for r in range(RESTARTS):
-            rng = np.random.default_rng([self.seed, 3, r])
-            broken = self.dropped[r % len(self.dropped)] if self.dropped else None
-            stack = draw(self.claim, StackChooser(rng, 128, (0, 1, 1, 2)[r % 4]), broken)
-            if stack.structure_size() >= best.structure_size():
-                continue
-            usable = np.flatnonzero(self.satisfied(stack))
-            if not len(usable):
-                continue
-            chosen = stack.take(usable)
-            with np.errstate(all="ignore"):
-                relation = self.claim.check(chosen)
-                m = np.full(len(usable), np.nan) if relation.undefined else margins(relation)
-            odd = np.flatnonzero(suspicious(np.broadcast_to(m, (len(usable),))))[:4]
-            one = next((i for j in odd if self.refutes(i := chosen.at(int(j)))), None)
-            if one is not None:
-                other = shrink(one, self.refutes, seconds / 4)
-                best = min(best, other, key=lambda i: i.size())
-        return best
-
     def finish(self, seconds: float) -> Outcome:
         """Stage 4, and the verdict."""
         out = self.outcome
         if self.found is not None:
-            small = self.smallest(seconds) if seconds else self.found
+            small = smallest(self, self.found, seconds) if seconds else self.found
             if small is not self.found or out.decision is None:
                 out.decision = decide(self.claim.check(small))
             out.counterexample, out.verdict = small, "refuted"
