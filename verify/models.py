@@ -74,6 +74,12 @@ def subject(
         raise ValueError(
             f"no model is called {model!r}; known: {', '.join(MODELS)}, or FILE.py:FACTORY, zoo:NAME, timm:NAME"
         )
+    return _from_elsewhere(model, data, data_dir, seed, samples)
+
+
+@functools.lru_cache(maxsize=2)
+def _from_elsewhere(model: str, data: str, data_dir: str, seed: int, samples: int) -> Any:
+    # One subject for all claims: it holds what they share, such as the gates and the trace.
     from verify.networks.load import load
     from verify.networks.subject import Subject
 

@@ -133,7 +133,11 @@ def excess(claim: Claim, i: FloatOnData) -> Tensor:
     if claim.id in EXCESS:
         return EXCESS[claim.id](i)
     found = []
-    for part in claim.function(i).parts:
+    try:
+        parts = claim.function(i).parts
+    except (TypeError, ValueError, IndexError) as e:
+        raise NotClimbable(f"the claim does not take torch scalars: {e}") from None
+    for part in parts:
         if part.kind not in ("<=", "<"):
             raise NotClimbable("only inequalities are climbed")
         left, right = np.broadcast_arrays(_boxed(part.lhs), _boxed(part.rhs))

@@ -24,7 +24,7 @@ from torch import Tensor
 from theory.claims import Assumption, Claim
 from theory.relations import Relation, holds
 from verify.networks.bounded import ball, flat
-from verify.networks.digits import forward
+from verify.networks.digits import WORK, forward
 from verify.networks.forms import NoForm, equal_activations
 from verify.networks.on_data import ModuleOnData
 from verify.networks.operations import CONVOLUTION, LINEAR, NORMALISATION, Ref
@@ -47,16 +47,19 @@ class ModuleRun:
         keep: how many parameters to keep; None: those of the shortest path.
         rounds: how many rounds of an exponential schedule; None: as few as the theorem of maximal critical
             compression allows.
+        certain: whether gates and orders must be certain; else they are taken as computed.
     """
 
     title: ClassVar[str] = "pruning run on a torch module"
     rounding: ClassVar[str] = "masks certain in float64"
     stacked: ClassVar[bool] = False
 
-    def __init__(self, on: ModuleOnData, scorer: str, keep: int | None = None, rounds: int | None = None) -> None:
+    def __init__(
+        self, on: ModuleOnData, scorer: str, keep: int | None = None, rounds: int | None = None, certain: bool = True
+    ) -> None:
         if scorer not in SCORERS:
             raise NoForm(f"{scorer} has no form for modules")
-        self.on, self.scorer, self.rounds = on, scorer, rounds
+        self.on, self.scorer, self.rounds, self.certain = on, scorer, rounds, certain
         self.names = list(on.graph.parameters)
         self.sizes = [on.tensors[n].numel() for n in self.names]
         self.keep = self.smallest_path() if keep is None else keep
@@ -145,8 +148,8 @@ class ModuleRun:
         tensors = dict(self.on.tensors)
         for n, m in self.split(mask).items():
             tensors[n] = tensors[n] * m
-        run = forward(self.on.graph, tensors, self.on.x)
-        if run.open:
+        run = forward(self.on.graph, tensors, self.on.x, WORK if self.certain else 0)
+        if run.open and self.certain:
             raise NoForm(f"{run.open} gates of the pruned module are within rounding of a kink")
         return ModuleOnData(self.on.graph, tensors, self.on.x, run=run)
 
@@ -185,7 +188,8 @@ class ModuleRun:
         for r, kept in enumerate(self.kept_by_round()):
             found = self.scores_at(mask)
             exact = self._exact_top(mask, kept)
-            mask = certain_top(found, kept, mask, 4 * self.on.sums.unit, r + 1) if exact is None else exact
+            unit = 4 * self.on.sums.unit if self.certain else -1.0
+            mask = certain_top(found, kept, mask, unit, r + 1) if exact is None else exact
             masks.append(mask)
             scores.append(found)
         return masks, scores
@@ -266,7 +270,7 @@ def certain_top(scores: Tensor, kept: int, mask: Tensor, unit: float, number: in
         scores: (N,), nonnegative, each to a relative error ``unit``; 0 is exact.
         kept: how many to keep.
         mask: bool (N,).
-        unit: the relative error.
+        unit: the relative error; negative: the order as computed is taken.
         number: of the round, for the message.
 
     Raises:
@@ -278,7 +282,7 @@ def certain_top(scores: Tensor, kept: int, mask: Tensor, unit: float, number: in
     order = inside[torch.argsort(scores[inside], stable=True)]
     low, high = order[: len(order) - kept], order[len(order) - kept :]
     going, staying = float(scores[low[-1]]), float(scores[high[0]])
-    if going > 0 and going * (1 + unit) >= staying * (1 - unit):
+    if unit >= 0 and going > 0 and going * (1 + unit) >= staying * (1 - unit):
         raise NoForm(f"in round {number} rounding leaves open which of two weights goes")
     out = torch.zeros_like(mask)
     out[high] = True

@@ -34,7 +34,7 @@ from verify.networks.digits import WORK, digits_needed, work
 from verify.networks.forms import FORMS, HOW, WHY, NoForm, without_enumeration
 from verify.networks.on_data import ModuleOnData, Unavailable
 from verify.networks.path_sums import NoPathSums
-from verify.networks.runs import RUN_FORMS, ModuleRun, on_runs
+from verify.networks.runs import RUN_FORMS, SCORERS, ModuleRun, on_runs
 from verify.networks.to_graph import to_network
 from verify.search import Outcome, Search
 from verify.strategies import StackChooser, draw
@@ -43,6 +43,8 @@ SETTINGS = (NetworkOnData, NetworkWeights, ObjectiveOnNetwork, RescaledNetwork, 
 """The settings whose claims are about a network, with or without more than its data."""
 LARGEST = 1e12
 """Floating-point operations that telling all gates apart may take, for a single input."""
+TRIED = 20_000_000
+"""Weights up to which a module is pruned where a claim about pruning runs does not apply, to see what happens."""
 TINY_PATHS = 2_000
 """Up to this many paths a module is enumerated in exact rationals."""
 
@@ -59,6 +61,7 @@ class Subject:
 
     def __init__(self, module: nn.Module, x: Tensor, name: str = "torch module", *, climbing: bool = True) -> None:
         self.module, self.x, self.name, self.climbing = module, x, name, climbing
+        self._trial_runs: dict[str, ModuleRun] = {}
 
     @cached_property
     def report(self) -> Report:
@@ -217,6 +220,20 @@ class Subject:
         out.seconds = time.monotonic() - search.start
         return out
 
+    def _trial_run(self, claim: Claim) -> ModuleRun:
+        """The module pruned to one path's weights in ten rounds, by the claim's first scorer that there is a form of.
+
+        Raises:
+            NoForm: the module has too many weights for that.
+        """
+        scorer = next((s for s in claim.draws.get("scorers", ()) if s in SCORERS), "synflow")
+        weights = sum(self.tensors[n].numel() for n in self.given.graph.parameters)
+        if weights > TRIED:
+            raise NoForm(f"{weights} weights are too many to prune on the way")
+        if scorer not in self._trial_runs:
+            self._trial_runs[scorer] = ModuleRun(self.given.first(1), scorer, rounds=10, certain=False)
+        return self._trial_runs[scorer]
+
     def _tried(self, claim: Claim, formal: bool = True) -> str:
         """What the conclusion does on the module as given, whether or not the claim applies."""
         graph = self.report.graph
@@ -224,11 +241,7 @@ class Subject:
             return "the conclusion cannot be tried: the module was not recorded"
         instance = ModuleOnData(graph, self.tensors, self.x.detach().double(), formal=True) if formal else self.given
         try:
-            whole: Any = instance
-            if claim.id in RUN_FORMS:
-                # As many rounds as a schedule in use has, whatever the theorem asks for.
-                scorers = [s for s in claim.draws.get("scorers", ()) if s != "synflow-l2-released"]
-                whole = ModuleRun(instance.first(1), scorers[0] if scorers else "synflow", rounds=20)
+            whole = self._trial_run(claim) if claim.id in RUN_FORMS else instance
             decision = decide(self._stated(claim).check(whole))
         except (Unavailable, NoForm, NoPathSums) as e:
             return f"the conclusion cannot be tried: {e}"
