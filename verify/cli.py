@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from theory.claims import PAPERS
 
 BUDGETS = ("quick", "default", "thorough")
-BENCHES = ("ntk", "paths", "pruning", "search", "alarms", "sequential", "training", "start", "architectures",
+BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "start", "architectures",
            "sweeps")  # fmt: skip
 
 _EXAMPLES = """\

@@ -1,6 +1,7 @@
 """The benchmarks of the search: peers are fair, times that ran out are bounds, alarms can ring."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +10,15 @@ from hypothesis import strategies as st
 
 from theory.claims import Status, claim_named
 from theory.relations import at_most
-from verify.bench import alarms, peers
+from verify.bench import alarms, peers, seeds
 from verify.bench import search as bench
 from verify.planted import Planted, planted
+from verify.runner import Budget
 from verify.sharpness import numerical, perturbed
 from verify.strategies import draw
+from verify.trials import read_csv
+
+ROOT = Path(__file__).resolve().parents[2]
 
 TRACE = claim_named("path-exclusion/trace-bound")
 WRONG = Planted("half", "constant", perturbed(TRACE, 0.5, 0))
@@ -121,3 +126,22 @@ def test_a_sign_has_no_constant_to_be_wrong():
     for relation in (positive(np.ones(2)), nonnegative(np.ones(2))):
         assert not numerical(relation.parts[0])
     assert numerical(less(np.ones(2), 2 * np.ones(2)).parts[0])
+
+
+def test_seeds_that_miss_are_named(monkeypatch):
+    claim = claim_named("path-exclusion/objective-is-a-bound")
+    row = seeds.one(claim, 3, 2)
+    assert (row["found"], row["missed"], row["sizes"], row["structures"]) == (3, "", 1, 1)
+    assert row["usual counterexample"].startswith("y1 = 0 x1")
+    monkeypatch.setitem(seeds.BUDGETS, "default", Budget(examples=1, rounds=1, seconds=5.0))
+    missed = seeds.one(TRACE, 2, 1)
+    assert (missed["found"], missed["missed"], missed["usual counterexample"]) == (0, "0 1", "")
+    assert seeds.summary([row, missed])["missed"] == 2
+
+
+def test_what_is_recorded_of_sharpness_has_reasons():
+    rows = read_csv(ROOT / "results" / "sharpness.csv")
+    assert len(rows) > 80
+    for row in rows:
+        sharp = row["comparison"] and row["smallest change seen"] != "none of 0.5"
+        assert (sharp and row["smallest change seen"] <= 0.001) or row["reason"] not in ("", "NO REASON GIVEN"), row
