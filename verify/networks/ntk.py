@@ -20,29 +20,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from verify.networks.layer_squares import (
+    Folded,
+    folded,
+    keep_pages,
+    layer_squares,
+    normalisation_squares,
+    rows_times,
+    unfolded_size,
+)
 from verify.networks.operations import (
     CONVOLUTION,
     GATE,
     LINEAR,
+    MAXIMUM,
     NORMALISATION,
     UNKNOWN,
     Graph,
+    Operation,
     Ref,
     evaluation_mode,
     record,
-    store,
 )
-from verify.networks.rules import input_gradient, pass_back, patches
+from verify.networks.rules import RESHAPES, input_gradient, pass_back
 
 MEMORY = 1 << 30
 """Default limit, in bytes, on what one chunk of samples may occupy."""
-CACHE = 24 << 20
+CACHE = 12 << 20
 """Bytes of gradient maps per chunk at which splitting further stops paying."""
 
 
@@ -95,6 +105,7 @@ def ntk_trace(
     Raises:
         ValueError: no samples, no parameters, or a module that `verify.networks.operations.record` refuses.
     """
+    keep_pages()
     graph = record_for(module, x) if graph is None else graph
     if not graph.parameters:
         raise ValueError("the module has no parameters: its tangent kernel is empty")
@@ -102,7 +113,7 @@ def ntk_trace(
     tensors = graph.tensors(module)
     sweep = Sweep(graph, tensors, outputs) if trace_plan(graph).method == "sweep" else None
     size = sweep.chunk(memory) if sweep else _jacobian_chunk(tensors, graph, outputs, memory)
-    chunks = [x.detach()[i : i + size] for i in range(0, len(x), size)]
+    chunks = x.detach().tensor_split(math.ceil(len(x) / size))
     with torch.no_grad():
         parts = [sweep.squares(c) if sweep else jacobian_squares(module, c) for c in chunks]
     squares = torch.cat(parts)
@@ -124,14 +135,16 @@ class Sweep:
 
     def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], outputs: int) -> None:
         self.graph, self.tensors, self.outputs = graph, tensors, outputs
-        uses, self.folded = graph.uses(), {}
+        uses = graph.uses()
+        self.folded: dict[int, Folded] = {}
+        self.normalisations: set[int] = set()
         for i, op in enumerate(graph.operations):
             source = op.inputs[0].index if op.kind == NORMALISATION else -1
             before = graph.operations[source] if source >= 0 else None
             alone = before is not None and uses[Ref(source)] == [i] and graph.output != Ref(source)
-            if before is not None and alone and _channels_second(before):
-                self.folded[source] = i
-        self.normalisations = set(self.folded.values())
+            if before is not None and alone and before.kind == CONVOLUTION:
+                self.folded[source] = folded(op, tensors)
+                self.normalisations.add(i)
         self.moving = self._moving()
 
     def _moving(self) -> set[Ref]:
@@ -161,164 +174,128 @@ class Sweep:
             values: forward values to use instead of evaluating (they are consumed).
             gates: forward values whose signs and maxima are the gates, if other than ``values``.
         """
-        graph, tensors = self.graph, self.tensors
-        values = graph.run(tensors, x) if values is None else values
+        graph = self.graph
+        values = graph.run(self.tensors, x) if values is None else values
+        gates = values if gates is None else gates
         out = torch.zeros(len(x), self.outputs, dtype=torch.float64, device=x.device)
         unit = torch.eye(self.outputs, dtype=values[graph.output].dtype, device=x.device)
         # The leading axis is 1 for as long as the gradients are the same for every sample.
-        adjoint: dict[Ref, Tensor] = {graph.output: unit.reshape(1, self.outputs, *graph.output_shape)}
+        adjoint = Adjoint()
+        adjoint.add(graph.output, unit.reshape(1, self.outputs, *graph.output_shape), own=False)
         for i in reversed(range(len(graph.operations))):
             op = graph.operations[i]
-            parts = {r: adjoint.pop(r) for r in [r for r in adjoint if r.index == i]}
+            parts = adjoint.take(i)
             if not parts:
                 continue
             if i in self.normalisations:
-                store(adjoint, op.inputs[0].index, parts[Ref(i)])
-                continue
-            if op.kind in (LINEAR, CONVOLUTION, NORMALISATION):
-                g, r = parts[Ref(i)], op.inputs[0]
-                a, scale = values[r], self._scale(self.folded.get(i))
-                weight = self._weight(op, scale)
-                if op.kind == NORMALISATION:
-                    out += self._normalisation(op, g, a)
-                else:
-                    out += self._layer(i, g, a, values[Ref(i)], scale)
-                given = [(r, input_gradient(op, g, weight, a.shape))] if r in self.moving else []
+                adjoint.add(op.inputs[0], *parts[Ref(i)])
+            elif op.kind in (LINEAR, CONVOLUTION):
+                g, own = parts[Ref(i)]
+                out += self._layer(i, g, values)
+                if op.inputs[0] in self.moving:
+                    shape = values[op.inputs[0]].shape
+                    adjoint.add(op.inputs[0], self._input_gradient(i, g, own, shape), own=True)
+            elif op.kind == NORMALISATION:
+                g, own = parts[Ref(i)]
+                out += normalisation_squares(op, g, values[op.inputs[0]], self.tensors)
+                if op.inputs[0] in self.moving:
+                    factor = folded(op, self.tensors).factor
+                    adjoint.add(op.inputs[0], times(g, _by_channel(factor, g), own), own=True)
+            elif op.kind == GATE:
+                g, own = parts[Ref(i)]
+                if op.inputs[0] in self.moving:
+                    adjoint.add(op.inputs[0], times(g, _gate(op, gates[op.inputs[0]])[:, None], own), own=True)
             else:
                 wanted = [r for r in op.inputs if r in self.moving]
-                given = (
-                    pass_back(i, op, parts, values if gates is None else gates, tensors, wanted, len(x))
-                    if wanted
-                    else []
-                )
-            for r, g in given:
-                adjoint[r] = adjoint[r] + g if r in adjoint else g
+                given = {r: g for r, (g, _) in parts.items()}
+                back = pass_back(i, op, given, gates, self.tensors, wanted, len(x)) if wanted else []
+                for r, g in back:
+                    # Spread by a maximum, it is new; reshaped, as much this operation's own as it was.
+                    adjoint.add(r, g, own=op.kind == MAXIMUM or (op.name in RESHAPES and parts[Ref(i)][1]))
             if op.kind != GATE:
                 values.pop(Ref(i), None)
         return out
 
-    def _scale(self, normalisation: int | None) -> Any:
-        """(gamma / sigma, gamma, mean, 1 / sigma, affine?, shift?) of a folded normalisation."""
-        if normalisation is None:
-            return None
-        s = self.graph.operations[normalisation].settings
-        inverse = (self.tensors[s["variance"]] + s["eps"]).rsqrt()
-        gamma = self.tensors[s["weight"]] if s["weight"] else None
-        return (inverse if gamma is None else gamma * inverse), self.tensors[s["mean"]], inverse, s
+    def _layer(self, i: int, g: Tensor, values: Mapping[Ref, Tensor]) -> Tensor:
+        op, s = self.graph.operations[i], self.graph.operations[i].settings
+        learned = (s["weight"] in op.parameters, s["bias"] in op.parameters)
+        weight = self.tensors[s["weight"]]
+        return layer_squares(op, g, values[op.inputs[0]], values[Ref(i)], weight, learned, self.folded.get(i))
 
-    def _weight(self, op: Any, scale: Any) -> Tensor:
-        if op.kind == NORMALISATION:
-            s = op.settings
-            inverse = (self.tensors[s["variance"]] + s["eps"]).rsqrt()
-            return self.tensors[s["weight"]] * inverse if s["weight"] else inverse
-        weight = self.tensors[op.settings["weight"]]
-        return weight if scale is None else weight * scale[0].reshape(-1, *[1] * (weight.ndim - 1))
-
-    def _learned(self, name: str | None) -> bool:
-        return name is not None and name in self.graph.parameters
-
-    def _normalisation(self, op: Any, g: Tensor, z: Tensor) -> Tensor:
-        s = op.settings
-        flat, zs = g.flatten(3) if g.ndim > 3 else g[..., None], z.flatten(2) if z.ndim > 2 else z[..., None]
-        total = torch.zeros((), dtype=torch.float64, device=g.device)
-        if self._learned(s["weight"]):
-            inverse = (self.tensors[s["variance"]] + s["eps"]).rsqrt()
-            hat = (zs - self.tensors[s["mean"]][:, None]) * inverse[:, None]
-            total = total + _squares((flat * hat[:, None]).sum(-1))
-        if self._learned(s["bias"]):
-            total = total + _squares(flat.sum(-1))
-        return total
-
-    def _layer(self, i: int, g: Tensor, a: Tensor, z: Tensor, scale: Any) -> Tensor:
-        """Squared norms of the gradients of a layer's weight and bias, and of a folded normalisation's."""
-        op, n = self.graph.operations[i], len(a)
-        s, weight = op.settings, self.tensors[op.settings["weight"]]
-        if op.kind == LINEAR and a.ndim == 2 and scale is None:
-            # One position: an outer product.
-            rows = _squares(g)
-            factor = self._learned(s["weight"]) * a.double().square().sum(-1, keepdim=True)
-            return rows * (factor + self._learned(s["bias"]))
-        groups = s.get("groups", 1)
+    def _input_gradient(self, i: int, g: Tensor, own: bool, shape: torch.Size) -> Tensor:
+        op = self.graph.operations[i]
+        weight, after = self.tensors[op.settings["weight"]], self.folded.get(i)
+        if after is not None:
+            # The smaller of the two is scaled.
+            if weight.numel() > g.numel():
+                g = times(g, _by_channel(after.factor, g), own)
+            else:
+                weight = weight * after.factor.reshape(-1, *[1] * (weight.ndim - 1))
         if op.kind == LINEAR:
-            g, u = g.movedim(-1, 2).flatten(3) if a.ndim > 2 else g[..., None], a.reshape(n, 1, -1, a.shape[-1]).mT
+            return rows_times(g.reshape(1, -1, g.shape[-1]), weight.mT[None]).reshape(*g.shape[:-1], -1)
+        if _thins(op):
+            return _spread(op, g, weight, shape)
+        return input_gradient(op, g, weight, shape)
+
+
+def _thins(op: Operation) -> bool:
+    """Whether a convolution only looks at some of its input's positions: windows of one, strides above one."""
+    s = op.settings
+    return math.prod(s["kernel"]) == 1 and max(s["stride"]) > 1 and not any(s["padding"])
+
+
+def _spread(op: Operation, g: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+    """`input_gradient` of such a convolution: that of stride one, put where it belongs (oneDNN is slow at this)."""
+    s = op.settings
+    ones = (1,) * len(s["stride"])
+    narrow = replace(op, settings={**s, "stride": ones})
+    small = input_gradient(narrow, g, weight, (*shape[:2], *g.shape[3:]))
+    out = small.new_zeros(*g.shape[:2], *shape[1:])
+    places = [slice(None)] * 3 + [slice(0, step * n, step) for step, n in zip(s["stride"], g.shape[3:], strict=True)]
+    out[tuple(places)] = small
+    return out
+
+
+class Adjoint:
+    """Gradients on their way back, and whether each tensor is used by nobody else and can be overwritten."""
+
+    def __init__(self) -> None:
+        self.parts: dict[Ref, tuple[Tensor, bool]] = {}
+
+    def add(self, ref: Ref, g: Tensor, own: bool) -> None:
+        """Add ``g`` to the gradient of a value, in place where one of the two can be overwritten."""
+        if ref not in self.parts:
+            self.parts[ref] = g, own
+            return
+        other, owned = self.parts[ref]
+        if owned and other.shape[0] >= g.shape[0]:
+            self.parts[ref] = other.add_(g), True
+        elif own and g.shape[0] >= other.shape[0]:
+            self.parts[ref] = g.add_(other), True
         else:
-            g, u = g.flatten(3), patches(a, op)
-        g = g.expand(n, *g.shape[1:])
-        return _rows(g, u, z, weight, scale, groups, self._which(s, scale), s)
+            self.parts[ref] = other + g, True
 
-    def _which(self, s: Mapping[str, Any], scale: Any) -> dict[str, bool]:
-        norm = scale[3] if scale is not None else {"weight": None, "bias": None}
-        return {
-            "weight": self._learned(s["weight"]), "bias": self._learned(s["bias"]),
-            "gamma": self._learned(norm["weight"]), "beta": self._learned(norm["bias"]),
-        }  # fmt: skip
+    def take(self, index: int) -> dict[Ref, tuple[Tensor, bool]]:
+        """Remove and return the gradients of an operation's results."""
+        return {r: self.parts.pop(r) for r in [r for r in self.parts if r.index == index]}
 
 
-def _rows(
-    g: Tensor, u: Tensor, z: Tensor, weight: Tensor, scale: Any, groups: int, which: dict[str, bool], s: Any
-) -> Tensor:
-    """Squared gradient norms (S, K) of a layer from its output gradient and its unfolded input.
-
-    Args:
-        g: (S, K, C, P), with respect to the output of the normalisation if one is folded in.
-        u: (S, groups, C_in k / groups, P), the unfolded input.
-        z: the layer's own output (S, C, ...).
-        weight: its weight.
-        scale: its folded normalisation (see `Sweep._scale`), or None.
-        groups: its groups.
-        which: which of weight, bias, gamma, beta are learned.
-        s: its settings.
-    """
-    n, k, c, p = g.shape
-    inner = u.shape[2]
-    per = g.reshape(n, k, groups, c // groups, p)
-    per = per.transpose(1, 2).reshape(n * groups, -1, p) if groups > 1 else per.reshape(n, -1, p)
-    flat = u.reshape(n * groups, inner, p)
-    if gram_is_cheaper(k * c // groups, inner, p):
-        rows = (torch.bmm(per, torch.bmm(flat.mT, flat)) * per).sum(-1)
-        along = None
-    else:
-        product = torch.bmm(per, flat.mT)
-        along = product.reshape(n, groups, k, c // groups, inner)
-        rows = product.square().sum(-1)
-
-    def by_channel(t: Tensor) -> Tensor:
-        return t.reshape(n, groups, k, c // groups).transpose(1, 2).reshape(n, k, c)
-
-    squares = by_channel(rows).double()
-    total = torch.zeros(n, k, dtype=torch.float64, device=g.device)
-    factor = scale[0].double() if scale is not None else None
-    if which["weight"]:
-        total += (squares * factor.square() if factor is not None else squares).sum(-1)
-    if not (which["bias"] or which["beta"] or which["gamma"]):
-        return total
-    sums = g.sum(-1)
-    if which["bias"]:
-        total += _squares(sums * scale[0] if scale is not None else sums)
-    if which["beta"]:
-        total += _squares(sums)
-    if which["gamma"]:
-        zs = z.flatten(2)
-        if along is not None and s["bias"] is None:
-            inner_product = by_channel((along * weight.reshape(1, groups, 1, c // groups, inner)).sum(-1))
-        else:
-            inner_product = (g * zs[:, None]).sum(-1)
-        total += _squares((inner_product - scale[1] * sums) * scale[2])
-    return total
+def times(g: Tensor, factor: Tensor, own: bool) -> Tensor:
+    """Their product, in place if ``g`` can be overwritten and has its shape."""
+    return g.mul_(factor) if own and g.shape[0] >= factor.shape[0] else g * factor
 
 
-def gram_is_cheaper(rows: int, inner: int, positions: int) -> bool:
-    """Whether the Gram form over positions costs fewer multiplications than the product with the unfolded input."""
-    return positions * (inner + rows) < rows * inner
+def _gate(op: Operation, values: Tensor) -> Tensor:
+    """The derivative of a (leaky) ReLU: a factor in the values' precision, since mixed products are slow."""
+    slope = op.settings["slope"]
+    if slope == 0:
+        return values.clamp_min(0).sign_()
+    return torch.where(values > 0, 1.0, slope).to(values.dtype)
 
 
-def _squares(t: Tensor) -> Tensor:
-    """Sums of squares over everything but the first two axes, in float64."""
-    return t.double().square().flatten(2).sum(-1)
-
-
-def _channels_second(op: Any) -> bool:
-    return op.kind == CONVOLUTION
+def _by_channel(factor: Tensor, g: Tensor) -> Tensor:
+    """A factor (C,) in the axes of a gradient (S, K, C, ...)."""
+    return factor.reshape(1, 1, -1, *[1] * (g.ndim - 3))
 
 
 def _unfolded(graph: Graph, i: int) -> int:
@@ -326,8 +303,7 @@ def _unfolded(graph: Graph, i: int) -> int:
     if op.kind != CONVOLUTION:
         return 0
     source = op.inputs[0].index
-    shape = graph.operations[source].shape if source >= 0 else (2, *graph.input_shape)
-    return shape[1] * math.prod(op.shape[2:]) * 9
+    return unfolded_size(op, (2, *graph.input_shape)[1:] if source < 0 else graph.operations[source].shape[1:])
 
 
 def _jacobian_chunk(tensors: Mapping[str, Tensor], graph: Graph, outputs: int, memory: int) -> int:

@@ -28,7 +28,7 @@ from verify.networks.operations import (
     replay,
 )
 
-_RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "clone", "dropout", "dropout2d")
+RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "clone", "dropout", "dropout2d")
 
 
 def patches(a: Tensor, op: Operation) -> Tensor:
@@ -72,7 +72,8 @@ def input_gradient(op: Operation, g: Tensor, weight: Tensor, shape: Sequence[int
     size = (g.shape[0] * g.shape[1], *shape[1:])
     d = len(shape) - 2
     flat = g.reshape(-1, *g.shape[2:])
-    blank = flat.new_empty(1).expand(size)
+    # Only its shape matters, but torch would copy one that is expanded.
+    blank = flat if flat.shape == size else flat.new_empty(size)
     back = torch.ops.aten.convolution_backward(
         flat, blank, weight, None, s["stride"], s["padding"], s["dilation"], False, [0] * d, s["groups"],
         [True, False, False],
@@ -129,7 +130,7 @@ def pass_back(
         blank = spread.new_zeros(*spread.shape[:3], math.prod(source.shape[2:]))
         back = blank.scatter_add_(-1, where.flatten(2)[:, None].expand(spread.shape), spread)
         return [(op.inputs[0], back.reshape(batch, g.shape[1], *source.shape[1:]))]
-    if op.kind == SHAPE and op.name in _RESHAPES:
+    if op.kind == SHAPE and op.name in RESHAPES:
         return [(op.inputs[0], g.reshape(*g.shape[:2], *source.shape[1:]))]
     if op.kind == AVERAGE and op.settings["divisor"].numel() == 1 and g[0, 0].numel() == source.shape[1]:
         # Everything but the channels is averaged away.
@@ -175,4 +176,4 @@ def _by_autograd(
     return [(r, g.reshape(samples, k, *g.shape[1:])) for r, g in zip(wanted, grads, strict=True) if g is not None]
 
 
-__all__ = ["CONVOLUTION", "input_gradient", "largest", "pass_back", "patches"]
+__all__ = ["CONVOLUTION", "RESHAPES", "input_gradient", "largest", "pass_back", "patches"]

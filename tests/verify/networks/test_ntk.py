@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from theory.scalars import floats
 from verify.networks.drawn import FAMILIES, module_on_data
-from verify.networks.ntk import gram_is_cheaper, jacobian_squares, ntk_trace, trace_plan
+from verify.networks.layer_squares import BLOCK, SMALL, gram_is_cheaper, rows_times, squares
+from verify.networks.ntk import jacobian_squares, ntk_trace, trace_plan
 from verify.networks.operations import record
 from verify.networks.to_graph import network_on_data
 
@@ -83,6 +84,57 @@ def filled(module, seed):
                 t.copy_(torch.rand(t.shape, generator=generator) + 0.5 if "var" in name
                         else torch.randn(t.shape, generator=generator) / 2)  # fmt: skip
     return module.eval()
+
+
+class Residual(nn.Module):
+    """Gradients that several branches share, at sizes where oneDNN's products and scaled gradients are used."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 64, 3, padding=1)
+        self.a, self.b = (nn.Conv2d(64, 64, 3, padding=1, bias=False) for _ in range(2))
+        self.na, self.nb = nn.BatchNorm2d(64), nn.BatchNorm2d(64)
+        self.short, self.ns = nn.Conv2d(64, 64, 1, stride=2, bias=False), nn.BatchNorm2d(64)
+        self.c, self.nc = nn.Conv2d(64, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64)
+        self.head = nn.Linear(64, 5)
+
+    def forward(self, x):
+        h = F.relu(self.first(x))
+        h = F.relu(self.nb(self.b(F.relu(self.na(self.a(h))))) + h)
+        h = F.relu(self.nc(self.c(h)) + self.ns(self.short(h)))
+        h = F.leaky_relu(h + h, 0.1)
+        return self.head(h.mean((2, 3)))
+
+
+@pytest.mark.parametrize("size", [4, 8, 20])
+def test_shared_gradients_are_not_overwritten(size):
+    module = filled(Residual(), 1)
+    with torch.no_grad():
+        module.nb.weight[:3] = 0
+    x = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(2))
+    single = ntk_trace(module, x, per_output=True, per_sample=True)
+    expected = jacobian_squares(module.double(), x.double())
+    assert torch.allclose(ntk_trace(module, x.double(), per_output=True, per_sample=True), expected, rtol=1e-12, atol=0)
+    assert torch.allclose(single, expected, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("length", [3, 512, 1300, 32768])
+def test_squares_are_summed_in_blocks(length):
+    t = torch.ones(2, length)
+    t[1, 0] = 4096.0  # its square and 1 add up to its square in float32: a running sum would lose what follows
+    expected = torch.tensor([length, 4096.0**2 + length - 1], dtype=torch.float64)
+    assert squares(t).dtype == torch.float64
+    # Eight running sums a block; over all 32768 in float32 the loss would be 2.4e-4.
+    assert torch.allclose(squares(t), expected, rtol=BLOCK / 8 * 2.0**-24 * 1.1, atol=0)
+
+
+def test_products_agree_with_double():
+    generator = torch.Generator().manual_seed(3)
+    a, b = torch.randn(2, 70, 90, generator=generator), torch.randn(2, 80, 90, generator=generator)
+    expected = a.double() @ b.double().mT
+    assert a[0].numel() * b.shape[1] >= SMALL
+    assert torch.allclose(rows_times(a, b).double(), expected, atol=1e-4)
+    assert torch.allclose(rows_times(a.double(), b.double()), expected)
 
 
 @pytest.mark.parametrize(
