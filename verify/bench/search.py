@@ -51,14 +51,18 @@ def ours(p: Planted, seed: int, limit: float) -> float | None:
 
 def rates(seconds: float = 1.0) -> list[dict[str, Any]]:
     """Instances a second: drawn by Hypothesis, decided exactly, evaluated in stacked float64."""
-    from hypothesis import HealthCheck, given, settings
+    from hypothesis import HealthCheck, Verbosity, given, settings
 
     from theory.claims import claim_named
 
     claim, rows = claim_named("path-exclusion/trace-bound"), []
     counted, stop = 0, time.perf_counter() + seconds
 
-    @settings(max_examples=1_000_000, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    quiet = Verbosity.quiet
+
+    @settings(
+        max_examples=1_000_000, database=None, deadline=None, suppress_health_check=list(HealthCheck), verbosity=quiet
+    )
     @given(instances(claim))
     def count(instance: Any) -> None:
         nonlocal counted
