@@ -27,7 +27,7 @@ NONE = "none"
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
 
-def run(*, runs: int = 20_000, length: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
+def run(*, runs: int = 40_000, length: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
     """Rows with test, effect, alpha, share rejected, median observations to reject, verdict on the error.
 
     Args:
