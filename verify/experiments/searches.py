@@ -1,4 +1,8 @@
-"""The search itself as trials: ablations, sharpness, time to falsify."""
+"""The search itself as trials: ablations, sharpness, time to falsify.
+
+Unlike other trials these depend on the claims, the strategies and the search as they are in the source: raise the
+versions when those have changed, or old trials are taken for new ones.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any
 from verify.trials import experiment
 
 
-@experiment(version=1)
+@experiment(version=2)
 def ablation(claim: str, assumption: str, *, seconds: float = 3.0, examples: int = 300, seed: int) -> dict[str, Any]:
     """Is the claim false without one of its assumptions? The verdict of a search.
 
@@ -22,7 +26,7 @@ def ablation(claim: str, assumption: str, *, seconds: float = 3.0, examples: int
     return {"verdict": verdict, "how": found.hows}
 
 
-@experiment(version=1)
+@experiment(version=2)
 def smallest_change(claim: str, *, seconds: float = 3.0, seed: int) -> dict[str, Any]:
     """The smallest relative error in the claim's constant that the search refutes; None if it has no constant.
 
@@ -39,7 +43,7 @@ def smallest_change(claim: str, *, seconds: float = 3.0, seed: int) -> dict[str,
     }
 
 
-@experiment(version=1)
+@experiment(version=2)
 def time_to_falsify(claim: str, *, seconds: float = 20.0, seed: int) -> dict[str, Any]:
     """How long the search takes to refute a claim, without shrinking what it found.
 
