@@ -135,7 +135,7 @@ def excess(claim: Claim, i: FloatOnData) -> Tensor:
     found = []
     try:
         parts = claim.function(i).parts
-    except (TypeError, ValueError, IndexError) as e:
+    except (TypeError, ValueError, IndexError, AttributeError) as e:
         raise NotClimbable(f"the claim does not take torch scalars: {e}") from None
     for part in parts:
         if part.kind not in ("<=", "<"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -116,8 +116,7 @@ class Subject:
             "not applicable" with every reason (and what the conclusion does all the same), "refuted",
             "survived", or "undecided" where rounding or a kink leaves it open.
         """
-        plain = issubclass(NetworkOnData, claim.setting)
-        about = claim.setting in SETTINGS or plain
+        about = claim.setting in SETTINGS or issubclass(NetworkOnData, claim.setting)
         out = Outcome(claim.id, seed=seed, on=self.name)
         if not about:
             out.verdict = "not applicable"
@@ -132,15 +131,8 @@ class Subject:
             out.reasons += [f"{n}: {why}" for n in blocking for why in self.report.why(n) or ["not checked"]]
             out.reasons.append(self._tried(claim))
             return out
-        if (
-            self.exact is None
-            and claim.id not in FORMS
-            and claim.id not in RUN_FORMS
-            and (claim.id in WHY or not plain)
-        ):
+        if self.exact is None and (why := _no_form(claim)):
             out.verdict = "undecided"
-            an = "an" if claim.setting.title[0] in "aeiou" else "a"
-            why = WHY.get(claim.id, f"it is about {an} {claim.setting.title}")
             out.reasons.append(f"{why}: only modules small enough to enumerate every path are searched")
             return out
         search = Search(claim if self.exact is not None else self._stated(claim), drop, examples, seconds, seed)
@@ -239,17 +231,23 @@ class Subject:
         graph = self.report.graph
         if graph is None:
             return "the conclusion cannot be tried: the module was not recorded"
+        if why := _no_form(claim):
+            return f"the conclusion cannot be tried: {why}"
         instance = ModuleOnData(graph, self.tensors, self.x.detach().double(), formal=True) if formal else self.given
         try:
-            whole = self._trial_run(claim) if claim.id in RUN_FORMS else instance
+            whole: Any = self._trial_run(claim) if claim.id in RUN_FORMS else instance
             decision = decide(self._stated(claim).check(whole))
-        except (Unavailable, NoForm, NoPathSums) as e:
+        except (Unavailable, NoForm, ValueError) as e:
             return f"the conclusion cannot be tried: {e}"
         how = (
             "in evaluation mode, with gates as the sign of each activation's input"
             if formal
             else "with its gates as computed"
         )
+        if decision.vacuous:
+            return "tried all the same: the premise of the claim does not hold of the module as given"
+        if claim.id in RUN_FORMS:
+            how += f", pruned by {whole.scorer} to the weights of one path in ten rounds"
         verb = {Verdict.HOLDS: "holds", Verdict.REFUTED: "fails"}.get(decision.verdict, "is not decided")
         return f"tried all the same, {how}: the conclusion {verb} (relative margin {decision.margin:.3g})"
 
@@ -277,6 +275,9 @@ class Subject:
         yield from self._climbed(claim, deadline) if claim is not None else ()
         # One input more or less decides nothing; on large modules it costs time.
         x = x[: max(1, int(WORK / 50 // work(graph, self.tensors, 1, 8)))]
+        drawn = _drawn_biases(rng, self.tensors, graph.parameters)
+        if drawn:
+            yield ModuleOnData(graph, {**self.tensors, **drawn}, x, what="biases of 0 drawn")
         while True:
             tensors, what = dict(self.tensors), []
             inputs, said = _varied_inputs(rng, x)
@@ -286,9 +287,7 @@ class Subject:
                     tensors[n] = tensors[n] * 2.0 ** int(rng.integers(-3, 4))
                 what.append("layers rescaled")
             if rng.random() < 0.5:
-                for n in graph.parameters:
-                    if tensors[n].ndim == 1 and not bool(tensors[n].any()):
-                        tensors[n] = torch.as_tensor(rng.standard_normal(tuple(tensors[n].shape)))
+                tensors |= _drawn_biases(rng, tensors, graph.parameters)
                 what.append("biases of 0 drawn")
             if rng.random() < 0.6:
                 density = float(rng.choice([0.5, 0.2, 0.05]))
@@ -344,6 +343,20 @@ class Subject:
         if "keep" in known:
             made["keep"] = int(rng.integers(1, network.parameters + 1))
         return claim.setting(**made)
+
+
+def _drawn_biases(rng: np.random.Generator, tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+    """Normal numbers for the vectors among the parameters that are 0 throughout."""
+    empty = [n for n in names if tensors[n].ndim == 1 and not bool(tensors[n].any())]
+    return {n: torch.as_tensor(rng.standard_normal(tuple(tensors[n].shape))) for n in empty}
+
+
+def _no_form(claim: Claim) -> str:
+    """Why a claim is not stated of a module too large to enumerate; empty where it is."""
+    if claim.id in FORMS or claim.id in RUN_FORMS or (claim.id not in WHY and issubclass(NetworkOnData, claim.setting)):
+        return ""
+    an = "an" if claim.setting.title[0] in "aeiou" else "a"
+    return WHY.get(claim.id, f"it is about {an} {claim.setting.title}")
 
 
 def _varied_inputs(rng: np.random.Generator, x: Tensor) -> tuple[Tensor, str]:
