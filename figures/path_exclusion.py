@@ -351,7 +351,7 @@ LOSERS = ("px", "px-frozen", "synflow-l2", "synflow", "snip", "magnitude", "rand
 
 
 def _lost(scale: str) -> list[Configuration]:
-    seeds = {"smoke": 1, "small": 6, "full": 25}[scale]
+    seeds = {"smoke": 1, "small": 3, "full": 25}[scale]
     return [
         spectra.outputs_lost.configuration(method=m, densities=list(DENSITIES), seed=s)
         for s in range(seeds)
