@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--trials", default="trials", metavar="DIR", help="where finished trials are kept (trials)")
     make.add_argument("--jobs", type=int, metavar="N", help="processes on this machine (one a core)")
     make.add_argument("--scheduler", metavar="ADDRESS", help="run trials on this Dask scheduler (extra: cluster)")
+    make.add_argument("--finished", action="store_true", help="run nothing: draw from the trials that are there")
     make.add_argument("--quiet", action="store_true", help="no progress")
     return top
 
@@ -89,6 +90,7 @@ def _make(options: argparse.Namespace) -> int:
                 jobs=options.jobs,
                 scheduler=options.scheduler,
                 quiet=options.quiet,
+                finished=options.finished,
             )
         except DataError as e:
             if options.names:

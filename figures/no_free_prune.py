@@ -258,7 +258,7 @@ def effective_parameters(rows: Rows) -> Figure:
     ends = right.get_xlim()
     right.plot(ends, ends, color=BLACK, lw=0.8)
     left.set(xlabel="effective parameters k + I (bits)", ylabel="labelings memorised (%)")
-    right.set(xlabel="p n − h(p): what memorising needs (bits)", ylabel="I + E[1 log₂ |G|]: what there is")
+    right.set(xlabel="p n − h(p): what memorising needs (bits)", ylabel="I + E[1 log₂ |G|]: what there is (bits)")
     legend_below(fig, left)
     return fig
 

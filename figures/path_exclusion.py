@@ -176,7 +176,8 @@ def cifar10_resnet20(rows: Rows) -> Figure:
     """ResNet-20 on a part of CIFAR-10: accuracy against the weights that remain, few epochs on a CPU.
 
     Test accuracy of ResNet-20 (270,896 weights) pruned at initialisation and trained on the images, epochs and
-    number of seeds that the title says; bands are 95 % intervals over seeds, 10 % would be guessed. 6.88 % is the
+    number of seeds that the title says; bands are 95 % intervals over seeds (none for a single one), 10 % would be
+    guessed. 6.88 % is the
     sparsity of the Path eXclusion paper's headline; after this little training nothing here bears on its accuracy.
     Circled: the pruned network's outputs were the same for all images it was scored on, for at least one seed. PX with
     the activation frozen has SynFlow-L2's masks here.
@@ -186,7 +187,7 @@ def cifar10_resnet20(rows: Rows) -> Figure:
     (dense,) = select(rows, method="dense")
     for ax, half in zip(axes, halves, strict=True):
         for method in half:
-            part = select(rows, method=method)
+            part = sorted(select(rows, method=method), key=lambda r: -r["density"])
             look = {"linestyle": "-", "label": "GraSP"} if method == "grasp" else {}
             series(ax, method, [r["density"] for r in part], part, **look)
             dead = [r for r in part if r["constant"]]
@@ -197,7 +198,9 @@ def cifar10_resnet20(rows: Rows) -> Figure:
         ax.set(ylim=(0, None))
     axes[0].set(ylabel="test accuracy (%)", title="by chance, magnitude, loss or kernel")
     axes[1].set_title("by paths")
-    parts = ("{images} images of {size} × {size}", "{epochs} epochs", "{n} seeds", "{test} test images")
+    counts = sorted({r["n"] for r in rows})
+    seeds = f"{counts[0]} to {counts[-1]} seeds" if len(counts) > 1 else f"{counts[0]} seed{'s' * (counts[0] > 1)}"
+    parts = ("{images} images of {size} × {size}", "{epochs} epochs", seeds, "{test} test images")
     fig.suptitle(", ".join(parts).format(**dense), fontsize=8)
     legend_below(fig, axes, 5)
     return fig

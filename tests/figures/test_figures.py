@@ -103,3 +103,16 @@ def test_the_sketch_error_is_what_the_closed_form_says():
     for i in range(2):
         assert abs(found["sampled"][i] - found["exact"][i]) < 5 * found["sampled_se"][i]
         assert abs(found["binary_sampled"][i] - found["binary"][i]) < 5 * found["binary_sampled_se"][i]
+
+
+def test_finished_trials_only(store, tmp_path):
+    """Nothing is run: a figure with no trials says so, one with some of them says how many are missing."""
+    (wanted,) = registry.figures_named(["survival"])
+    with pytest.raises(ValueError, match="none of its 28 trials is finished"):
+        registry.make(wanted, store=store, out=tmp_path, finished=True)
+    # 30 and 1 inputs of two methods; the others' lines are simply not there.
+    some = [c for c in wanted.configurations("smoke") if c["method"] in ("random", "magnitude") and c["seed"] == 0]
+    trials.run(some, store, jobs=1, quiet=True)
+    made = registry.make(wanted, store=store, out=tmp_path, finished=True)
+    assert made.provenance["missing trials"] == 24
+    assert {r["method"] for r in trials.read_csv(made.csv)} == {"random", "magnitude"}
