@@ -63,11 +63,12 @@ def subject(
         data_dir: its folder.
         seed: seed of data, weights and training.
         samples: how many inputs a model from elsewhere is given.
-        device: where models are trained; verdicts are always computed on the CPU in float64.
+        device: where models are trained, which must exist; verdicts are always computed on the CPU in float64.
 
     Raises:
         ValueError: nothing of that name, or data that cannot be read.
     """
+    _check_device(device)
     if model in MODELS:
         return _trained(model, data or "digits", data_dir, seed, device)
     if ":" not in model:
@@ -75,6 +76,14 @@ def subject(
             f"no model is called {model!r}; known: {', '.join(MODELS)}, or FILE.py:FACTORY, zoo:NAME, timm:NAME"
         )
     return _from_elsewhere(model, data, data_dir, seed, samples)
+
+
+def _check_device(device: str) -> None:
+    """Raise ValueError unless torch can put a tensor on ``device``."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
+        raise ValueError(f"no device {device!r} here ({str(e).splitlines()[0]}); --device cpu always works") from None
 
 
 @functools.lru_cache(maxsize=2)

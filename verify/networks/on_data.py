@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from verify.networks.bounded import Sums
 from verify.networks.digits import Forward, forward
-from verify.networks.ntk import Sweep, record_for, trace_plan
+from verify.networks.ntk import MEMORY, Sweep, record_for, trace_plan
 from verify.networks.operations import Graph, Ref
 from verify.networks.path_sums import path_activation, path_kernel, roundings
 from verify.networks.rounding import Kink, absolute_graph, absolute_values, gamma
@@ -108,15 +108,20 @@ class ModuleOnData:
             raise Unavailable(f"the trace has no rounding bound here: {plan.reasons[0]}")
         with torch.no_grad():
             sweep = Sweep(self.graph, self.tensors, outputs)
-            total = sweep.squares(self.x, dict(self.values)).sum(0)
+            size = sweep.chunk(MEMORY)
+            rows = [slice(n, n + size) for n in range(0, len(self.x), size)]
+            total = torch.stack([sweep.squares(self.x[r], self._rows(self.values, r)).sum(0) for r in rows]).sum(0)
             if self.formal:
                 return total, torch.zeros_like(total)
             graph, tensors = absolute_graph(self.graph, self.tensors)
             sizes = absolute_values(graph, tensors, self.values)
             self._check_run(sizes)
-            majorant = Sweep(graph, tensors, outputs).squares(self.x, sizes, self.values)
+            absolute = Sweep(graph, tensors, outputs)
+            majorant = torch.stack([
+                absolute.squares(self.x[r], self._rows(sizes, r), self._rows(self.values, r)).sum(0) for r in rows
+            ]).sum(0)  # fmt: skip
         terms = sum(t.numel() for t in self.tensors.values()) + max(int(np.prod(op.shape)) for op in graph.operations)
-        return total, gamma(4 * roundings(self.graph, self.tensors, len(self.x)) + terms) * majorant.sum(0)
+        return total, gamma(4 * roundings(self.graph, self.tensors, len(self.x)) + terms) * majorant
 
     def _check_run(self, sizes: Mapping[Ref, Tensor]) -> None:
         """Values that come from digits must be as good as the majorant ``sizes`` takes those of float64 to be."""
@@ -153,13 +158,14 @@ class ModuleOnData:
         return self if count >= len(self.x) else self._on(slice(0, count))
 
     def _on(self, rows: slice) -> ModuleOnData:
-        size = len(self.x)
-
-        def cut(values: Mapping[Ref, Tensor]) -> dict[Ref, Tensor]:
-            return {r: t[rows] if t.ndim and len(t) == size else t for r, t in values.items()}
-
-        run = dataclasses.replace(self.run, values=cut(self.run.values), errors=cut(self.run.errors))
+        values, errors = self._rows(self.run.values, rows), self._rows(self.run.errors, rows)
+        run = dataclasses.replace(self.run, values=values, errors=errors)
         return ModuleOnData(self.graph, self.tensors, self.x[rows], what=self.what, run=run)
+
+    def _rows(self, values: Mapping[Ref, Tensor], rows: slice) -> dict[Ref, Tensor]:
+        """Forward values of some of the samples."""
+        size = len(self.x)
+        return {r: t[rows] if t.ndim and len(t) == size else t for r, t in values.items()}
 
     def with_last(self, tensors: Mapping[str, Tensor]) -> ModuleOnData:
         """The module with other weights in its last layer: what comes before it stays as it was."""

@@ -10,6 +10,7 @@ from theory.claims import Claim, Source, Status, claim_named
 from theory.paths import NetworkOnData
 from theory.relations import at_most, equal
 from theory.scalars import exact
+from verify.models import subject
 from verify.networks.drawn import FAMILIES, module_on_data
 from verify.networks.on_data import ModuleOnData, Unavailable
 from verify.networks.subject import Subject
@@ -164,3 +165,19 @@ def test_sparse_weights_do_not_break_the_bound(seed):
     x = torch.randn(8, 64, generator=generator, dtype=torch.float64)
     outcome = Subject(module, x).falsify(TRACE_BOUND, examples=300, seconds=20, seed=seed)
     assert outcome.verdict == "survived", outcome.decision
+
+
+def test_chunks_of_samples_change_nothing(monkeypatch):
+    module, x = rough("convolution", 2)
+    whole = ModuleOnData.of(module, x).ntk_trace()
+    monkeypatch.setattr("verify.networks.on_data.MEMORY", 1)
+    pieces = ModuleOnData.of(module, x).ntk_trace()
+    assert whole.overlaps(pieces)
+    assert pieces.rad() <= 2 * whole.rad()
+
+
+def test_a_device_that_is_not_there_is_one_line():
+    with pytest.raises(ValueError, match=r"^no device 'mps' here \(.*\); --device cpu always works$"):
+        subject("zoo:linear", device="mps")
+    with pytest.raises(ValueError, match="no device 'abacus' here"):
+        subject("zoo:linear", device="abacus")
