@@ -147,7 +147,7 @@ def make(
             raise ValueError(f"{wanted.name}: none of its {len(wished)} trials is finished")
         wished = there
     done = trials.run(wished, store, jobs=jobs, scheduler=scheduler, quiet=quiet, label=wanted.name)
-    rows = wanted.table(done)
+    rows = [{k: float(f"{v:.7g}") if isinstance(v, float) else v for k, v in r.items()} for r in wanted.table(done)]
     stem = Path(out) / wanted.name.replace("/", "-")
     said = f"{wanted.title} {wanted.caption}"
     provenance = {"figure": wanted.name, "scale": scale, "caption": said, **missing, **trials.provenance(done)}
