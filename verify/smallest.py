@@ -44,9 +44,10 @@ def smallest(search: Search, found: Any, seconds: float) -> Any:
         if _amount(stack) >= _amount(best):
             continue
         one = next(_refuting(search, stack), None)
-        if one is None and (shape := _structure(stack.take([0]))) not in seen:
+        first = stack.at(0)
+        if one is None and (shape := _structure(first)) not in seen:
             seen.add(shape)
-            one = _on_grid(search, stack.at(0), DRAWN)
+            one = _on_grid(search, first, DRAWN)
         if one is not None:
             other = shrink(one, search.refutes, seconds / 4)
             other = _on_grid(search, other, FINAL, other) or other
@@ -62,7 +63,7 @@ def _amount(instance: Any) -> tuple[Any, ...]:
 
 
 def _structure(instance: Any) -> str:
-    """A string that is the same for the same structure only, whatever the numbers."""
+    """A string that is the same for single instances of the same structure only, whatever the numbers."""
     names = [n for n in instance.arrays() if getattr(instance, n) is not None]
     return instance.with_(**{n: np.zeros_like(getattr(instance, n), dtype=float) for n in names}).key()
 

@@ -1,0 +1,66 @@
+"""Shrinking to the smallest: the grid of tiny fillings, its order, and sizes that do not depend on the seed."""
+
+import numpy as np
+import pytest
+
+from theory.claims import claim_named
+from theory.scalars import exact
+from theory.sketches import Sketch
+from verify.search import MOST, falsify, growing
+from verify.smallest import VALUES, _amount, _sizes, _structure, grid
+
+
+def sketch(d, n):
+    return Sketch(1, exact(np.ones((d, n))), exact(np.full(d, 7)))
+
+
+def test_the_grid_holds_every_filling_once_by_rising_size():
+    stack = grid(sketch(2, 1), 5**4)
+    assert stack.count == 5**4
+    filled = {tuple(np.concatenate([x.ravel(), w])) for x, w in zip(stack.x, stack.w, strict=True)}
+    assert len(filled) == 5**4
+    assert {v for row in filled for v in row} == set(VALUES[:5])
+    sizes = [stack.at(i).size() for i in range(0, 5**4, 7)]
+    assert sizes == sorted(sizes)
+    assert sizes[0][-2:] == (0, 0)
+
+
+def test_sizes_count_as_instances_do():
+    values = np.array(VALUES)[:, None]
+    nonzero, weight = _sizes(values)
+    for v, n, w in zip(values, nonzero, weight, strict=True):
+        assert sketch(1, 1).with_(w=exact(v), x=exact(np.zeros((1, 1)))).size()[-2:] == (n, w)
+
+
+def test_no_grid_where_it_would_be_too_large():
+    assert grid(sketch(4, 4), 1000) is None
+    assert grid(sketch(1, 1), 4).count == 4
+    assert grid(sketch(1, 1), 10**6).count == len(VALUES) ** 2
+
+
+def test_amounts_and_structures_ignore_numbers():
+    one, other = sketch(2, 1), sketch(2, 1).with_(w=exact(np.array([3, 0])))
+    assert _structure(one) == _structure(other) == _structure(one.stack(5).at(2))
+    assert _structure(one) != _structure(sketch(1, 2))
+    assert _amount(one) == _amount(one.stack(5)) == (1, 4)
+
+
+def test_stacks_grow_and_small_ones_never_stop():
+    limits = [growing(r) for r in range(400)]
+    assert limits[:7] == [0, 0, 1, 0, 1, 2, 0]
+    assert max(limits) == MOST
+    assert all(limits[-MOST - 1 :].count(v) == 1 for v in range(MOST + 1))
+
+
+@pytest.mark.parametrize(("name", "line"), [
+    ("sketching/random-always-beats-top", "s = 1, x = [[1], [-1]], w = [2, 1]"),
+    ("path-exclusion/objective-is-a-bound", "y1 = 0 x1; x = [[1]]"),
+    ("synaptic-flow/positive-scores-suffice",
+     "h1 = relu(x1), y1 = h1, y2 = h1; magnitude keeps 2 of 3 (one-at-a-time, 1 rounds); x = [[0]]"),
+])  # fmt: skip
+def test_the_size_does_not_depend_on_the_seed(name, line):
+    claim = claim_named(name)
+    found = [falsify(claim, examples=100, seconds=20, seed=seed) for seed in range(6)]
+    assert {o.verdict for o in found} == {"refuted"}
+    assert len({o.counterexample.size() for o in found}) == 1
+    assert line in {o.counterexample.summary() for o in found}
