@@ -40,8 +40,8 @@ from theory.paths import NetworkOnData, on_path
 from theory.pruning import PruningRun
 from theory.relations import Relation, all_of, at_most, equal, equivalent, holds, less, nonnegative, positive
 from theory.released import NormalisedNetwork
-from theory.saliency import masked_trace
-from theory.scalars import Array, total
+from theory.saliency import masked_trace, path_exclusion_released
+from theory.scalars import Array, absolute, total
 from theory.smooth import SmoothNetwork
 
 PIECEWISE = {"kinds": (RELU, LINEAR, "leaky")}
@@ -260,6 +260,36 @@ def kernel_by_gradient(instance: NetworkOnData) -> Relation:
     return equal(instance.kernel_by_gradient(), instance.kernel_per_output())
 
 
+@claim(about=NetworkOnData, source=Source(PATH_EXCLUSION, "the path kernel by one gradient, on recurrent networks"),
+       status=Status.REFUTED, twin="path-exclusion/kernel-by-gradient", draws={"families": ("recurrent",)})  # fmt: skip
+def gradient_kernel_bounds_the_trace(instance: NetworkOnData) -> Relation:
+    r"""The bound with the kernel by gradient holds whatever weights are shared.
+
+    $\operatorname{tr}\Theta \le \sum_k D_k \|\nabla_{\theta^2} R_k\|_1$. False if a weight stands twice on a path: for
+    $f = w\,\mathrm{relu}(wx)$, $w = x = 1$, the trace is 4 and this bound 2.
+    """
+    return at_most(instance.ntk_trace(), _last(instance.activation_per_output() * instance.kernel_by_gradient()))
+
+
+@claim(about=NetworkOnData, source=Source(None, "convolutions: paths over positions, kernels over weights"),
+       status=Status.REFUTED, twin="path-exclusion/trace-bound-per-output",
+       draws={"families": ("pooled-convolution",), "outputs": 1})  # fmt: skip
+def kernel_over_distinct_weights(instance: NetworkOnData) -> Relation:
+    r"""In the kernel of a convolutional network, paths with the same weights count once.
+
+    False: activations are counted over positions, so kernels must be; a kernel of one weight on two positions that are
+    added has trace 4 at $x = (1, 1)$, activation 2, and 1 as its only weight's share.
+    """
+    paths, edges = instance.paths, instance.network.edges
+    first: dict[Any, int] = {}
+    for p in range(len(paths)):
+        weights = tuple(sorted(q for i in paths.edges[p] if (q := edges[i].parameter) is not None))
+        first.setdefault((weights, paths.outputs[p]), p)
+    counted = np.array([int(p in first.values()) for p in range(len(paths))])
+    t = instance._sum_by_output(total(instance.path_jacobian() ** 2, axis=-1) * counted)
+    return at_most(instance.ntk_trace(), _last(instance.activation_per_output() * t))
+
+
 @claim(about=NetworkOnData, source=Source(PATH_EXCLUSION, "the two auxiliary networks (seed)"), status=Status.PROVED,
        twin="path-exclusion/auxiliary-same-architecture")  # fmt: skip
 def auxiliary_networks(instance: NetworkOnData) -> Relation:
@@ -310,6 +340,17 @@ def tanh_with_every_gate_on(instance: SmoothNetwork) -> Relation:
 
     Proof. $|\tanh z| \le |z|$ and $|\tanh'| \le 1$: write $\tanh z = g z$ with $g \in [0, 1]$. Each entry of $J$ is a
     sum over paths with factors in $[0, 1]$ in place of gates; Cauchy-Schwarz as before.
+    """
+    return at_most(instance.ntk_trace(), instance.formal_bound(every_gate_on=True))
+
+
+@claim(about=SmoothNetwork, source=Source(None, "slope and value of GELU and SiLU against the identity"),
+       status=Status.REFUTED, draws={"units": ("gelu", "silu")},
+       twin="path-exclusion/tanh-with-every-gate-on")  # fmt: skip
+def gelu_with_every_gate_on(instance: SmoothNetwork) -> Relation:
+    r"""For GELU and SiLU, too, the bound holds if every gate counts as on.
+
+    False: their slope exceeds 1 for moderate arguments.
     """
     return at_most(instance.ntk_trace(), instance.formal_bound(every_gate_on=True))
 
@@ -584,6 +625,19 @@ def released_scorer(instance: NetworkOnData) -> Relation:
     return equal(instance.saliency("px-released"), instance.saliency("px"))
 
 
+@claim(about=NetworkOnData, source=Source(PATH_EXCLUSION, "the released code where nothing is called fc or bn"),
+       status=Status.PROVED, twin="path-exclusion/released-scorer",
+       draws={"families": ("mlp", "mlp-bias", "residual"), "kinds": (RELU, LINEAR)})  # fmt: skip
+def released_scorer_agrees_without_fc(instance: NetworkOnData) -> Relation:
+    r"""Without normalisation and with no layer called fc the released code computes the saliency of the paper.
+
+    Proof. Then every parameter is set to one in the one auxiliary network and squared in the other, whose derivative is
+    nonnegative.
+    """
+    released = path_exclusion_released(instance.network, instance.theta, instance.x, unsquared=())
+    return equal(released, instance.saliency("px"))
+
+
 def _flag(name: str, sentence: str, field: str, value: bool) -> Assumption:
     return Assumption(
         name, sentence, lambda i: getattr(i, field) is value, lambda c, i: i.with_(**{field: not value})
@@ -735,6 +789,20 @@ def trace_preserves_eigenvalues(instance: NetworkOnData) -> Relation:
     return at_most(trace_less, trace_more).when(np.asarray(more > less_, dtype=bool))
 
 
+@claim(about=NetworkOnData, source=Source(PATH_EXCLUSION, "preserving the trace bound preserves the spectrum (seed)"),
+       status=Status.REFUTED, twin="path-exclusion/eigenvalue-bounds",
+       draws={"families": ("mlp",), "depth": 2, "outputs": 1, "samples": 1})  # fmt: skip
+def bound_keeps_the_largest_eigenvalue(instance: NetworkOnData) -> Relation:
+    r"""Of two masks, the one that keeps more of the trace bound keeps at least as much of the largest eigenvalue.
+
+    False already with one output and one sample, where the trace is the only eigenvalue.
+    """
+    more, less_ = _pairwise(bound_without(instance))
+    top_more, top_less = _pairwise(trace_without(instance))
+    single = len(instance.network.outputs) == 1 and instance.x.shape[-2] == 1
+    return at_most(top_less, top_more).when(np.asarray(more > less_, dtype=bool) & single)
+
+
 # -- what the trace is for ----------------------------------------------------------------------------
 
 
@@ -770,6 +838,26 @@ def residual_decay(instance: KernelDescent) -> Relation:
     """
     factor = (1 - np.asarray(instance.eta) * instance.slowest()) ** (2 * instance.steps)
     return at_most(instance.after(instance.larger), factor * total(instance.residual**2, axis=-1))
+
+
+large_steps = Assumption(
+    "large-steps", "eta > 2 / (lambda_min + lambda_max)",
+    lambda i: np.asarray(i.eta * (i.slowest() + i.fastest()) > 2, dtype=bool),
+    lambda c, i: i.with_(eta=np.asarray(1 / (1 + i.slowest() + i.fastest()))),
+)  # fmt: skip
+
+
+@claim(about=KernelDescent, source=Source(None, "gradient descent on a quadratic"), status=Status.PROVED,
+       assumes=(large_steps,), twin="path-exclusion/residual-decay")  # fmt: skip
+def residual_decay_only_if(instance: KernelDescent) -> Relation:
+    r"""With larger steps the residual along the largest eigenvalue misses that rate at once.
+
+    $|1 - \eta\lambda_{max}| > 1 - \eta\lambda_{min}$ if $\eta > 2/(\lambda_{min} + \lambda_{max})$, so the bound of
+    `residual-decay` holds for every residual only if the steps are as small as it asks. Proof. Then
+    $\eta\lambda_{max} - 1 > 1 - \eta\lambda_{min}$.
+    """
+    eta = np.asarray(instance.eta)
+    return less(1 - eta * instance.slowest(), absolute(1 - eta * instance.fastest()))
 
 
 # -- statements about experiments -----------------------------------------------------------------------

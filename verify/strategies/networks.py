@@ -12,6 +12,8 @@ from verify.strategies.choosers import Chooser
 
 EVERY_FAMILY = ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised", "heads")
 """Families of architectures a claim may ask for with ``draws={"families": (...)}``."""
+OTHER_FAMILIES = ("deep-pool", "pooled-convolution", "recurrent")
+"""Families that are drawn only where a claim asks for them."""
 
 
 def network(
@@ -38,7 +40,7 @@ def network(
     if family in ("mlp", "mlp-bias"):
         widths = [c.integer(1, width) for _ in range(layers)] + [c.integer(1, outputs)]
         return mlp(widths, kind=kind, bias=family == "mlp-bias")
-    b = Builder(inputs=c.integer(1, width))
+    b = Builder(inputs=1 if family == "recurrent" else c.integer(1, width))
     if family == "residual":
         h = b.dense(b.inputs, c.integer(1, 2), kind=kind) if c.flip() else b.inputs
         for _ in range(c.integer(1, 2)):
@@ -56,6 +58,18 @@ def network(
     if family == "deep-pool":
         h = b.dense(b.dense(b.inputs, c.integer(1, 2), kind=kind), 2, kind=kind)
         return b.network(b.pool(h, 2, kind=MAX))
+    if family == "pooled-convolution":
+        # Positions are added, so that paths over different positions carry the same weights.
+        h, whole = b.convolution(b.inputs, c.integer(1, len(b.inputs)), kind=kind), b.unit(LINEAR)
+        for u in h:
+            b.connect(u, whole)
+        return b.network(b.dense((whole,), c.integer(1, outputs)) if c.flip() else (whole,))
+    if family == "recurrent":
+        (w,), units = b.new_parameters(1), [b.inputs[0]]
+        for i in range(c.integer(1, 2) + 1):
+            units.append(b.unit(kind if i == 0 else LINEAR))
+            b.connect(units[-2], units[-1], w)
+        return b.network(units[-1:])
     if family == "convolution":
         kernel = c.integer(1, len(b.inputs))
         h = b.convolution(b.inputs, kernel, kind=kind)
@@ -64,7 +78,7 @@ def network(
         h = b.dense(b.inputs, c.integer(1, 2))
         h = b.scale(h, kind=kind, factor=c.pick((1, "1/2", 2)))
         return b.network(b.dense(h, c.integer(1, outputs)))
-    raise ValueError(f"unknown family {family!r}; known: {', '.join(EVERY_FAMILY)}, deep-pool")
+    raise ValueError(f"unknown family {family!r}; known: {', '.join((*EVERY_FAMILY, *OTHER_FAMILIES))}")
 
 
 @draws(NetworkOnData)
