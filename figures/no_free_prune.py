@@ -125,7 +125,7 @@ def same_law(rows: Rows) -> Figure:
     left.axvline(0, color=BLACK, lw=0.8)
     left.set_yticks(range(len(methods)), [label(m) for m in methods])
     left.invert_yaxis()
-    left.set(xlabel="gain from knowing the labels")
+    left.set(xlabel="gain in share of labels memorised")
     left.grid(axis="y", visible=False)
     right.axhline(2, color=BLACK, lw=0.8)
     right.set(xlabel="pairs", ylabel="log₁₀ e-value", ylim=(-3, 12), xscale="log")
@@ -169,7 +169,7 @@ def noise_correlation(rows: Rows) -> Figure:
             )  # fmt: skip
         ax.set(xlabel="training step", title=titles[data])
     axes[0].set_ylabel("correlation with the noise")
-    axes[-1].set(xlabel="noisy labels memorised (%)", title="at the end")
+    axes[-1].set(xlabel="memorised (%)", title="at the end")
     legend_below(fig, axes[0], 3)
     return fig
 

@@ -242,7 +242,7 @@ MEMORISED_DENSITIES = (0.4, 0.2, 0.1, 0.05)
 
 def memorisation_configurations(scale: str) -> list[Configuration]:
     """Every method, layerwise; the dense network once."""
-    seeds = {"smoke": 3, "small": 8, "full": 60}[scale]
+    seeds = {"smoke": 3, "small": 5, "full": 60}[scale]
     return [capacity.memorisation.configuration(method="random", density=1.0, seed=s) for s in range(seeds)] + [
         capacity.memorisation.configuration(method=m, density=d, scope=scope, seed=s)
         for s in range(seeds)
