@@ -14,6 +14,8 @@ NAMES = (
     "convmixer_768_32", "inception_v3", "dpn48b", "cspresnet50", "levit_128s", "edgenext_xx_small", "fastvit_t8",
 )  # fmt: skip
 """Architectures across families; not a selection of those that work."""
+WORK = 4e11
+"""Floating-point operations to spend on telling the gates of one architecture apart."""
 
 
 def run(names: tuple[str, ...] = NAMES, seed: int = 0) -> list[dict[str, Any]]:
@@ -33,7 +35,7 @@ def run(names: tuple[str, ...] = NAMES, seed: int = 0) -> list[dict[str, Any]]:
     for name in names:
         start = time.perf_counter()
         loaded = load(f"timm:{name}", samples=1, seed=seed)
-        report = assumptions(loaded.module, loaded.x)
+        report = assumptions(loaded.module, loaded.x, limit=WORK)
         failing = [a for a in ASSUMPTIONS if report.why(a)]
         found = [f for f in report.findings if f.assumption in ASSUMPTIONS]
         why = Counter(f.why for f in found)
@@ -43,9 +45,20 @@ def run(names: tuple[str, ...] = NAMES, seed: int = 0) -> list[dict[str, Any]]:
                 "parameters": sum(p.numel() for p in loaded.module.parameters()),
                 "fails": ", ".join(failing) or "nothing",
                 "places": len(found),
+                "gates told apart in": _arithmetic(report),
                 "first place": found[0].where if found else "",
                 "reasons": "; ".join(f"{count} x {reason}" for reason, count in why.most_common(6)),
                 "seconds": round(time.perf_counter() - start, 2),
             }
         )
     return rows
+
+
+def _arithmetic(report: Any) -> str:
+    """In what arithmetic all gates are certain."""
+    run = report.forward
+    if run is None:
+        return ""
+    if run.open:
+        return "not all"
+    return f"{run.digits} digits of 18 bits" if run.digits else "float64"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from verify.networks.digits import WORK, Forward, forward
 from verify.networks.operations import CONVOLUTION, LINEAR, NORMALISATION, SHAPE, UNKNOWN, Graph, Operation, record
 from verify.networks.path_sums import SMOOTH
+from verify.networks.rounding import Kink
 
 ASSUMPTIONS = {
     "single-input": "the module takes one tensor",
@@ -254,10 +255,13 @@ def _kinks(module: nn.Module, graph: Graph, x: Tensor, limit: float) -> tuple[li
     run = forward(graph, graph.tensors(module, torch.float64), x.detach().double(), limit)
     if not bool(torch.isfinite(run.values[graph.output]).all()):
         return [Finding("finite", "", "the outputs are not finite")], None
-    return [
-        Finding("off-kinks", k.where.split(": ")[0], f"{k.count} of {k.total} gates are within rounding of a kink")
-        for k in run.kinks
-    ], run
+    return [Finding("off-kinks", k.where.split(": ")[0], _kink(k)) for k in run.kinks], run
+
+
+def _kink(k: Kink) -> str:
+    on = f"{k.count - k.open} of {k.total} gates are exactly on a kink"
+    near = f"{k.open} of {k.total} gates are within rounding of a kink"
+    return ", ".join(text for text, there in ((on, k.open < k.count), (near, k.open)) if there)
 
 
 __all__ = ["ASSUMPTIONS", "PROPERTIES", "Finding", "Report", "assumptions"]
