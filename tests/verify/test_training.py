@@ -232,7 +232,10 @@ def test_augmentation_shifts_and_flips_whole_images():
         (lambda s: scores.scores(s, "imp", X, Y), "no score"),
         (lambda s: s.with_masks([m[:, :1] for m in s.masks]), "a mask has shape"),
         (lambda s: initial([3], [1]), "two|input width"),
-        (lambda s: capacity.noise_correlation(method="snip", data="mnist", seed=0), "'gaussian', 'digits' or 'cifar10'"),
+        (
+            lambda s: capacity.noise_correlation(method="snip", data="mnist", seed=0),
+            "'gaussian', 'digits' or 'cifar10'",
+        ),
     ],
 )
 def test_bad_input_is_named(call, says):
