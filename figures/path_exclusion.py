@@ -372,7 +372,7 @@ def _lost_rows(trials: Sequence[Trial]) -> Rows:
 
 @figure(configurations=_lost, table=_lost_rows)
 def outputs_lost(rows: Rows) -> Figure:
-    """Iterated Path eXclusion gives up whole outputs; with the activation frozen it does not.
+    """Iterated Path eXclusion gives up whole outputs; with the activation frozen it hardly does.
 
     Outputs, of ten, that have no path of kept weights left from any input, in 64-64-64-10 perceptrons pruned on the
     digits with one global ranking; mean and 95 % interval over networks. The class of such an output cannot be learnt
