@@ -24,6 +24,9 @@ from verify.networks.operations import Graph, Ref
 from verify.networks.path_sums import path_activation, path_kernel, roundings
 from verify.networks.rounding import Kink, absolute_graph, absolute_values, gamma
 
+PASSES = 200
+"""Backward passes that a trace may take."""
+
 
 class Unavailable(NotImplementedError):
     """A claim asked a module for something that only enumeration of paths gives."""
@@ -105,7 +108,7 @@ class ModuleOnData:
         outputs = int(np.prod(self.graph.output_shape))
         plan = trace_plan(self.graph)
         if plan.method != "sweep":
-            raise Unavailable(f"the trace has no rounding bound here: {plan.reasons[0]}")
+            return self._trace_by_gradients(plan.reasons[0])
         with torch.no_grad():
             sweep = Sweep(self.graph, self.tensors, outputs)
             size = sweep.chunk(MEMORY)
@@ -122,6 +125,28 @@ class ModuleOnData:
             ]).sum(0)  # fmt: skip
         terms = sum(t.numel() for t in self.tensors.values()) + max(int(np.prod(op.shape)) for op in graph.operations)
         return total, gamma(4 * roundings(self.graph, self.tensors, len(self.x)) + terms) * majorant
+
+    def _trace_by_gradients(self, why: str) -> tuple[Tensor, Tensor]:
+        """The same where parameters are shared: a backward pass for each input and output.
+
+        An entry g of the Jacobian is at most G, the same polynomial of absolute values, and known to gamma G; its
+        square to 3 gamma G^2.
+        """
+        outputs = int(np.prod(self.graph.output_shape))
+        if outputs * len(self.x) > PASSES:
+            raise Unavailable(f"the trace would take {outputs * len(self.x)} backward passes: {why}")
+        names = list(self.graph.parameters)
+        leaves = {n: self.tensors[n].detach().requires_grad_() for n in names}
+        with torch.enable_grad():
+            out = self.graph.run({**self.tensors, **leaves}, self.x)[self.graph.output].reshape(len(self.x), -1)
+            total = _gradient_squares(out, list(leaves.values()))
+            if self.formal:
+                return total, torch.zeros_like(total)
+            sizes = {n: t.requires_grad_() for n, t in self.sums.powers(1).items()}
+            largest = self.sums.run(sizes, self.x.abs(), 1, gates=self.values, slopes=1)
+            majorant = _gradient_squares(largest, list(sizes.values()))
+        terms = sum(t.numel() for t in leaves.values())
+        return total, 3 * gamma(self.sums.roundings + terms) * majorant
 
     def _check_run(self, sizes: Mapping[Ref, Tensor]) -> None:
         """Values that come from digits must be as good as the majorant ``sizes`` takes those of float64 to be."""
@@ -232,6 +257,15 @@ class ModuleOnData:
     def path_kernel_trace(self) -> Any:
         """|J_theta^v|_F^2."""
         return _sum(self.kernel_per_output())
+
+
+def _gradient_squares(out: Tensor, leaves: list[Tensor]) -> Tensor:
+    """For each column of (n, K) the squared gradient norms of its entries, summed."""
+    total = torch.zeros(out.shape[1], dtype=torch.float64)
+    for n, k in np.ndindex(*out.shape):
+        found = torch.autograd.grad(out[n, k], leaves, retain_graph=True, allow_unused=True)
+        total[k] += sum(float(g.square().sum()) for g in found if g is not None)
+    return total
 
 
 def _balls(value: Tensor, error: Tensor) -> np.ndarray:

@@ -181,3 +181,27 @@ def test_a_device_that_is_not_there_is_one_line():
         subject("zoo:linear", device="mps")
     with pytest.raises(ValueError, match="no device 'abacus' here"):
         subject("zoo:linear", device="abacus")
+
+
+class Shared(nn.Module):
+    """Two branches with the same weights: no parameter stands twice on one path."""
+
+    def __init__(self, width=2):
+        super().__init__()
+        self.b, self.c = nn.Linear(width, width), nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.c(self.b(x).relu()) + self.c(self.b(-x).relu())
+
+
+def test_traces_of_shared_parameters_have_a_rounding_bound():
+    module, x = Shared().double(), torch.tensor([[1.0, 2.0], [-3.0, 0.5]], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=torch.float64) / 3)
+    ball, number = ModuleOnData.of(module, x).ntk_trace(), network_on_data(module, x).ntk_trace()
+    assert ball.overlaps(arb(number))
+    assert 0 < ball.rad() < 1e-10 * ball.mid()
+    large = Subject(Shared(60).double(), torch.ones(2, 60, dtype=torch.float64))
+    assert large.falsify(TRACE_BOUND, examples=3, seconds=5).verdict == "survived"
