@@ -133,7 +133,7 @@ class Subject:
             return out
         if self.exact is None and (why := _no_form(claim)):
             out.verdict = "undecided"
-            out.reasons.append(f"{why}: only modules small enough to enumerate every path are searched")
+            out.reasons.append(f"{why}: only small piecewise-linear modules are enumerated")
             return out
         search = Search(claim if self.exact is not None else self._stated(claim), drop, examples, seconds, seed)
         search.outcome.on = self.name

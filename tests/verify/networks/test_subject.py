@@ -146,7 +146,7 @@ def test_claims_about_other_things_are_not_applicable():
 def test_needs_of_enumeration_are_undecided_on_large_modules():
     outcome = falsify("path-exclusion/chain-rule", on=Subject(*wide()), examples=3, seconds=5)
     assert outcome.verdict == "undecided"
-    assert outcome.reasons[0].startswith("its right side is a sum over all pairs of paths: only modules small enough")
+    assert outcome.reasons[0].startswith("its right side is a sum over all pairs of paths: only small piecewise-linear")
 
 
 def test_same_seed_same_outcome():
