@@ -3,7 +3,8 @@
 Each claim is a list of named tests on independent or paired observations; the tests of one claim share its
 error probability (each gets alpha divided by their number), so everything decided about a claim is right
 together with probability at least 1 - alpha. A claim is *supported* when all of its leading tests reject their
-nulls, *contradicted* when a test of the opposite does, *undecided* otherwise: a larger scale has more trials.
+nulls, *contradicted* when a test of the opposite does, *undecided* otherwise: a larger scale has more trials. Where
+the trials are of another kind than the claim (digits for CIFAR-10), no test leads and the claim stays undecided.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def decide_empirical(
         for name, (leading, values) in observed.items()
     )
     leading = [line.verdict for line in lines if line.leading]
-    if all(v == "yes" for v in leading):
+    if leading and all(v == "yes" for v in leading):
         verdict = "supported"
     else:
         verdict = "contradicted" if "no" in leading else "undecided"
@@ -349,7 +350,7 @@ MATCHED = 0.02
 
 
 def matching_configurations(scale: str) -> list[Configuration]:
-    """PX against the dense network on digits."""
+    """PX against the dense network on digits: a small form that bears on the claim and cannot decide it."""
     seeds = {"smoke": 4, "small": 12, "full": 50}[scale]
     dense = [digits.classify.configuration(method="magnitude", density=1.0, seed=s) for s in range(seeds)]
     return dense + [
@@ -360,8 +361,8 @@ def matching_configurations(scale: str) -> list[Configuration]:
 def _matching(done: Sequence[Trial]) -> Observations:
     dense = _pool(done, "accuracy", density=1.0)
     return {
-        f"digits, PX at {100 * d:g} %: at most 2 points below dense": (
-            d == 0.1,
+        f"digits, not the claim's CIFAR-10: PX at {100 * d:g} % at most 2 points below dense": (
+            False,
             _pool(done, "accuracy", method="px", density=d) - dense + MATCHED,
         )
         for d in (0.5, 0.2, 0.1)

@@ -60,3 +60,19 @@ def test_the_command_line_prints_the_tests_behind_a_verdict(tmp_path, monkeypatc
     assert "imp gains: yes" in capsys.readouterr().out
     assert main(["run", name]) == 0
     assert f"python -m verify run {name} --scale small" in capsys.readouterr().out
+
+
+def test_trials_of_another_kind_than_the_claim_decide_nothing(tmp_path, monkeypatch):
+    """On digits PX is far below the dense network; the claim is about ResNet-20 on CIFAR-10."""
+
+    def finished(configurations, *_, **__):
+        value = {1.0: 0.9}
+        return [
+            trials.Trial(c, {"accuracy": [value.get(c["density"], 0.5)] * 20}, {"seconds": 0.0}) for c in configurations
+        ]
+
+    monkeypatch.setattr(trials, "run", finished)
+    outcome = empirical.decide_empirical("path-exclusion/matches-dense-accuracy", "small", store=tmp_path)
+    assert outcome.verdict == "undecided"
+    assert [line.verdict for line in outcome.lines] == ["no"] * 3
+    assert not any(line.leading for line in outcome.lines)
