@@ -13,7 +13,7 @@ from theory.pruning import PruningRun
 from theory.relations import Verdict, decide
 from verify import certificates
 from verify.findings import arithmetic, page
-from verify.second_opinion import Net
+from verify.second_opinion import Net, path_survives, pruned
 from verify.strategies import StackChooser, draw
 from verify.strategies.pruning import pruning_run
 
@@ -37,6 +37,19 @@ def test_every_counterexample_is_decided_again_and_is_what_the_page_says(witness
     assert decision.verdict is Verdict.REFUTED
     assert claim.status == "refuted"
     assert all(bool(a.predicate(instance)) for a in (*claim.assumptions, *witness.also))
+
+
+@pytest.mark.parametrize("witness", WITNESSES, ids=[w.path.stem for w in WITNESSES])
+def test_the_second_implementation_finds_the_same(witness):
+    """Pruning runs leave the same weights; networks on data have the same trace."""
+    body = witness.load()
+    instance = setting_named(body["setting"]).from_json(body["instance"])
+    if body["setting"] == "PruningRun" and instance.rule == "by-index" and instance.scorer != "path-energy":
+        kept = pruned(body["instance"])
+        assert kept == np.flatnonzero(instance.final_mask()).tolist()
+        assert path_survives(body["instance"], kept) == bool(instance.alive())
+    if body["setting"] == "NetworkOnData":
+        assert Net(body["instance"]).trace() == fraction(instance.ntk_trace())
 
 
 def test_a_counterexample_with_a_zero_is_noticed(tmp_path):
