@@ -311,6 +311,7 @@ RUN_FORMS: dict[str, Callable[[Any], Relation] | None] = {
     "synaptic-flow/positive-scores-suffice": _positive_scores_suffice,
     "synaptic-flow/residual-layers-survive": lambda run: _no_layer_collapse(run).when(np.asarray(_all_flow(run))),
     "synaptic-flow/maximal-critical-compression": None,
+    "synaptic-flow/released-count-is-exact": None,
     "path-exclusion/no-collapse-literal": None,
     "path-exclusion/stays-alive-literal": None,
     "path-exclusion/collapse-only-after-death": None,

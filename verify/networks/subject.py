@@ -305,7 +305,9 @@ class Subject:
         for turn, on in enumerate(self._instances(rng)):
             run = ModuleRun(on.first(1 + turn % 2), scorers[turn % len(scorers)] if scorers else "px")
             if turn:
-                run.keep = min(run.weights, run.keep + int(rng.integers(0, 2 + run.keep)))
+                # Near the critical compression, and now and then anywhere.
+                most = run.weights if turn % 3 == 2 else min(run.weights, 2 * run.keep + 1)
+                run.keep = int(rng.integers(run.keep, most + 1))
             yield run
 
     def _exact_instances(self, claim: Claim, rng: np.random.Generator) -> Iterator[Any]:

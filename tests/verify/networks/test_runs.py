@@ -119,6 +119,13 @@ def test_px_dies_on_a_large_network_and_frozen_px_does_not_collapse():
         assert outcome.verdict == "survived", (identity, outcome.reasons)
 
 
+def test_the_released_count_is_wrong_on_a_large_module():
+    outcome = Subject(*plain((40, 50, 10))).falsify(
+        claim_named("synaptic-flow/released-count-is-exact"), examples=60, seconds=5
+    )
+    assert outcome.verdict == "refuted"
+
+
 def test_where_the_theorem_does_not_apply_it_says_why_and_tries_all_the_same():
     module = nn.Sequential(nn.Linear(40, 50), nn.ReLU(), nn.Linear(50, 10)).double()
     with torch.no_grad():
