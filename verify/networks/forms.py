@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 FORMS: dict[str, Form] = {}
 HOW: dict[str, str] = {}
 """How each form does without enumeration, in a few words."""
-SAMPLED = 8
-"""Weights that a form takes of each layer where it cannot take all."""
+SAMPLED = 12
+"""Layers of which a form takes a weight where it cannot take all."""
+MANY = 5_000_000
+"""From so many weights on, forms take less."""
 GROUPS = 16
 """Outputs, or groups of outputs, that cost a backward pass each."""
 
@@ -91,9 +93,11 @@ def last_layer(i: ModuleOnData) -> Operation | None:
     return op if flat_ else None
 
 
-def _groups(count: int) -> list[Tensor]:
-    """Up to `GROUPS` 0/1 directions that together count every output once."""
-    parts = np.array_split(np.arange(count), min(GROUPS, count))
+def _groups(i: ModuleOnData) -> list[Tensor]:
+    """Up to `GROUPS` 0/1 directions that together count every output once; fewer on modules of many weights."""
+    count = i.sums.outputs
+    most = GROUPS if sum(t.numel() for t in i.tensors.values()) < MANY else GROUPS // 4
+    parts = np.array_split(np.arange(count), min(most, count))
     out = []
     for part in parts:
         d = torch.zeros(count, dtype=torch.float64)
@@ -236,7 +240,7 @@ def kernel_by_gradient(i: ModuleOnData) -> Relation:
     """The gradient of R summed over all weights, against T carried forward; for groups of outputs."""
     forward = i.kernel_values()[1]
     lhs, rhs = [], []
-    for d in _groups(i.sums.outputs):
+    for d in _groups(i):
         lhs.append(float(flat(i.sums.scores(2, d, weighted=False)).sum()))
         rhs.append(float((forward * d).sum()))
     a, b = torch.tensor(lhs, dtype=torch.float64), torch.tensor(rhs, dtype=torch.float64)
@@ -270,16 +274,18 @@ def _px(i: ModuleOnData) -> Tensor:
     return flat(i.px())
 
 
-@form("path-exclusion/saliency", "some weights of every layer: the backward pass against a forward one for each")
+@form("path-exclusion/saliency", "a weight of each of twelve layers: the backward pass against a forward one for each")
 def saliency(i: ModuleOnData) -> Relation:
     """The gradient's score of a weight against the forward derivative of sum_k D_k R_k in it alone."""
     found, d = i.px(), i.activation_values()
     rng = np.random.default_rng(0)
     lhs, rhs = [], []
-    for name in i.graph.parameters:
+    names = list(i.graph.parameters)
+    some = sorted(set(np.linspace(0, len(names) - 1, min(SAMPLED, len(names))).astype(int).tolist()))
+    for turn, name in enumerate(names[k] for k in some):
         s, theta = found[name].flatten(), i.tensors[name].flatten()
-        some = {int(s.argmax()), *rng.integers(0, len(s), max(1, SAMPLED // len(i.graph.parameters))).tolist()}
-        for j in sorted(some)[:SAMPLED]:
+        # The largest score of a layer, and any of the next.
+        for j in [int(s.argmax()) if turn % 2 else int(rng.integers(0, len(s)))]:
             masks = {n: torch.zeros_like(i.tensors[n]) for n in i.graph.parameters}
             masks[name].view(-1)[j] = 1.0
             with torch.no_grad():
@@ -317,7 +323,7 @@ def positive_literal(i: ModuleOnData) -> Relation:
 def data_enters_through_outputs(i: ModuleOnData) -> Relation:
     """S against the sum over groups of outputs of the scores with D_k of that group alone."""
     d = i.activation_values()
-    parts = [flat(i.sums.scores(2, g * d)) for g in _groups(len(d))]
+    parts = [flat(i.sums.scores(2, g * d)) for g in _groups(i)]
     total = torch.stack(parts).sum(0)
     unit = 2 * i.sums.unit
     return compared("==", _px(i), _px(i) * unit, total, total * unit)

@@ -257,6 +257,10 @@ class Subject:
         """Where gradient ascent on the margin leads from the module as given, on one of its inputs."""
         graph = self.report.graph
         assert graph is not None
+        steps = work(graph, self.tensors, 1, 0) * min(12, int(np.prod(graph.output_shape)))
+        if steps > WORK / 20:
+            # A single step would take longer than all else.
+            return
         until = time.monotonic() + (deadline - time.monotonic()) / 2
         try:
             for p in climb(claim, graph, self.tensors, self.x[:1].detach().double(), deadline=until):
