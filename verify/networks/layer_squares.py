@@ -98,10 +98,9 @@ def layer_squares(
         gradient, sums = parameter_gradients(op, g, a, u, groups)
         along, rows = gradient, squares(gradient)
     total = torch.zeros(n, k, dtype=torch.float64, device=g.device)
-    factor = None if folded is None else folded.factor.double()
     if learned[0]:
         assert rows is not None
-        total += (rows if factor is None else rows * factor.square()).sum(-1)
+        total += (rows if folded is None else rows * folded.factor.double().square()).sum(-1)
     if learned[1]:
         assert sums is not None
         total += squares(sums if folded is None else sums * folded.factor)
