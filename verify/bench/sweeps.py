@@ -121,7 +121,7 @@ def run(kills: int = 20, seed: int = 0) -> list[dict[str, Any]]:
         for name, jobs, count in (("one process", 1, kills), ("loky", 2, max(1, kills // 5))):
             start, csv = time.monotonic(), top / f"killed{jobs}.csv"
             found = killed(
-                top / f"killed{jobs}", csv, count, 0.7 * rows[0]["seconds"] / count / jobs, seed=seed, jobs=jobs
+                top / f"killed{jobs}", csv, count, 0.35 * rows[0]["seconds"] / count / jobs, seed=seed, jobs=jobs
             )
             row(f"{name}, killed {found['kills']} times", csv, start, **found)
         try:
