@@ -9,7 +9,7 @@ from theory import auxiliary
 from theory.claims import Status, claims
 from theory.papers import path_exclusion as px
 from theory.paths import on_path
-from theory.relations import at_most, equal, holds, nonnegative, positive
+from theory.relations import at_most, equal, holds, less, nonnegative, positive
 from theory.scalars import total
 from verify.ablation import ablate, needed
 from verify.search import falsify
@@ -143,6 +143,35 @@ MISTAKES = {
     "guarded-pruning-keeps-a-live-path": {
         "reaches one weight less": lambda run: holds(run.final_mask().sum() < run.longest_path()),
         "keeps what it was asked to": lambda run: holds(run.final_mask().sum() == run.keep),
+    },
+    "collapse-only-after-death": {
+        "the objective of the end": lambda run: holds(
+            run.alive_by_round() | (np.array(run.kept_by_round()) < run.smallest_path())),
+        "two paths": lambda run: holds(
+            (run.surviving_paths().sum(axis=-1) >= 2) | np.asarray(run.objective_by_round() == 0, dtype=bool)
+            | (np.array(run.kept_by_round()) < run.smallest_path() + 1)),
+    },
+    "trace-greedy-stays-alive": {
+        "below the critical compression": lambda run: positive(
+            px.masked_trace(run.network, run.masked(run.final_mask()), run.x)),
+        "by PX": lambda run: positive(px.masked_trace(
+            run.network, run.masked(run.with_(scorer="px").final_mask()), run.x)).when(
+                run.keep >= run.smallest_path()),
+    },
+    "energy-saliency-is-positive-on-live-paths": {
+        "PX's score": lambda i: equal(
+            np.asarray(i.saliency("path-energy") > 0, dtype=bool).astype(int),
+            np.asarray(i.saliency("px") > 0, dtype=bool).astype(int)),
+        "every weight": lambda i: positive(i.saliency("path-energy")),
+    },
+    "released-scorer-agrees-without-fc": {
+        "last layer skipped": lambda i: equal(i.saliency("px-released"), i.saliency("px")),
+    },
+    "residual-decay-only-if": {
+        "twice the margin": lambda i: less(
+            2 - 2 * np.asarray(i.eta) * i.slowest(), abs(1 - np.asarray(i.eta) * i.fastest())),
+        "the slowest": lambda i: less(
+            1 - np.asarray(i.eta) * i.slowest(), abs(1 - np.asarray(i.eta) * i.slowest())),
     },
     "released-score-with-batch-norm": {
         "every score": lambda i: equal(i.scores(), 0 * i.scores()),
