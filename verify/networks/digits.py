@@ -103,9 +103,8 @@ def _trimmed(digits: Tensor, top: int, error: Tensor, count: int) -> Fixed:
     while len(digits) > 1 and not bool(digits[0].any()):
         digits, top = digits[1:], top - 1
     if len(digits) > count:
-        if bool(digits[count:].any()):
-            # Balanced digits behind the last one sum to little more than half of it.
-            error = (error + 0.51 * BASE ** (top - count + 1)) * SAFE
+        # Balanced digits behind the last one sum to little more than half of it; where there are none, nothing is lost.
+        error = (error + 0.51 * BASE ** (top - count + 1) * (digits[count:] != 0).any(0)) * SAFE
         digits = digits[:count]
     return Fixed(digits, top, error)
 
@@ -178,7 +177,7 @@ def product(a: Fixed, c: Fixed, count: int) -> Fixed:
     """Entrywise product with constants ``c``, whose shape broadcasts to that of ``a``."""
     places, top, dropped = _products(a, c, count, torch.mul, 1)
     size, factor = a.value().abs() * (1 + READ), c.value().abs() * (1 + READ)
-    error = (a.error * (factor + c.error) + size * c.error + dropped) * SAFE
+    error = (a.error * (factor + c.error) + size * c.error + dropped * (size > 0)) * SAFE
     return carried(places, top, error, count)
 
 
@@ -261,7 +260,10 @@ class Evaluation:
         weight, count = self.tensors[op.settings["weight"]], self.count
         w, fan = split(weight, count), weight[0].numel()
         places, top, dropped = _products(a, w, count, lambda d, v: apply_layer(op, d, v, None), fan)
-        error = apply_layer(op, a.error, weight.abs(), None) * SAFE + dropped
+        error = apply_layer(op, a.error, weight.abs(), None) * SAFE
+        if dropped:
+            # A sum of nothing but zeros is 0.
+            error = error + dropped * (apply_layer(op, a.value().abs(), weight.abs(), None) > 0)
         if bool(w.error.any()):
             error = error + float(w.error.max()) * fan * float((a.value().abs() + a.error).max()) * SAFE
         out = carried(places, top, error * SAFE, count)

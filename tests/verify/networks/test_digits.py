@@ -147,6 +147,22 @@ def test_exact_zeros_are_kinks_but_not_open():
     assert run.open == 0
 
 
+def test_sums_of_zeros_are_exact_however_few_digits():
+    """All ReLUs off in front of a layer without a bias: its outputs are 0, not nearly 0."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = nn.Sequential(
+            nn.Conv2d(1, 3, 1, bias=False), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3),
+            nn.ReLU(), nn.Flatten(), nn.Linear(48, 1),
+        ).double().eval()  # fmt: skip
+        module[0].weight.data.abs_()
+        x = -torch.rand(1, 1, 4, 4, dtype=torch.float64)
+    graph = record(module, x)
+    evaluation = Evaluation(graph, graph.tensors(module), 3)
+    evaluation.run(x)
+    assert [(k.count, k.open) for k in evaluation.kinks] == [(48, 0)]
+
+
 def test_resnet20_has_no_uncertain_gate():
     module, x = zoo.build("resnet20"), torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     graph = record(module, x)
