@@ -14,7 +14,7 @@ from theory.claims import PAPERS
 
 BUDGETS = ("quick", "default", "thorough")
 BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "start", "architectures",
-           "sweeps")  # fmt: skip
+           "sweeps", "zoo")  # fmt: skip
 
 _EXAMPLES = """\
 examples:
