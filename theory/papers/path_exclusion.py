@@ -41,7 +41,7 @@ from theory.pruning import PruningRun
 from theory.relations import Relation, all_of, at_most, equal, equivalent, holds, less, nonnegative, positive
 from theory.released import NormalisedNetwork
 from theory.saliency import masked_trace, path_exclusion_released
-from theory.scalars import Array, absolute, total
+from theory.scalars import Array, absolute, indicator, total
 from theory.smooth import SmoothNetwork
 
 PIECEWISE = {"kinds": (RELU, LINEAR, "leaky")}
@@ -557,6 +557,26 @@ def guarded_pruning_keeps_a_live_path(run: GuardedRun) -> Relation:
     stays = [bool(live(run, masks[r])) for r in range(len(masks))]
     reached = masks[-1].sum() <= max(run.keep, run.longest_path()) or not run.own_edges()
     return holds(np.array(stays), "stays live") & holds(reached, "reaches the target")
+
+
+def _outputs_left(run: PruningRun) -> Array:
+    """Number of outputs to which some path keeps all its weights at the end, shape (...)."""
+    whole, ends = run.surviving_paths()[..., -1, :], np.array(run.paths.outputs)
+    kept = np.stack([whole[..., ends == k].any(axis=-1) for k in range(len(run.network.outputs))], axis=-1)
+    return np.asarray(total(indicator(kept, run.theta), axis=-1))
+
+
+@claim(about=PruningRun, source=Source(None, "what iterating PX does to outputs"), status=Status.REFUTED,
+       twin="path-exclusion/data-enters-through-outputs",
+       draws={**RUNS, "scorers": ("px",), "outputs": 2})  # fmt: skip
+def leaves_as_many_outputs_as_synflow_l2(run: PruningRun) -> Relation:
+    r"""Iterated PX leaves paths to at least as many outputs as SynFlow-L2, if its objective stays positive.
+
+    False: $D_k$ counts the paths that pruning has left to output $k$, so an output that loses paths weighs less in the
+    next round, and loses more.
+    """
+    ours, theirs = _outputs_left(run), _outputs_left(run.with_(scorer="synflow-l2"))
+    return at_most(theirs, ours).when(np.asarray(run.final_objective() > 0, dtype=bool))
 
 
 def _hidden_relu(run: PruningRun) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from verify.second_opinion import Net, fractions_of
+from verify.second_opinion import Net, fractions_of, pruned
 
 Instance = dict[str, Any]
 MOST_LINES = 10
@@ -96,6 +96,24 @@ def pruning_run(instance: Instance) -> list[str]:
     objective = sum((d[k] * last.value(p) ** 2 for _, p, k in last.paths()), Fraction(0))
     extra = f"; the objective is {objective}" if scorer in ("px", "px-frozen") else ""
     lines.append(f"{end}; {'some path keeps' if whole else 'no path keeps'} all its weights{extra}.")
+    return lines
+
+
+def outputs_compared(instance: Instance) -> list[str]:
+    """The run, and the run by SynFlow-L2 beside it: to how many outputs a path is left."""
+    lines = pruning_run(instance)[:-1]
+    for scorer in (instance["scorer"], "synflow-l2"):
+        run = {**instance, "scorer": scorer}
+        kept = pruned(run)
+        net = Written(run)
+        reached = {k for _, p, k in net.paths() if set(net.parameters_on(p)) <= set(kept)}
+        if scorer == "synflow-l2":
+            every = list(range(len(net.theta)))
+            lines.append(f"SynFlow-L2 on the same network: {net.scored(net.scores(scorer), every)}.")
+        names = ", ".join(net.names[net.outputs[k]] for k in sorted(reached))
+        lines.append(
+            f"Kept by {scorer}: {', '.join(map(net.parameter, kept))}; a path is left to {names or 'no output'}."
+        )
     return lines
 
 
@@ -186,8 +204,8 @@ def maximum_of_squares(instance: Instance) -> list[str]:
         f"D = ({_row(d)}), with the argmax copied.",
         f"Kernel with the window summed, T = ({_row(t)}): bound {sum(a * b for a, b in zip(d, t, strict=True))}.",
         "Squared weights in the same architecture: the maximum of squares picks another branch than the maximum, and "
-        f"the derivatives by theta^2 sum to ({_row(same)}): {sum(a * b for a, b in zip(d, same, strict=True))}, below "
-        "the trace.",
+        f"the derivatives by theta^2 sum to ({_row(same)}): {sum(a * b for a, b in zip(d, same, strict=True))}, "
+        "below the trace.",
     ]
 
 
@@ -275,7 +293,7 @@ def released_score(instance: Instance) -> list[str]:
     return [
         _opening(net),
         f"By the formula, D = ({_row(net.activation())}); scores {net.scored(net.scores('px'), every)}.",
-        f"As released, with the last layer (`fc`) left as it is in both auxiliary networks: outputs of the first "
+        "As released, with the last layer (`fc`) left as it is in both auxiliary networks: outputs of the first "
         f"({_row(d)}), derivatives of the second ({_row(out)}), scores {net.scored(released, every)}.",
     ]
 
@@ -310,9 +328,9 @@ def synflow_and_sketch(instance: Instance) -> list[str]:
     shares = ", ".join(f"{net.parameter(j)}: {_decimal(roots[j] / sum(roots))}" for j in every)
     return [
         f"Network: `{net.equations()}` (no ReLUs), x ~ N(0, I).",
-        f"SynFlow, all-ones input: {net.scored(synflow, every)}; "
-        f"normalised {', '.join(str(s / total) for s in synflow)}.",
-        f"Squared sketch weights, theta_j^2 E (df/dtheta_j)^2 with independent inputs of mean square 1: "
+        f"SynFlow, all-ones input: {net.scored(synflow, every)}; normalised "
+        f"{', '.join(str(s / total) for s in synflow)}.",
+        "Squared sketch weights, theta_j^2 E (df/dtheta_j)^2 with independent inputs of mean square 1: "
         f"{net.scored(sketch, every)}.",
         f"Sketch probabilities, their roots normalised: {shares}.",
     ]

@@ -199,6 +199,22 @@ def run_ends(
     return {"kept": masks.kept, **out}
 
 
+@experiment(version=1)
+def outputs_lost(
+    network: str, method: str, density: float, *, rounds: int = 30, samples: int = 16, seed: int
+) -> dict[str, Any]:  # fmt: skip
+    """How many outputs iterated pruning leaves without a path from any input, Gaussian images."""
+    from verify.networks.auxiliary import flow
+    from verify.networks.masks import prune
+
+    module, x = _module(network, seed, torch.float32), _images(samples, seed, torch.float32)
+    masks = prune(module, method, density=density, rounds=rounds, x=x, biases=False)
+    kept = {n: torch.ones_like(p) for n, p in module.named_parameters()} | {n: m.float() for n, m in masks.items()}
+    with torch.no_grad():
+        reached = flow(module, x, kept, 0, biases=False).value[0] > 0
+    return {"kept": masks.kept, "outputs": len(reached), "lost": int((~reached).sum())}
+
+
 def _gradients(module: nn.Module, x: Tensor, masks: Any) -> np.ndarray:
     """Per-sample, per-output gradients by the weights that are left, (n K, weights)."""
     own = _scored(module)

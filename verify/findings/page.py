@@ -26,6 +26,7 @@ FINDINGS: tuple[Finding, ...] = (
     pruning.POSITIVE_SCORES,
     pruning.PX_LEAVES_THE_THEOREM,
     pruning.DATA_THROUGH_K_NUMBERS,
+    pruning.OUTPUTS_LOST,
     pruning.ONE_OUTPUT,
     pruning.BOUND_AND_TRACE,
     pruning.RELEASED_SCORE,

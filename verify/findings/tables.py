@@ -113,6 +113,31 @@ def _ends() -> list[trials.Configuration]:
     ]
 
 
+LOST_DENSITIES = (0.1, 0.05, 0.02, 0.01)
+
+
+def _lost_small() -> list[trials.Configuration]:
+    from verify.experiments import spectra
+
+    return [
+        spectra.outputs_lost.configuration(method=m, densities=[0.5, 0.2, *LOST_DENSITIES], seed=s)
+        for s in (0, 1, 2)
+        for m in ("px", "px-frozen", "synflow-l2", "synflow", "snip")
+    ]
+
+
+def _lost_rows(results: Mapping[str, Any]) -> dict[str, Any]:
+    shown = zip((0.5, 0.2, *LOST_DENSITIES), results["lost"], strict=True)
+    return {"networks": len(results["lost"][0])} | {f"lost_{d}": sum(v) for d, v in shown}
+
+
+def _lost() -> list[trials.Configuration]:
+    return [
+        measures.outputs_lost.configuration(network="resnet20", method=m, density=d, seed=s)
+        for s, m, d in itertools.product((0, 1, 2), ("px", "synflow-l2"), (0.018, 0.005, 0.001))
+    ]
+
+
 KERNEL_METHODS = (
     "px", "px-per-sample", "path-energy", "synflow", "synflow-l2", "snip", "grasp", "magnitude", "random",
 )  # fmt: skip
@@ -192,6 +217,8 @@ TABLES: dict[str, Table] = {
         Table("findings_synflow", OWN, _synflow),
         Table("findings_data_overlap", OWN, _overlap),
         Table("findings_run_ends", OWN, _ends),
+        Table("findings_outputs_lost", OWN, _lost),
+        Table("findings_outputs_lost_small", OWN, _lost_small, _lost_rows),
         Table("scorers_kernel", OWN, _kernel),
         Table("findings_transfer", OWN, lambda: [measures.transfer_on_digits.configuration(seed=0)]),
         Table("scorers_small", OWN, _small, _summary),
