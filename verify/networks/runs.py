@@ -33,6 +33,8 @@ from verify.networks.sparse import MOST, Link, Sparse, chain
 SCORERS = ("synflow", "synflow-l2", "px", "px-frozen", "magnitude")
 ROUNDS = 600
 """More rounds than this a run on a module does not take."""
+WEIGHTS = 50_000_000
+"""Weights that all rounds of a run may score together."""
 
 
 class ModuleRun:
@@ -135,6 +137,8 @@ class ModuleRun:
             out.append(a)
             if len(out) > ROUNDS:
                 raise NoForm(f"more than {ROUNDS} rounds: paths of {self.longest_path()} weights allow no fewer")
+        if len(out) * self.weights > WEIGHTS:
+            raise NoForm(f"{len(out)} rounds on {self.weights} weights are too many")
         return tuple(out) or (self.keep,)
 
     # -- the run --------------------------------------------------------------------------------------
