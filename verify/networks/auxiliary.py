@@ -19,14 +19,14 @@ two, the same for all samples and outputs, changes no ranking and no rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from verify.networks.auxiliary_operations import (
@@ -43,6 +43,7 @@ from verify.networks.auxiliary_operations import (
     resolve,
     tag,
 )
+from verify.networks.layer_squares import keep_pages
 
 
 @dataclass(frozen=True)
@@ -100,26 +101,36 @@ class Evaluation(TorchFunctionMode):
             ValueError: the module does not return one tensor with the samples first.
         """
         self.known = {id(p) for p in parameters.values()}
+        x = tag(x.detach().view_as(x), 0)
+        with substituted(self.module, parameters):
+            try:
+                with self:
+                    out = self.module(x)
+            except UnknownOperation:
+                # Again with hooks, which cost more than the rest on small batches, to say which submodule it was.
+                self._locate(x)
+                raise
+        if not isinstance(out, Tensor) or not is_stream(out):
+            raise ValueError(f"the module returns {type(out).__name__}: one tensor that depends on the input is needed")
+        out = resolve(out)
+        return Scaled(out.reshape(len(out), -1), out._exponent)
+
+    def _locate(self, x: Tensor) -> None:
+        """Run again to raise `UnknownOperation` with the path of the submodule."""
+        self.path, self.used = [], 0
+        if self.kind == RECORD:
+            self.gates.clear()
         handles = []
         for name, sub in self.module.named_modules():
             if name:
                 handles.append(sub.register_forward_pre_hook(lambda _m, _i, name=name: self.path.append(name)))
                 handles.append(sub.register_forward_hook(self._leave, always_call=True))
-        x = tag(x.detach().view_as(x), 0)
-        modes = {m: m.training for m in self.module.modules()}
         try:
-            self.module.eval()
             with self:
-                out = functional_call(self.module, dict(parameters), (x,))
+                self.module(x)
         finally:
-            for m, training in modes.items():
-                m.training = training
             for h in handles:
                 h.remove()
-        if not isinstance(out, Tensor) or not is_stream(out):
-            raise ValueError(f"the module returns {type(out).__name__}: one tensor that depends on the input is needed")
-        out = resolve(out)
-        return Scaled(out.reshape(len(out), -1), out._exponent)
 
     def _leave(self, *_: Any) -> None:
         self.path.pop()
@@ -218,6 +229,27 @@ class Evaluation(TorchFunctionMode):
         return F.avg_pool2d(ones, **given, divisor_override=1)
 
 
+@contextmanager
+def substituted(module: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[None]:
+    """The module in evaluation mode with other tensors as its parameters, shared ones wherever they stand.
+
+    What `torch.func.functional_call` does, but cheap enough for one sample; both are undone at the end.
+    """
+    others = {id(p): parameters[n] for n, p in module.named_parameters() if n in parameters}
+    modules = list(module.modules())
+    before = [(m, m.training, {k: p for k, p in m._parameters.items() if id(p) in others}) for m in modules]
+    try:
+        for m, _, held in before:
+            m.training = False
+            for k, p in held.items():
+                m._parameters[k] = others[id(p)]  # type: ignore[assignment]
+        yield
+    finally:
+        for m, training, held in before:
+            m.training = training
+            m._parameters.update(held)
+
+
 # -- the evaluations --------------------------------------------------------------------------------------
 
 
@@ -234,6 +266,11 @@ def record(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = No
     return e.run(parameters_of(module, masks), x).value, e.gates
 
 
+def laid_out(x: Tensor) -> Tensor:
+    """A batch of images with the channels last, which convolutions on the CPU prefer."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 and len(x) > 1 and not x.is_cuda else x
+
+
 @torch.no_grad()
 def activation(
     module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = None, *, biases: bool = True,
@@ -243,6 +280,8 @@ def activation(
 
     Its sum over n is D_k. A masked weight is no edge: paths through it do not count.
     """
+    keep_pages()
+    x = laid_out(x)
     _, gates = record(module, x, masks)
     ones = {n: torch.ones_like(p) for n, p in module.named_parameters()}
     if masks is not None:

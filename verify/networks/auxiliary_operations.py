@@ -135,7 +135,10 @@ def _convolution(
         n, c, *size = input.shape
         summed = input.reshape(n, groups, c // groups, *size).sum(2)
         one = func(summed, weight[:groups, :1], None, stride, padding, dilation, groups)
-        out = one.unsqueeze(2).expand(n, groups, len(weight) // groups, *one.shape[2:]).flatten(1, 2)
+        if groups == 1:
+            out = one.expand(n, len(weight), *one.shape[2:])
+        else:
+            out = one.unsqueeze(2).expand(n, groups, len(weight) // groups, *one.shape[2:]).flatten(1, 2)
     else:
         out = func(input, weight, None, stride, padding, dilation, groups)
     return e.plus_bias(out, input._exponent, None if bias is None else bias.view(-1, *[1] * (out.ndim - 2)))
@@ -154,11 +157,13 @@ def _batch_norm(
     q = e.factor_power
     factor = (running_var.to(input) + eps) ** (-q / 2)
     weight = torch.ones_like(factor) if weight is None else weight
+    moved = bool(running_mean.any())
     drift = running_mean.to(input).abs() ** q if q else (running_mean != 0).to(input)
-    shift = weight * factor * drift
-    shift = shift if bias is None else shift + bias
-    out = input * (weight * factor).view(shape)
-    return e.plus_bias(out, input._exponent, shift.view(shape))
+    shift = weight * factor * drift if moved else None
+    shift = shift if bias is None else bias if shift is None else shift + bias
+    # With all weights 1 and constant factors to the power 0 there is nothing to multiply by.
+    out = input if e.ones and q == 0 else input * (weight * factor).view(shape)
+    return e.plus_bias(out, input._exponent, None if shift is None else shift.view(shape))
 
 
 @_handles("relu", "leaky_relu", "clamp", "clamp_min")
@@ -174,10 +179,13 @@ def _gate(e: Evaluation, func: Any, input: Any, *args: Any, **kwargs: Any) -> Te
             raise e.unknown(name, "other than at 0 from below")
     if e.kind == FLOW:
         return tag(input.view_as(input), input._exponent)
+    if e.kind == RECORD and not slope:
+        out = input.clamp_min(0)
+        e.gates.append(out.sign())
+        return tag(out, 0)
     if e.kind == RECORD:
         gate = (input > 0).to(input.dtype)
-        if slope:
-            gate = gate + slope * (1 - gate)
+        gate = gate + slope * (1 - gate)
         e.gates.append(gate)
         return tag(input * gate, 0)
     gate = e.gates[e.used]
