@@ -17,7 +17,7 @@ from verify.networks.saliency import (
     constant_on,
     live_paths,
     scored_names,
-    scores,
+    unchecked_scores,
 )
 
 SELECTIONS, SCOPES = ("top", "sample"), ("global", "layerwise")
@@ -160,7 +160,7 @@ def prune(
     generator = torch.Generator().manual_seed(seed)
     records = []
     for r, kept in enumerate(kept_by_round(count, goal, rounds, schedule)):
-        found = scores(
+        found = unchecked_scores(
             module, method, x, y, masks=masks if r else None, scored=scored, biases=biases, frozen=frozen,
             rescale=rescale, seed=seed if method == "random" else seed + r,
         )  # fmt: skip

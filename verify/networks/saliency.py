@@ -104,9 +104,20 @@ def scores(
         seed: for "random" and "ntk-sap".
     """
     check_data(module, method, x, y)
-    names = scored_names(module, scored)
     if masks is not None:
         check_masks(module, masks)
+    return unchecked_scores(
+        module, method, x, y, masks=masks, scored=scored, biases=biases, frozen=frozen, rescale=rescale, seed=seed
+    )
+
+
+def unchecked_scores(
+    module: nn.Module, method: str, x: Tensor | None = None, y: Tensor | None = None, *,
+    masks: Mapping[str, Tensor] | None = None, scored: str = "weights", biases: bool = True,
+    frozen: Tensor | None = None, rescale: bool = True, seed: int = 0,
+) -> Scores:  # fmt: skip
+    """`scores` of arguments that were checked before, as between the rounds of pruning."""
+    names = scored_names(module, scored)
     theta = parameters_of(module, masks)
     if method == "magnitude":
         return Scores({n: theta[n].abs() for n in names})
@@ -398,5 +409,5 @@ def constant_on(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None
 
 __all__ = [
     "METHODS", "Scores", "activation_per_output", "check_data", "check_masks", "constant_on", "live_paths",
-    "on_live_paths", "released", "saliency", "scored_names", "scores",
+    "on_live_paths", "released", "saliency", "scored_names", "scores", "unchecked_scores",
 ]  # fmt: skip
