@@ -40,7 +40,7 @@ LARGE = ("px", "px-frozen", "px-released", "synflow", "magnitude", "random")
 PLANS: dict[str, dict[str, Any]] = {
     "resnet20": {"rounds": 100, "samples": 32, "seeds": (0, 1, 2)},
     "resnet32": {"rounds": 100, "samples": 32, "seeds": (0,)},
-    "vgg16_bn": {"rounds": 30, "samples": 8, "seeds": (0,)},
+    "vgg16_bn": {"rounds": 20, "samples": 8, "seeds": (0,), "methods": LARGE},
     "vgg19_bn": {"rounds": 30, "samples": 8, "seeds": (0,)},
     "resnet50": {"rounds": 20, "samples": 8, "seeds": (0,), "methods": LARGE},
 }
