@@ -1,5 +1,6 @@
 """One thread a process: the tests run on two. `pytest -m theorem` imports only the files that have such tests."""
 
+import ast
 import os
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -9,9 +10,16 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 def pytest_ignore_collect(collection_path, config):
     """Leave out files without the mark when exactly it is asked for: importing them would import torch.
 
-    Nothing is lost: the mark stands in a file's text or none of its tests has it. Files named on the command
-    line are collected in any case.
+    Nothing is lost: a mark that a file's code does not name is on none of its tests. Files named on the
+    command line are collected in any case.
     """
     if config.option.markexpr.strip() != "theorem" or collection_path.suffix != ".py":
         return None
-    return True if "mark.theorem" not in collection_path.read_text(encoding="utf-8") else None
+    return None if _names_the_mark(collection_path.read_text(encoding="utf-8")) else True
+
+
+def _names_the_mark(text):
+    if "mark.theorem" not in text:
+        return False
+    nodes = (n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Attribute) and n.attr == "theorem")
+    return any(getattr(n.value, "attr", "") == "mark" for n in nodes)

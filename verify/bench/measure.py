@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+PATIENCE = 5.0
+"""Processor seconds of the first round above which a job runs in only one more."""
 KEEP = {"MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_MMAP_THRESHOLD_": "4294967296"}
 """glibc keeps all freed memory: no page faults after the first round."""
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "keeps pages": KEEP}
@@ -69,11 +71,15 @@ class Measured:
 
     def ratio(self, floor: Measured) -> float:
         """Median over rounds of our seconds to those of ``floor``."""
-        return statistics.median(a / b for a, b in zip(self.seconds, floor.seconds, strict=True))
+        return statistics.median(self.ratios(floor))
+
+    def ratios(self, floor: Measured) -> list[float]:
+        """The ratio in each round in which both ran."""
+        return [a / b for a, b in zip(self.seconds, floor.seconds, strict=False)]
 
     def spread(self, floor: Measured) -> str:
         """Lowest and highest of these ratios."""
-        ratios = [a / b for a, b in zip(self.seconds, floor.seconds, strict=True)]
+        ratios = self.ratios(floor)
         return f"{min(ratios):.3g} .. {max(ratios):.3g}"
 
 
@@ -82,7 +88,8 @@ def compare(
 ) -> dict[str, Measured]:
     """Run every job ``warm + repeats`` times, alternating, each in its own process.
 
-    A job that cannot be set up (a peer is not installed), or fails, is reported with `Measured.missing`.
+    A job that is slow (see `PATIENCE`) runs once after it warmed up. One that cannot be set up (a peer is
+    not installed), or fails, is reported with `Measured.missing`.
 
     Args:
         jobs: the competitors.
@@ -96,16 +103,19 @@ def compare(
     try:
         found: dict[str, list[tuple[float, float, Any]]] = {name: [] for name in workers}
         memory: dict[str, int] = {}
+        slow: set[str] = set()
         missing = {name: w.receive() for name, w in workers.items()}
         for r in range(warm + repeats):
             for name, worker in workers.items():
-                if missing[name]:
+                if missing[name] or (name in slow and r > warm):
                     continue
                 result = worker.ask("time")
                 if isinstance(result, str):
                     missing[name] = result
                 elif r >= warm:
                     found[name].append(result)
+                elif result[0] > PATIENCE:
+                    slow.add(name)
         for name in [n for n in workers if not missing[n]]:
             memory[name] = workers[name].ask("memory")
     finally:
@@ -237,10 +247,19 @@ def line(name: str, measured: Measured, floor: Measured, **more: Any) -> dict[st
     """A row of a table: seconds, ratio to the floor with its range, memory; or why there is none."""
     row: dict[str, Any] = {**more, "who": name}
     if measured.missing:
-        return {**row, "seconds": "", "ratio": "", "lowest .. highest": "", "memory MiB": "", "note": measured.missing}
+        return {
+            **row,
+            "seconds": "",
+            "ratio": "",
+            "lowest .. highest": "",
+            "rounds": 0,
+            "memory MiB": "",
+            "note": measured.missing,
+        }
     return {
         **row, "seconds": round(measured.median, 6), "ratio": round(measured.ratio(floor), 3),
-        "lowest .. highest": measured.spread(floor), "memory MiB": round(measured.memory / 2**20, 1), "note": "",
+        "lowest .. highest": measured.spread(floor), "rounds": len(measured.ratios(floor)),
+        "memory MiB": round(measured.memory / 2**20, 1), "note": "",
     }  # fmt: skip
 
 
