@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from theory.claims import PAPERS
 
 BUDGETS = ("quick", "default", "thorough")
-BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "start", "architectures",
-           "sweeps", "zoo")  # fmt: skip
+BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "scaling", "start",
+           "architectures", "sweeps", "zoo")  # fmt: skip
 
 _EXAMPLES = """\
 examples:

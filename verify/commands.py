@@ -257,7 +257,8 @@ def bench(options: argparse.Namespace) -> int:
             print(f"{name}: {value:.3g}" if isinstance(value, float) else f"{name}: {value}")
     path = Path(options.csv) if options.csv else REPORTS / f"bench_{options.name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(rows, path, provenance=provenance(0))
+    about = module.about() if hasattr(module, "about") else {}
+    write_csv(rows, path, provenance={**provenance(0), **about})
     print(f"rows: {path}")
     return 0
 

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -263,4 +264,23 @@ def line(name: str, measured: Measured, floor: Measured, **more: Any) -> dict[st
     }  # fmt: skip
 
 
-__all__ = ["ALLOCATORS", "Job", "Measured", "compare", "growth", "line", "timed"]
+def about(*packages: str) -> dict[str, str]:
+    """What belongs beside measured numbers: the processor, threads, versions of torch and of ``packages``."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    out = {"processor": _processor(), "threads": "1", "timing": "processor seconds, one process each, alternating"}
+    for name in ("torch", *packages):
+        with contextlib.suppress(PackageNotFoundError):
+            out[name] = version(name)
+    return out
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for text in Path("/proc/cpuinfo").read_text().splitlines():
+            if text.startswith("model name"):
+                return f"{text.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
+    return platform.processor() or platform.machine()
+
+
+__all__ = ["ALLOCATORS", "Job", "Measured", "about", "compare", "growth", "line", "timed"]

@@ -177,3 +177,10 @@ def run(repeats: int = 5, peers: bool = True) -> list[dict[str, Any]]:
                     row["note"] = f"trace {measured.value / ours.value - 1:+.1e} from ours"
                 rows.append(row)
     return rows
+
+
+def about() -> dict[str, str]:
+    """What belongs beside the numbers."""
+    from verify.bench import measure
+
+    return measure.about("backpack-for-pytorch", "opacus")

@@ -87,3 +87,10 @@ def run(
                 row["note"] += " (it is not on PyPI; its authors' repository installs it)"
             rows.append({**row, "goal": WHO.get(who, "")})
     return rows
+
+
+def about() -> dict[str, str]:
+    """What belongs beside the numbers."""
+    from verify.bench import measure
+
+    return measure.about()

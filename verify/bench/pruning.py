@@ -123,3 +123,10 @@ def run(
             row = line(who, measured, found[names[0]], rounds=rounds, allocator=allocator)
             rows.append({**row, "ratio to": names[0], "goal": goal if who in ("SynFlow", "PX") else ""})
     return rows
+
+
+def about() -> dict[str, str]:
+    """What belongs beside the numbers."""
+    from verify.bench import measure
+
+    return measure.about()

@@ -137,3 +137,10 @@ def _row(
         OURS + " (MiB)": round(last[OURS], 1),
         "memory ratio": round(last[OURS] / last[FLOOR], 2) if last[FLOOR] else "",
     }  # fmt: skip
+
+
+def about() -> dict[str, str]:
+    """What belongs beside the numbers."""
+    from verify.bench import measure
+
+    return measure.about()

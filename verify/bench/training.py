@@ -118,3 +118,10 @@ def run(repeats: int = 5, copies: int = COPIES, steps: int = STEPS) -> list[dict
                 row |= {"seconds": "", "ratio": "", "lowest .. highest": "", "memory MiB": ""}
             rows.append(row)
     return rows
+
+
+def about() -> dict[str, str]:
+    """What belongs beside the numbers."""
+    from verify.bench import measure
+
+    return measure.about()
