@@ -185,7 +185,7 @@ class Evaluation(TorchFunctionMode):
     def rescaled(self, out: Tensor, exponent: int) -> Tensor:
         """``out`` divided by a power of two, if it has grown or shrunk a lot."""
         if self.rescale and self.kind != RECORD:
-            top = float(out.detach()[:1].amax())
+            top = float((out.detach()[:1] if len(out) > 1 else out.detach()).amax())
             if not top > 0 and len(out) > 1:
                 top = float(out.detach().amax())
             k = math.frexp(top)[1] if 0 < top < math.inf else 0

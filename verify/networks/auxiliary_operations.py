@@ -35,6 +35,9 @@ class UnknownOperation(ValueError):
         )
 
 
+_NUMBERS = (int, float, bool, str)
+"""Types of most arguments: they hold no tensors, and every call is looked through."""
+
 # -- small helpers ------------------------------------------------------------------------------------
 
 
@@ -51,6 +54,8 @@ def is_stream(t: Any) -> bool:
 
 def resolve(a: Any) -> Any:
     """What has become of ``a`` through in-place operations."""
+    if a is None or type(a) in _NUMBERS:
+        return a
     if isinstance(a, Tensor):
         while hasattr(a, "_becomes"):
             a = a._becomes
@@ -64,7 +69,12 @@ def flat(a: Any) -> list[Tensor]:
     """The tensors in nested tuples and lists."""
     if isinstance(a, Tensor):
         return [a]
-    return [t for b in a for t in flat(b)] if isinstance(a, tuple | list) else []
+    out: list[Tensor] = []
+    if isinstance(a, tuple | list):
+        for b in a:
+            if b is not None and type(b) not in _NUMBERS:
+                out += flat(b)
+    return out
 
 
 def like(out: Any, x: Tensor) -> Any:
