@@ -69,6 +69,7 @@ def test_differences_name_row_and_column():
     recorded = [{"a": 1, "b": 2.0, "c": "x"}]
     assert tables.differences(recorded, [{"a": 1, "b": 2.0000001, "c": "x"}]) == []
     assert tables.differences(recorded, [{"a": 1, "b": 2.1, "c": "x"}]) == ["row 1, b: recorded 2.0, computed 2.1"]
+    assert tables.differences([{"a": 1, "b": ""}], [{"a": 1}]) == []
     assert tables.differences(recorded, []) == ["1 rows recorded, 0 computed"]
 
 

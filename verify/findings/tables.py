@@ -240,7 +240,8 @@ def differences(recorded: Sequence[Mapping[str, Any]], again: Sequence[Mapping[s
         return [f"{len(recorded)} rows recorded, {len(again)} computed"]
     for i, (a, b) in enumerate(zip(recorded, again, strict=True)):
         for key in a:
-            if not _same(a[key], b.get(key)):
+            # What a trial does not report is an empty cell.
+            if not _same(a[key], b.get(key, "")):
                 found.append(f"row {i + 1}, {key}: recorded {a[key]}, computed {b.get(key)}")
     return found
 
