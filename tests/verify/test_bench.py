@@ -57,6 +57,13 @@ def test_growth_sees_memory_that_is_freed_again():
     assert 23 << 20 <= grown <= 40 << 20
 
 
+def test_chunks_hold_a_limit():
+    limit = 32
+    run = scaling.limited("resnet20", 6, limit)
+    run()
+    assert growth(run) <= limit << 20
+
+
 def test_exponent():
     assert scaling.exponent([1, 2, 4], [3, 12, 48]) == pytest.approx(2)
     with pytest.raises(ValueError, match="positive"):

@@ -54,6 +54,12 @@ MEMORY = 1 << 30
 """Default limit, in bytes, on what one chunk of samples may occupy."""
 CACHE = 12 << 20
 """Bytes of gradient maps per chunk at which splitting further stops paying."""
+FIXED = 4 << 20
+"""Bytes that a sweep takes however few samples a chunk has (measured)."""
+FRAGMENTS = 2
+"""Resident memory over what is alive at one time (measured: free blocks between others, oneDNN's own copies)."""
+SPARE = 5 << 19
+"""Bytes that are not worth a chunk of their own."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def ntk_trace(
     outputs = math.prod(graph.output_shape)
     tensors = graph.tensors(module)
     sweep = Sweep(graph, tensors, outputs) if trace_plan(graph).method == "sweep" else None
-    size = sweep.chunk(memory) if sweep else _jacobian_chunk(tensors, graph, outputs, memory)
+    size = sweep.chunk(memory, len(x)) if sweep else _jacobian_chunk(tensors, graph, outputs, memory)
     chunks = x.detach().tensor_split(math.ceil(len(x) / size))
     with torch.no_grad():
         parts = [sweep.squares(c) if sweep else jacobian_squares(module, c) for c in chunks]
@@ -155,14 +161,23 @@ class Sweep:
                 out.add(i)
         return {r for op in self.graph.operations for r in op.inputs if r.index in out}
 
-    def chunk(self, memory: int) -> int:
-        """Samples a chunk: within the limit, and no more than keeps gradient maps near the cache."""
+    def chunk(self, memory: int, samples: int | None = None) -> int:
+        """Samples a chunk: within the limit, in the cache, and in twice what a plain backward pass would take.
+
+        Args:
+            memory: the limit in bytes; one sample is taken even where that does not fit.
+            samples: samples in all; without it what a backward pass would take is not looked at.
+        """
         size = 8 if any(t.dtype == torch.float64 for t in self.tensors.values()) else 4
         shapes = [math.prod(op.shape[1:]) for op in self.graph.operations]
         unfolded = max([_unfolded(self.graph, i) for i in range(len(shapes))] or [0])
-        largest = max(shapes or [1])
+        largest = max([1, *shapes])
         sample = size * (sum(shapes) + 4 * self.outputs * largest + 2 * unfolded)
-        return max(1, min(memory // max(1, sample), CACHE // max(1, size * self.outputs * largest)))
+        sizes = [(memory - FIXED) // (FRAGMENTS * sample), CACHE // (size * self.outputs * largest)]
+        if samples is not None:
+            parameters = sum(self.tensors[n].numel() for n in self.graph.parameters)
+            sizes.append((2 * size * (samples * sum(shapes) + parameters) + SPARE) // sample)
+        return max(1, min(sizes))
 
     def squares(
         self, x: Tensor, values: dict[Ref, Tensor] | None = None, gates: Mapping[Ref, Tensor] | None = None

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from theory.scalars import floats
 from verify.networks.drawn import FAMILIES, module_on_data
 from verify.networks.layer_squares import BLOCK, SMALL, gram_is_cheaper, rows_times, squares
-from verify.networks.ntk import jacobian_squares, ntk_trace, trace_plan
+from verify.networks.ntk import Sweep, jacobian_squares, ntk_trace, trace_plan
 from verify.networks.operations import record
 from verify.networks.to_graph import network_on_data
 
@@ -164,6 +164,17 @@ def test_chunks_change_nothing(memory):
     x = torch.randn(7, 4, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
     whole = jacobian_squares(module, x)
     assert torch.allclose(ntk_trace(module, x, per_output=True, per_sample=True, memory=memory), whole, rtol=1e-12)
+
+
+def test_chunk_follows_the_limit_and_a_backward_pass():
+    module = nn.Sequential(nn.Linear(50, 200), nn.ReLU(), nn.Linear(200, 30))
+    graph = record(module, torch.ones(2, 50))
+    sweep = Sweep(graph, graph.tensors(module), 30)
+    chunks = [sweep.chunk(m << 20) for m in (1, 6, 8, 12, 1000)]
+    assert chunks[0] == 1
+    assert chunks == sorted(chunks)
+    assert chunks[3] - chunks[2] == pytest.approx(2 * (chunks[2] - chunks[1]), abs=2)
+    assert sweep.chunk(1 << 30, 10) < sweep.chunk(1 << 30, 1000) <= sweep.chunk(1 << 30)
 
 
 def test_module_is_left_as_it_was():
