@@ -26,7 +26,6 @@ from typing import Any
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 PATIENCE = 5.0
-"""Processor seconds of the first round above which a job runs in only one more."""
 KEEP = {"MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_MMAP_THRESHOLD_": "4294967296"}
 """glibc keeps all freed memory: no page faults after the first round."""
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "keeps pages": KEEP}
@@ -85,11 +84,17 @@ class Measured:
 
 
 def compare(
-    jobs: Sequence[Job], *, repeats: int = 5, warm: int = 1, allocator: str = "default", threads: int = 1
+    jobs: Sequence[Job],
+    *,
+    repeats: int = 5,
+    warm: int = 1,
+    allocator: str = "default",
+    threads: int = 1,
+    patience: float = PATIENCE,
 ) -> dict[str, Measured]:
     """Run every job ``warm + repeats`` times, alternating, each in its own process.
 
-    A job that is slow (see `PATIENCE`) runs once after it warmed up. One that cannot be set up (a peer is
+    A job slower than ``patience`` runs once after it warmed up. One that cannot be set up (a peer is
     not installed), or fails, is reported with `Measured.missing`.
 
     Args:
@@ -98,6 +103,7 @@ def compare(
         warm: rounds before them.
         allocator: a name from `ALLOCATORS`, for all of them.
         threads: threads of each.
+        patience: processor seconds of the first round above which a job runs in only one more.
     """
     with _environment({**dict.fromkeys(THREADS, str(threads)), **ALLOCATORS[allocator]}):
         workers = {job.name: _Worker(job, threads) for job in jobs}
@@ -115,7 +121,7 @@ def compare(
                     missing[name] = result
                 elif r >= warm:
                     found[name].append(result)
-                elif result[0] > PATIENCE:
+                elif result[0] > patience:
                     slow.add(name)
         for name in [n for n in workers if not missing[n]]:
             memory[name] = workers[name].ask("memory")
@@ -253,13 +259,13 @@ def line(name: str, measured: Measured, floor: Measured, **more: Any) -> dict[st
             "seconds": "",
             "ratio": "",
             "lowest .. highest": "",
-            "rounds": 0,
+            "runs": 0,
             "memory MiB": "",
             "note": measured.missing,
         }
     return {
         **row, "seconds": round(measured.median, 6), "ratio": round(measured.ratio(floor), 3),
-        "lowest .. highest": measured.spread(floor), "rounds": len(measured.ratios(floor)),
+        "lowest .. highest": measured.spread(floor), "runs": len(measured.ratios(floor)),
         "memory MiB": round(measured.memory / 2**20, 1), "note": "",
     }  # fmt: skip
 

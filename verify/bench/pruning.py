@@ -118,7 +118,7 @@ def run(
         ),
     ):
         jobs = [Job(n, "verify.bench.pruning:job", {"who": n, "rounds": rounds, "samples": samples}) for n in names]
-        found = compare(jobs, repeats=repeats, allocator=allocator)
+        found = compare(jobs, repeats=repeats, allocator=allocator, patience=60)
         for who, measured in found.items():
             row = line(who, measured, found[names[0]], rounds=rounds, allocator=allocator)
             rows.append({**row, "ratio to": names[0], "goal": goal if who in ("SynFlow", "PX") else ""})

@@ -171,8 +171,9 @@ def _batch_norm(
     drift = running_mean.to(input).abs() ** q if q else (running_mean != 0).to(input)
     shift = weight * factor * drift if moved else None
     shift = shift if bias is None else bias if shift is None else shift + bias
-    # With all weights 1 and constant factors to the power 0 there is nothing to multiply by.
-    out = input if e.ones and q == 0 else input * (weight * factor).view(shape)
+    # With its weights 1 and constant factors to the power 0 there is nothing to multiply by.
+    plain = q == 0 and not weight.requires_grad and bool((weight == 1).all())
+    out = input if plain else input * (weight * factor).view(shape)
     return e.plus_bias(out, input._exponent, None if shift is None else shift.view(shape))
 
 
