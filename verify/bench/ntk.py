@@ -168,7 +168,9 @@ def run(repeats: int = 5, peers: bool = True) -> list[dict[str, Any]]:
         names = ["K backward passes", "ntk_trace", "ntk_trace, recorded before", *(PEERS if peers else ())]
         for allocator in ALLOCATORS:
             jobs = [Job(who, "verify.bench.ntk:job", {"who": who, "name": name, "samples": samples}) for who in names]
-            found = compare(jobs, repeats=repeats if "mlp" not in name else 3 * repeats, allocator=allocator)
+            found = compare(
+                jobs, repeats=repeats if "mlp" not in name else 3 * repeats, allocator=allocator, patience=2
+            )
             floor, ours = found["K backward passes"], found["ntk_trace"]
             for who, measured in found.items():
                 row = line(who, measured, floor, network=name, samples=samples, allocator=allocator)
