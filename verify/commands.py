@@ -52,9 +52,7 @@ def everything(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([r.to_json() for r in rows], indent=1))
     else:
-        hidden = [
-            r for r in rows if not r.examples and any("only small piecewise-linear modules" in w for w in r.reasons)
-        ]
+        hidden = [r for r in rows if _enumerated_only(r)]
         report.print_table([r for r in rows if r not in hidden])
         report.print_remarks(rows)
         for on in dict.fromkeys(r.on for r in hidden):
@@ -146,6 +144,11 @@ def _shown(rows: Sequence[Row], options: argparse.Namespace) -> None:
         report.print_rows(rows)
 
 
+def _enumerated_only(row: Row) -> bool:
+    """Whether nothing was decided since the claim asks for every path."""
+    return not row.examples and any("only small piecewise-linear modules" in why for why in row.reasons)
+
+
 def falsify(options: argparse.Namespace) -> int:
     """Every claim on one architecture."""
     from verify import models
@@ -170,13 +173,19 @@ def falsify(options: argparse.Namespace) -> int:
 
     about = {c.id for c in chosen if issubclass(c.setting, NetworkOnData)}
     shown = [r for r in rows if options.all or r.claim in about or r.verdict != "not applicable"]
+    large = [] if options.all else [r for r in shown if _enumerated_only(r)]
+    shown = [r for r in shown if r not in large]
     report.print_table(shown, screen)
     screen.print()
     for r in shown:
         if r.reasons or r.counterexample:
             screen.print(f"{r.claim}: {r.verdict}", style="bold")
             report.print_counterexample(r, screen)
-    left = len(rows) - len(shown)
+    if large:
+        names = ", ".join(r.claim for r in large)
+        why = "need every path by itself, for which this module is too large (--all says more)"
+        screen.print(f"{len(large)} claims {why}: {names}", style="dim", soft_wrap=True)
+    left = len(rows) - len(shown) - len(large)
     if left:
         screen.print(f"{left} claims are about other things than a network on data (--all shows them)", style="dim")
     return _code(rows, options)
