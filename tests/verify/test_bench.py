@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from verify.bench import ntk, pruning, scaling, start, training
+from verify.bench import ntk, pages, pruning, scaling, start, training
 from verify.bench.measure import Job, Measured, compare, growth, line
 
 
@@ -125,3 +125,13 @@ def test_theorem_runs_import_only_files_with_the_mark(tmp_path):
     # A file that is named is imported; any other expression sees every file.
     assert start.torch_imported((*start.COLLECT, "test_other.py"), cwd=tmp_path)
     assert collected("-m", "not theorem") == {"test_c"}
+
+
+def test_tables_of_the_page_are_those_of_the_files(tmp_path):
+    text = pages.PAGE.read_text()
+    assert pages.filled(text) == text, "run `python -m verify.bench.pages`"
+    assert text.count("<!-- table") == text.count("<!-- end -->") == 6
+    (tmp_path / "a.csv").write_text("# seed: 0\n# threads: 1\na,b\nx,0.12345\n")
+    assert pages.table(tmp_path / "a.csv", ["b", "a"]) == "*threads: 1*\n\n| b | a |\n|---|---|\n| 0.123 | x |\n"
+    with pytest.raises(ValueError, match="no column 'c'; it has a, b"):
+        pages.table(tmp_path / "a.csv", ["c"])
