@@ -175,6 +175,17 @@ def _summary(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+TRAINED = ("px", "path-energy", "synflow-l2", "synflow", "snip", "magnitude", "random")
+
+
+def _trained() -> list[trials.Configuration]:
+    from verify.experiments import cifar
+
+    return [cifar.resnet20.configuration(method=m, density=0.02, seed=0) for m in TRAINED] + [
+        cifar.resnet20.configuration(method="dense", density=1.0, seed=0)
+    ]
+
+
 def _same_law() -> list[trials.Configuration]:
     from verify import empirical
 
@@ -227,6 +238,7 @@ TABLES: dict[str, Table] = {
         Table("released_px_batchnorm", _ALL, study=_released),
         Table("released_px_batchnorm_torch", _ALL, study=_released),
         Table("float32_ranges", _ALL, study=_ranges),
+        Table("findings_trained", _ALL, _trained, long=True),
         Table("findings_same_law", _ALL, _same_law, _gains, long=True),
     )
 }
