@@ -568,7 +568,7 @@ def _outputs_left(run: PruningRun) -> Array:
 
 @claim(about=PruningRun, source=Source(None, "what iterating PX does to outputs"), status=Status.REFUTED,
        twin="path-exclusion/data-enters-through-outputs",
-       draws={**RUNS, "scorers": ("px",), "outputs": 2, "layers": 1, "depth": 2})  # fmt: skip
+       draws={**RUNS, "scorers": ("px",), "outputs": 2, "layers": 1, "depth": 2, "samples": 1})  # fmt: skip
 def leaves_as_many_outputs_as_synflow_l2(run: PruningRun) -> Relation:
     r"""Iterated PX leaves paths to at least as many outputs as SynFlow-L2, if its objective stays positive.
 
