@@ -39,7 +39,7 @@ def thinned():
     return stack.with_masks(training.top_masks(stack, [w.abs() for w in stack.weights], 0.7))
 
 
-@pytest.mark.parametrize("method", ["synflow", "synflow-l2", "px"])
+@pytest.mark.parametrize("method", ["synflow", "synflow-l2", "px", "path-energy"])
 def test_path_scores_are_sums_over_paths(thinned, method):
     found = scores.scores(thinned, method, X, Y)
     for copy in range(2):
@@ -47,8 +47,9 @@ def test_path_scores_are_sums_over_paths(thinned, method):
         for _, _, squared, k in paths(thinned, copy, X):
             data[k] = data.get(k, 0.0) + squared
         expected = [torch.zeros(m.shape[1:], dtype=torch.float64) for m in thinned.masks]
-        for edges, value, _, k in paths(thinned, copy, X):
-            weight = {"synflow": abs(value), "synflow-l2": value**2, "px": data[k] * value**2}[method]
+        for edges, value, squared, k in paths(thinned, copy, X):
+            weights = {"synflow": abs(value), "synflow-l2": value**2, "px": data[k] * value**2}
+            weight = (weights | {"path-energy": squared * value**2})[method]
             for i, o, j in edges:
                 expected[i][o, j] += weight
         scale = max(data.values()) if method == "px" else 1.0

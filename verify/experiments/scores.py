@@ -25,10 +25,12 @@ from verify.training import (
     top_masks,
 )
 
-AT_INITIALISATION = ("random", "magnitude", "snip", "grasp", "grasp-200", "synflow", "synflow-l2", "px", "px-frozen")
+AT_INITIALISATION = (
+    "random", "magnitude", "snip", "grasp", "grasp-200", "synflow", "synflow-l2", "px", "px-frozen", "path-energy",
+)  # fmt: skip
 AFTER_TRAINING = ("magnitude-after-training", "imp")
 METHODS = (*AT_INITIALISATION, *AFTER_TRAINING)
-ITERATIVE = ("synflow", "synflow-l2", "px", "px-frozen")
+ITERATIVE = ("synflow", "synflow-l2", "px", "px-frozen", "path-energy")
 LABELS = ("snip", "grasp", "grasp-200", *AFTER_TRAINING)
 """Methods whose mask depends on the labels."""
 
@@ -73,6 +75,21 @@ def path_scores(stack: Stack, power: int, data: Tensor | None = None) -> list[Te
     return [b.detach() * g for b, g in zip(bases, torch.autograd.grad(objective, bases), strict=True)]
 
 
+def path_energy(stack: Stack, x: Tensor) -> list[Tensor]:
+    r"""$\sum_n \sum_{p \ni j} (a_p(x_n) x_{n,s(p)} v_p)^2$: weights and inputs squared, gates copied."""
+    bases = [((w * m).double() ** 2).requires_grad_() for w, m in zip(stack.weights, stack.masks, strict=True)]
+    z = x if x.dim() == 3 else x.expand(stack.copies, *x.shape)
+    a = (z * z).double()
+    for i, (w, m, base) in enumerate(zip(stack.weights, stack.masks, bases, strict=True)):
+        a = torch.bmm(a, base.transpose(1, 2))
+        if i + 1 < len(bases):
+            with torch.no_grad():
+                z = torch.bmm(z, (w * m).transpose(1, 2))
+                z = z + stack.biases[i][:, None] if stack.biases else z
+            a, z = a * (z > 0), z.relu()
+    return [b.detach() * g for b, g in zip(bases, torch.autograd.grad(a.sum(), bases), strict=True)]
+
+
 def scores(
     stack: Stack, method: str, x: Tensor, y: Tensor, *, seeds: Sequence[int] = (), frozen: Tensor | None = None
 ) -> list[Tensor]:
@@ -100,6 +117,8 @@ def scores(
         data = activation(stack, x) if frozen is None else frozen
         # One positive factor for all outputs changes no ranking and keeps the numbers in range.
         return path_scores(stack, 2, data / data.amax(1, keepdim=True).clamp_min(1e-300))
+    if method == "path-energy":
+        return path_energy(stack, x)
     if method not in ("snip", "grasp", "grasp-200"):
         raise ValueError(f"no score is called {method!r}; known: {', '.join(AT_INITIALISATION)}")
     weights = [(w * m).requires_grad_() for w, m in zip(stack.weights, stack.masks, strict=True)]

@@ -154,6 +154,37 @@ INFORMATION = Finding(
 )
 
 
+def _memorised(n: Numbers) -> str:
+    parts = []
+    for scope in ("layer", "global"):
+        for density in (0.2, 0.1, 0.05):
+            cells = []
+            theirs = _shares(n, "synflow-l2", scope, density)
+            for method in ("path-energy", "synflow-l2", "snip", "synflow", "magnitude", "random"):
+                shares = _shares(n, method, scope, density)
+                cells.append(f"{method} {100 * sum(shares) / len(shares):.1f}")
+            pairs = list(zip(_shares(n, "path-energy", scope, density), theirs, strict=True))
+            wins, losses = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
+            parts.append(
+                f"{scope}, {percent(density)}: {', '.join(cells)} (path-energy against synflow-l2 {wins} to {losses}, "
+                f"p = {sign_test(wins, losses):.1g})"
+            )
+    networks = len(_shares(n, "random", "layer", 0.1))
+    return (
+        f"Memorised: per cent of random labels on Gaussian data that perceptrons 16-32-32-1 learn, mean of {networks} "
+        "networks, one ranking a layer or one for all (PX is synflow-l2 here, with its one output): "
+        + "; ".join(parts)
+        + "."
+    )
+
+
+def _shares(n: Numbers, method: str, scope: str, density: float) -> list[float]:
+    rows = sorted(
+        n.rows("findings_memorised", method=method, scope=scope, density=density), key=lambda r: int(r["seed"])
+    )
+    return [float(v) for r in rows for v in r["memorised"].split()]
+
+
 def _when_trained(n: Numbers) -> str:
     rows = n.rows("findings_trained")
     sparse = sorted((r for r in rows if r["method"] != "dense"), key=lambda r: -r["accuracy"])
@@ -255,6 +286,8 @@ def _scorers(n: Numbers) -> str:
         _how_sure(n),
         "",
         *_on_resnet(n),
+        "",
+        _memorised(n),
         "",
         _when_trained(n),
     ]

@@ -186,6 +186,30 @@ def _trained() -> list[trials.Configuration]:
     ]
 
 
+MEMORISERS = ("path-energy", "synflow-l2", "synflow", "snip", "magnitude", "random")
+
+
+def _memorised() -> list[trials.Configuration]:
+    from verify.experiments import capacity
+
+    return [
+        capacity.memorisation.configuration(method=m, density=d, scope=scope, seed=s)
+        for s in range(5)
+        for scope in ("layer", "global")
+        for d in (0.2, 0.1, 0.05)
+        for m in MEMORISERS
+    ]
+
+
+def _memorised_rows(results: Mapping[str, Any]) -> dict[str, Any]:
+    shares, live = results["memorised"], results["live"]
+    return {
+        "memorised_mean": round(sum(shares) / len(shares), 5),
+        "live_mean": round(sum(live) / len(live), 3),
+        "memorised": " ".join(f"{v:.5f}" for v in shares),
+    }
+
+
 def _same_law() -> list[trials.Configuration]:
     from verify import empirical
 
@@ -238,6 +262,7 @@ TABLES: dict[str, Table] = {
         Table("released_px_batchnorm", _ALL, study=_released),
         Table("released_px_batchnorm_torch", _ALL, study=_released),
         Table("float32_ranges", _ALL, study=_ranges),
+        Table("findings_memorised", OWN, _memorised, _memorised_rows),
         Table("findings_trained", _ALL, _trained, long=True),
         Table("findings_same_law", _ALL, _same_law, _gains, long=True),
     )
