@@ -196,8 +196,7 @@ def _when_trained(n: Numbers) -> str:
         f"Trained: ResNet-20 with 2 % of its weights on {dense['samples']} CIFAR-10 images of {dense['size']} x "
         f"{dense['size']}, {dense['epochs']} epochs, one seed, test accuracy {shown}; dense "
         f"{100 * dense['accuracy']:.1f} %. The standard error of one of these is about {error:.1f} points, and "
-        "another seed would move them more: keeping more of the trace has not shown in accuracy here. Memorisation "
-        "was not compared."
+        "another seed would move them more: keeping more of the trace has not shown in accuracy here."
     )
 
 
