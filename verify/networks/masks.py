@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from theory.pruning import kept_by_round
+from verify.networks.auxiliary import Scaled
+from verify.networks.path_program import PathProgram
 from verify.networks.saliency import (
+    PATHS,
     activation_per_output,
     check_data,
     check_masks,
@@ -21,6 +26,8 @@ from verify.networks.saliency import (
 )
 
 SELECTIONS, SCOPES = ("top", "sample"), ("global", "layerwise")
+COMPILED_FROM = 5
+"""Rounds from which it pays to compile path scores."""
 
 
 @dataclass(frozen=True)
@@ -150,28 +157,124 @@ def prune(
         raise ValueError("study needs data: give x")
     own = dict(module.named_parameters())
     names = scored_names(module, scored)
+    shapes = {n: own[n].shape for n in names}
     count = sum(own[n].numel() for n in names)
     goal = _goal(count, density, keep)
-    masks = {n: torch.ones_like(own[n], dtype=torch.bool) for n in names}
-    frozen = None
-    if method == "px-frozen":
-        assert x is not None
-        frozen = activation_per_output(module, x, biases=biases, rescale=rescale).value
+    settings = {"scored": scored, "biases": biases, "rescale": rescale, "seed": seed}
+    score = _scorer(module, method, names, rounds, x, y, settings)
+    left = _Left(shapes, own[names[0]].device)
     generator = torch.Generator().manual_seed(seed)
     records = []
     for r, kept in enumerate(kept_by_round(count, goal, rounds, schedule)):
-        found = unchecked_scores(
-            module, method, x, y, masks=masks if r else None, scored=scored, biases=biases, frozen=frozen,
-            rescale=rescale, seed=seed if method == "random" else seed + r,
-        )  # fmt: skip
-        masks = select_weights(found.values, masks, kept, select=select, scope=scope, generator=generator)
-        layers = {n: int(torch.count_nonzero(m)) for n, m in masks.items()}
+        found, log10_objective = score(r, left)
+        gone = left.choose(found, kept, select, scope, generator)
+        score.drop(gone)
         more = {}
         if study:
             assert x is not None
+            masks = left.masks()
             more = {"log10_paths": live_paths(module, x, masks), "constant": constant_on(module, x, masks)}
-        records.append(Round(sum(layers.values()), layers, found.log10_objective, **more))  # type: ignore[arg-type]
-    return Masks(masks, method, tuple(records))
+        records.append(Round(len(left.indices), dict(left.layers), log10_objective, **more))  # type: ignore[arg-type]
+    return Masks(left.masks(), method, tuple(records))
+
+
+class _CallByCall:
+    """Scores evaluated afresh in every round."""
+
+    def __init__(
+        self, module: nn.Module, method: str, x: Tensor | None, y: Tensor | None, settings: Mapping[str, Any]
+    ) -> None:
+        self.module, self.method, self.x, self.y, self.settings = module, method, x, y, dict(settings)
+        self.frozen: Scaled | None = None
+        if method == "px-frozen":
+            assert x is not None
+            biases, rescale = settings["biases"], settings["rescale"]
+            self.frozen = activation_per_output(module, x, biases=biases, rescale=rescale)
+
+    def __call__(self, r: int, left: _Left) -> tuple[Tensor, float | None]:
+        seed = self.settings["seed"] if self.method == "random" else self.settings["seed"] + r
+        frozen = None if self.frozen is None else self.frozen.value
+        found = unchecked_scores(
+            self.module, self.method, self.x, self.y, masks=left.masks() if r else None, frozen=frozen,
+            **{**self.settings, "seed": seed},
+        )  # fmt: skip
+        log = found.log10_objective
+        if log is not None and self.frozen is not None:
+            log += self.frozen.exponent * math.log10(2)
+        return torch.cat([found.values[n].flatten() for n in left.shapes]), log
+
+    def drop(self, gone: Tensor) -> None:
+        """Nothing is kept between rounds."""
+
+
+class _Compiled:
+    """Path scores by a program that is made once."""
+
+    def __init__(self, module: nn.Module, method: str, names: Sequence[str], x: Tensor, biases: bool) -> None:
+        data = method in ("px", "px-frozen")
+        self.program = PathProgram(module, x, names, 1 if method == "synflow" else 2, biases=biases, data=data)
+        self.weights = self.program.activation() if method == "px-frozen" else None
+        self.anew = method == "px"
+
+    def __call__(self, r: int, left: _Left) -> tuple[Tensor, float | None]:
+        return self.program.scores(self.program.activation() if self.anew else self.weights)
+
+    def drop(self, gone: Tensor) -> None:
+        """Mask more weights."""
+        self.program.drop(gone)
+
+
+def _scorer(
+    module: nn.Module, method: str, names: Sequence[str], rounds: int, x: Tensor | None, y: Tensor | None,
+    settings: Mapping[str, Any],
+) -> _Compiled | _CallByCall:  # fmt: skip
+    """What scores the rounds: a program where it pays and the module allows it."""
+    if method in PATHS and rounds >= COMPILED_FROM and settings["rescale"] and settings["scored"] == "weights":
+        assert x is not None
+        try:
+            return _Compiled(module, method, names, x, settings["biases"])
+        except ValueError:
+            # Not compiled, or not even recorded: call by call it is, or says what is wrong.
+            pass
+    return _CallByCall(module, method, x, y, settings)
+
+
+class _Left:
+    """The scored weights that are left, numbered through all scored parameters.
+
+    Attributes:
+        shapes: shapes of the scored parameters, by name.
+        indices: numbers of the weights left, ascending, shape (kept,).
+        layers: how many each parameter has left.
+    """
+
+    def __init__(self, shapes: Mapping[str, torch.Size], device: torch.device) -> None:
+        self.shapes, self.device = dict(shapes), device
+        self.sizes = [s.numel() for s in self.shapes.values()]
+        self.ends = np.cumsum(self.sizes)
+        self.indices = np.arange(self.ends[-1])
+        self.layers = dict(zip(self.shapes, self.sizes, strict=True))
+        self.flat = torch.ones(int(self.ends[-1]), dtype=torch.bool, device=device)
+
+    def masks(self) -> dict[str, Tensor]:
+        """The masks as they are now."""
+        parts = self.flat.clone().split(self.sizes)
+        return {n: p.view(s) for (n, s), p in zip(self.shapes.items(), parts, strict=True)}
+
+    def choose(self, found: Tensor, kept: int, select: str, scope: str, generator: torch.Generator) -> Tensor:
+        """Keep ``kept`` weights by the scores ``found``, shape (all,), and return the numbers of those that go."""
+        _check_finite(found)
+        if select == "top" and scope == "global" and self.device.type == "cpu":
+            stays = _top(found.detach().numpy()[self.indices], kept)
+        else:
+            after = _chosen(found, self.flat, self.sizes, kept, select, scope, generator)
+            stays = after.cpu().numpy()[self.indices]
+        gone, self.indices = self.indices[~stays], self.indices[stays]
+        lost = np.diff(np.searchsorted(gone, self.ends), prepend=0)
+        self.layers = {n: k - int(d) for (n, k), d in zip(self.layers.items(), lost, strict=True)}
+        out = torch.from_numpy(gone).to(self.device)
+        self.flat[out] = False
+        return out
 
 
 def _goal(count: int, density: float | None, keep: int | None) -> int:
@@ -201,20 +304,32 @@ def select_weights(
             raise ValueError(f"the scores of {n} do not have the shape {tuple(m.shape)} of its mask")
     flat_scores = torch.cat([found[n].flatten() for n in masks])
     flat_masks = torch.cat([m.flatten() for m in masks.values()])
-    if not bool(torch.isfinite(flat_scores).all()):
-        raise ValueError("scores are not finite: use rescale=True, float64, or smaller weights")
-    if select == "sample":
-        uniform = torch.rand(flat_scores.shape, generator=generator, dtype=torch.float64).to(flat_scores.device)
-        # Exponential clocks: the first to ring are a sample without replacement.
-        flat_scores = flat_scores.abs().double().log() - (-uniform.log()).log()
+    _check_finite(flat_scores)
     sizes = [m.numel() for m in masks.values()]
-    if scope == "global":
-        left = keep_top(flat_scores, flat_masks, kept)
-    else:
-        shares = [-(-s * kept // len(flat_scores)) for s in sizes]
-        pieces = zip(flat_scores.split(sizes), flat_masks.split(sizes), shares, strict=True)
-        left = torch.cat([keep_top(s, m, k) for s, m, k in pieces])
+    left = _chosen(flat_scores, flat_masks, sizes, kept, select, scope, generator)
     return {n: part.view(m.shape) for (n, m), part in zip(masks.items(), left.split(sizes), strict=True)}
+
+
+def _check_finite(found: Tensor) -> None:
+    # A finite sum has finite terms; only if it is not are they looked at one by one.
+    if not math.isfinite(float(found.sum())) and not bool(torch.isfinite(found).all()):
+        raise ValueError("scores are not finite: use rescale=True, float64, or smaller weights")
+
+
+def _chosen(
+    found: Tensor, mask: Tensor, sizes: Sequence[int], kept: int, select: str, scope: str,
+    generator: torch.Generator | None,
+) -> Tensor:  # fmt: skip
+    """The flat mask after a round."""
+    if select == "sample":
+        uniform = torch.rand(found.shape, generator=generator, dtype=torch.float64).to(found.device)
+        # Exponential clocks: the first to ring are a sample without replacement.
+        found = found.abs().double().log() - (-uniform.log()).log()
+    if scope == "global":
+        return keep_top(found, mask, kept)
+    shares = [-(-s * kept // len(found)) for s in sizes]
+    pieces = zip(found.split(list(sizes)), mask.split(list(sizes)), shares, strict=True)
+    return torch.cat([keep_top(s, m, k) for s, m, k in pieces])
 
 
 def keep_top(found: Tensor, mask: Tensor, kept: int) -> Tensor:
@@ -225,25 +340,43 @@ def keep_top(found: Tensor, mask: Tensor, kept: int) -> Tensor:
         mask: bool, shape (N,); what is outside stays outside.
         kept: how many to keep; all of ``mask`` where it has no more.
     """
-    drop = int(torch.count_nonzero(mask)) - kept
-    if drop <= 0:
+    inside = mask.nonzero().flatten()
+    if kept >= len(inside):
         return mask.clone()
-    threshold = _smallest(found[mask], drop)
-    out = mask & (found > threshold)
-    spare = kept - int(torch.count_nonzero(out))
-    if spare:
-        tied = (mask & (found == threshold)).nonzero().flatten()
-        out[tied[len(tied) - spare :]] = True
+    values = found[inside].detach()
+    if values.device.type == "cpu":
+        stays = torch.from_numpy(_top(values.numpy(), kept))
+    else:
+        stays = _top_on_device(values, kept)
+    out = torch.zeros_like(mask)
+    out[inside[stays]] = True
     return out
 
 
-def _smallest(values: Tensor, position: int) -> Tensor:
-    """The ``position``-th smallest value, counted from 1."""
-    if values.device.type != "cpu":
-        return values.kthvalue(position).values
+def _top(values: np.ndarray, kept: int) -> np.ndarray:
+    """Which are the ``kept`` largest; of equal ones those with higher index."""
+    drop = len(values) - kept
+    if drop <= 0:
+        return np.ones(len(values), dtype=bool)
     # Torch's own selection takes seconds on 10^7 numbers on a CPU.
-    array = values.detach().numpy()
-    return torch.as_tensor(np.partition(array, position - 1)[position - 1])
+    threshold = np.partition(values, drop - 1)[drop - 1]
+    stays = values > threshold
+    spare = kept - np.count_nonzero(stays)
+    if spare:
+        tied = np.flatnonzero(values == threshold)
+        stays[tied[len(tied) - spare :]] = True
+    return stays
+
+
+def _top_on_device(values: Tensor, kept: int) -> Tensor:
+    drop = len(values) - kept
+    threshold = values.kthvalue(drop).values
+    stays = values > threshold
+    spare = kept - int(torch.count_nonzero(stays))
+    if spare:
+        tied = (values == threshold).nonzero().flatten()
+        stays[tied[len(tied) - spare :]] = True
+    return stays
 
 
 __all__ = ["Masks", "Round", "keep_top", "prune", "select_weights"]

@@ -8,6 +8,7 @@ from torch import nn
 from theory import networks as graphs
 from theory.pruning import PruningRun, keep_top_layerwise
 from theory.pruning import keep_top as theory_keep_top
+from verify.networks import masks as pruning
 from verify.networks import zoo
 from verify.networks.masks import Masks, keep_top, prune, select_weights
 
@@ -30,8 +31,10 @@ def flat(masks):
 
 @pytest.mark.parametrize("method", ["synflow", "synflow-l2", "magnitude", "px", "px-frozen"])
 @pytest.mark.parametrize("schedule", ["one-at-a-time", "exponential"])
-def test_prune_equals_the_runs_of_theory(method, schedule):
+@pytest.mark.parametrize("compiled_from", [1, 10**9])
+def test_prune_equals_the_runs_of_theory(method, schedule, compiled_from, monkeypatch):
     """Small integers, so that both sides compute the same scores without rounding, ties included."""
+    monkeypatch.setattr(pruning, "COMPILED_FROM", compiled_from)
     rng = np.random.default_rng([3, len(method)])
     for _ in range(8):
         # One output: then D_k, in which the two differ for pruned networks, is one common factor.
