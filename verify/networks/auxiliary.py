@@ -91,6 +91,7 @@ class Evaluation(TorchFunctionMode):
         self.factor_power = {RECORD: 1, ACTIVATION: 0, FLOW: 1}[kind] if power is None else power
         self.gates: list[Tensor] = [] if gates is None else gates
         self.used = 0
+        self.stale = False
         self.path: list[str] = []
 
     def run(self, parameters: Mapping[str, Tensor], x: Tensor) -> Scaled:
@@ -100,7 +101,7 @@ class Evaluation(TorchFunctionMode):
             UnknownOperation: an operation that is not understood; names the submodule.
             ValueError: the module does not return one tensor with the samples first.
         """
-        self.known = {id(p) for p in parameters.values()}
+        self.known, self.stale = {id(p) for p in parameters.values()}, False
         x = tag(x.detach().view_as(x), 0)
         with substituted(self.module, parameters):
             try:
@@ -113,11 +114,13 @@ class Evaluation(TorchFunctionMode):
         if not isinstance(out, Tensor) or not is_stream(out):
             raise ValueError(f"the module returns {type(out).__name__}: one tensor that depends on the input is needed")
         out = resolve(out)
+        if hasattr(out, "_stale"):
+            raise UnknownOperation("", "return", f"of a tensor that {out._stale} has written to through a view")
         return Scaled(out.reshape(len(out), -1), out._exponent)
 
     def _locate(self, x: Tensor) -> None:
         """Run again to raise `UnknownOperation` with the path of the submodule."""
-        self.path, self.used = [], 0
+        self.path, self.used, self.stale = [], 0, False
         if self.kind == RECORD:
             self.gates.clear()
         handles = []
@@ -145,6 +148,12 @@ class Evaluation(TorchFunctionMode):
         args = tuple(resolve(a) for a in args)
         kwargs = {k: resolve(v) for k, v in kwargs.items()}
         tensors = flat((args, tuple(kwargs.values())))
+        if self.stale:
+            for t in tensors:
+                if hasattr(t, "_stale"):
+                    raise UnknownOperation(
+                        self.where, name, f"of a tensor that {t._stale} has written to through a view"
+                    )
         if not any(is_stream(t) for t in tensors):
             out = func(*args, **kwargs)
             if any(self.is_parameter(t) for t in tensors) and isinstance(out, Tensor):
@@ -169,8 +178,12 @@ class Evaluation(TorchFunctionMode):
             or name.startswith("__i")
             or kwargs.get("inplace") is True
         ):
-            # Whoever still holds the argument must see the new value.
+            # Whoever still holds the argument must see the new value; views of it, and what it views, cannot.
             args[0]._becomes = out
+            root = getattr(args[0], "_root", args[0])
+            for other in (root, *(v() for v in getattr(root, "_views", ()))):
+                if other is not None and other is not args[0]:
+                    other._stale, self.stale = name, True
         return out
 
     def is_parameter(self, t: Any) -> bool:

@@ -7,6 +7,7 @@ A handler takes the evaluation, the function that was called and its arguments u
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -276,7 +277,15 @@ def _sum(e: Evaluation, func: Any, input: Any, dim: Any = None, keepdim: bool = 
     "split", "unbind", "clone", "view_as", "narrow", "unflatten",
 )  # fmt: skip
 def _shape(e: Evaluation, func: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
-    return like(func(input, *args, **kwargs), input)
+    out = like(func(input, *args, **kwargs), input)
+    if func.__name__ != "clone":
+        # Taken for views even where they copy: whoever writes to one must not be believed to leave the other alone.
+        root = getattr(input, "_root", input)
+        for t in flat(out):
+            if t is not root:
+                t._root = root  # type: ignore[attr-defined]
+                root._views = [*getattr(root, "_views", ()), weakref.ref(t)]
+    return out
 
 
 @_handles("pad")

@@ -13,7 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from verify.networks.digits import WORK, Forward, forward
-from verify.networks.operations import CONVOLUTION, LINEAR, NORMALISATION, SHAPE, UNKNOWN, Graph, Operation, record
+from verify.networks.operations import (
+    CONVOLUTION,
+    LINEAR,
+    NORMALISATION,
+    SHAPE,
+    UNKNOWN,
+    Graph,
+    Operation,
+    WrittenInPart,
+    record,
+)
 from verify.networks.path_sums import SMOOTH
 from verify.networks.rounding import Kink
 
@@ -122,7 +132,7 @@ def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
     try:
         graph = record(module, x)
     except ValueError as e:
-        static = "change with the data" in str(e)
+        static = isinstance(e, WrittenInPart) or "change with the data" in str(e)
         found.append(Finding("static-graph" if static else "tensor-output", "", str(e)))
         return Report(tuple(found), rest)
     except Exception as e:

@@ -11,7 +11,8 @@ input $A$ and output gradient $G$ without forming it per sample and parameter:
 * normalisation in evaluation mode folds into the convolution before it: its own parameters' gradients
   are inner products of that layer's weights with the same rows;
 * what the sweep does not cover (a parameter used twice, or by an operation it does not know) makes the
-  whole trace fall back to per-sample Jacobians, and `trace_plan` says why.
+  whole trace fall back to per-sample Jacobians, and `trace_plan` says why; so does a module that writes to
+  a tensor through a view of it.
 
 Squares are accumulated in float64.
 """
@@ -45,8 +46,10 @@ from verify.networks.operations import (
     Graph,
     Operation,
     Ref,
+    WrittenInPart,
     evaluation_mode,
     record,
+    record_and_run,
 )
 from verify.networks.rules import RESHAPES, input_gradient, pass_back
 
@@ -112,7 +115,13 @@ def ntk_trace(
         ValueError: no samples, no parameters, or a module that `verify.networks.operations.record` refuses.
     """
     keep_pages()
-    graph = record_for(module, x) if graph is None else graph
+    values = None
+    if graph is None:
+        check_inputs(x)
+        try:
+            graph, values = record_and_run(module, x, CACHE)
+        except WrittenInPart:
+            return _summed(_all_jacobians(module, x, memory), per_output, per_sample)
     if not graph.parameters:
         raise ValueError("the module has no parameters: its tangent kernel is empty")
     outputs = math.prod(graph.output_shape)
@@ -120,20 +129,45 @@ def ntk_trace(
     sweep = Sweep(graph, tensors, outputs) if trace_plan(graph).method == "sweep" else None
     size = sweep.chunk(memory, len(x)) if sweep else _jacobian_chunk(tensors, graph, outputs, memory)
     chunks = x.detach().tensor_split(math.ceil(len(x) / size))
+    if len(chunks) > 1:
+        values = None
     with torch.no_grad():
-        parts = [sweep.squares(c) if sweep else jacobian_squares(module, c) for c in chunks]
-    squares = torch.cat(parts)
+        parts = [sweep.squares(c, values) if sweep else jacobian_squares(module, c) for c in chunks]
+    return _summed(torch.cat(parts), per_output, per_sample)
+
+
+def _all_jacobians(module: nn.Module, x: Tensor, memory: int) -> Tensor:
+    """Squared gradient norms (N, K) of a module that cannot be recorded."""
+    parameters = sum(p.numel() for p in module.parameters())
+    if not parameters:
+        raise ValueError("the module has no parameters: its tangent kernel is empty")
+    with torch.no_grad(), evaluation_mode(module):
+        outputs = module(x.detach()[:1]).numel()
+    size = max(1, memory // (16 * parameters * outputs))
+    return torch.cat([jacobian_squares(module, c) for c in x.detach().split(size)])
+
+
+def _summed(squares: Tensor, per_output: bool, per_sample: bool) -> Tensor:
     axes = [i for i, keep in ((0, per_sample), (1, per_output)) if not keep]
     return squares.sum(dim=axes) if axes else squares
 
 
 def record_for(module: nn.Module, x: Tensor) -> Graph:
     """`record` with the checks that every fast quantity makes of its arguments."""
+    check_inputs(x)
+    return record(module, x)
+
+
+def check_inputs(x: Tensor) -> None:
+    """Raise unless ``x`` can be an input: floating-point numbers, samples first.
+
+    Raises:
+        ValueError: says what was wrong.
+    """
     if not isinstance(x, Tensor) or not x.is_floating_point():
         raise ValueError(f"x must be a floating-point tensor; got {getattr(x, 'dtype', type(x).__name__)}")
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}; at least one sample is needed")
-    return record(module, x)
 
 
 class Sweep:

@@ -1,6 +1,6 @@
 """The operations of a torch module, recorded as it runs.
 
-The module runs twice, on batches of two and of three samples with different data, under a
+The module runs twice, on two samples and on another number with different data, under a
 `TorchFunctionMode` that sees every torch call before autograd does. Numbers that follow the batch size
 are told from constants by comparing the two runs; a module whose calls differ otherwise changes its
 graph with its data. This sees what runs, in-place calls and calls in Python control flow included,
@@ -12,6 +12,7 @@ still replays and differentiates, and whoever needs to understand it names it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,12 @@ AVERAGE, SHAPE, ADD, SCALE, UNKNOWN = "average", "shape", "add", "scale", "unkno
 
 DECISIONS = ("__bool__", "item", "tolist", "__int__", "__float__", "__index__", "__contains__", "nonzero", "numpy")
 """Calls that let a program act on the values of its data."""
+IN_PLACE = ("__iadd__", "__isub__", "__imul__", "__idiv__", "__itruediv__", "__ipow__", "__setitem__")
+"""Operators that write to their first argument."""
+
+
+class WrittenInPart(ValueError):
+    """A module writes to a tensor through a view of it, and reads it later; the message names both places."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +157,15 @@ def store(values: dict[Ref, Tensor], index: int, result: Any) -> None:
         values[Ref(index)] = result
 
 
+def in_place(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call writes to its first argument."""
+    name = getattr(function, "__name__", "")
+    written = name.endswith("_") and not name.endswith("__")
+    return written or kwargs.get("inplace") is True or name in IN_PLACE
+
+
 def replay(op: Operation, tensors: Mapping[str, Tensor], values: Mapping[Ref, Tensor], batch: int) -> Any:
     """The operation's result on other values, never writing to its arguments."""
-    in_place = (op.name.endswith("_") and not op.name.endswith("__")) or op.kwargs.get("inplace") is True
 
     def fill(a: Any) -> Any:
         if isinstance(a, Ref):
@@ -168,7 +181,7 @@ def replay(op: Operation, tensors: Mapping[str, Tensor], values: Mapping[Ref, Te
         return a
 
     args, kwargs = [fill(a) for a in op.args], {k: fill(v) for k, v in op.kwargs.items()}
-    if (in_place or op.name in ("__iadd__", "__isub__", "__imul__")) and args and isinstance(args[0], Tensor):
+    if in_place(op.function, op.kwargs) and args and isinstance(args[0], Tensor):
         args[0] = args[0].clone()
     return op.function(*args, **kwargs)
 
@@ -177,14 +190,16 @@ class evaluation_mode:
     """Context in which ``module`` is in evaluation mode; every submodule's own mode is restored after."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.module, self.modes = module, {m: m.training for m in module.modules()}
+        self.module, self.changed = module, [m for m in module.modules() if m.training]
 
     def __enter__(self) -> nn.Module:
-        return self.module.eval()
+        for m in self.changed:
+            m.training = False
+        return self.module
 
     def __exit__(self, *_: object) -> None:
-        for m, training in self.modes.items():
-            m.training = training
+        for m in self.changed:
+            m.training = True
 
 
 @dataclass
@@ -203,25 +218,31 @@ class _Recorder(TorchFunctionMode):
         self.calls: list[_Call] = []
         self.refs: dict[int, Ref] = {}
         self.constants: dict[str, Tensor] = {}
+        self.results: list[Any] = []
+        self.versions: dict[int, int] = {}
         self.alive: list[Any] = []
         self.input_shape: tuple[int, ...] = ()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         # Templates first: an in-place call gives its argument a new meaning.
-        before = [id(t) for t in _tensors((args, kwargs))]
+        tensors = _tensors((args, kwargs))
+        before = [id(t) for t in tensors]
         known = [i in self.refs or i in self.names for i in before]
         name = getattr(func, "__name__", "")
         if name in DECISIONS and any(i in self.refs for i in before):
             where = self.path[-1] or "the module"
             raise ValueError(f"{where}: the operations change with the data: it decides on a value (`{name}`)")
+        for t in tensors:
+            self.check_unwritten(t, name)
         out = func(*args, **kwargs)
         results = _tensors(out)
         if not results or (name in ("__get__", "__set__") and not any(known)):
             return out
         call = _Call(func, self._template(args), self._template(kwargs), self.path[-1], tuple(results[0].shape))
         self.calls.append(call)
-        self.alive += [args, kwargs, out]
+        self.results.append(out)
+        self.alive += [args, kwargs]
         index = len(self.calls) - 1
         if isinstance(out, Tensor):
             self.refs[id(out)] = Ref(index)
@@ -229,7 +250,16 @@ class _Recorder(TorchFunctionMode):
             for part, t in enumerate(out):
                 if isinstance(t, Tensor):
                     self.refs[id(t)] = Ref(index, part)
+        self.versions.update({id(t): _version(t) for t in results})
         return out
+
+    def check_unwritten(self, t: Tensor, reader: str) -> None:
+        """Raise if ``t`` was changed by a call that did not return it: it no longer holds what was recorded."""
+        if self.versions.get(id(t), _version(t)) != _version(t):
+            raise WrittenInPart(
+                f"{self.path[-1] or 'the module'}: `{reader}` reads a tensor that was written through a view or by an "
+                "indexed assignment, which is not followed"
+            )
 
     def _template(self, a: Any) -> Any:
         if isinstance(a, Tensor):
@@ -250,6 +280,10 @@ class _Recorder(TorchFunctionMode):
         return a
 
 
+def _version(t: Tensor) -> int:
+    return -1 if t.is_inference() else t._version
+
+
 def _tensors(a: Any) -> list[Tensor]:
     if isinstance(a, Tensor):
         return [a]
@@ -260,9 +294,7 @@ def _tensors(a: Any) -> list[Tensor]:
     return []
 
 
-def _record(module: nn.Module, x: Tensor) -> tuple[_Recorder, Any]:
-    names = {id(b): n for n, b in module.named_buffers()}
-    names.update({id(p): n for n, p in module.named_parameters()})
+def _record(module: nn.Module, x: Tensor, names: Mapping[int, str]) -> tuple[_Recorder, Any]:
     path = [""]
     handles = []
     for name, sub in module.named_modules():
@@ -275,7 +307,7 @@ def _record(module: nn.Module, x: Tensor) -> tuple[_Recorder, Any]:
 
         if name:
             handles += [sub.register_forward_pre_hook(enter), sub.register_forward_hook(leave, always_call=True)]
-    recorder = _Recorder(names, path)
+    recorder = _Recorder(dict(names), path)
     recorder.refs[id(x)], recorder.input_shape = Ref(-1), tuple(x.shape)
     try:
         with torch.no_grad(), evaluation_mode(module), recorder:
@@ -283,6 +315,8 @@ def _record(module: nn.Module, x: Tensor) -> tuple[_Recorder, Any]:
     finally:
         for h in handles:
             h.remove()
+    for t in _tensors(out):
+        recorder.check_unwritten(t, "return")
     return recorder, out
 
 
@@ -294,21 +328,72 @@ def record(module: nn.Module, x: Tensor) -> Graph:
         x: example input, samples first.
 
     Raises:
+        WrittenInPart: the module writes to a tensor through a view of it.
         ValueError: the module does not return one tensor with the samples first, or its operations
             change with the data.
     """
-    rows = torch.arange(5) % len(x)
-    first, out = _record(module, x.detach()[rows[:2]])
-    second, out2 = _record(module, -x.detach()[rows[2:]])
-    for o, count in ((out, 2), (out2, 3)):
-        if not isinstance(o, Tensor):
-            raise ValueError(f"the module returns {type(o).__name__}, not a tensor: wrap it so that it returns one")
-        if o.ndim < 1 or len(o) != count:
-            raise ValueError(
-                f"the module maps {count} samples to shape {tuple(o.shape)}: the first axis must be samples"
-            )
+    names, first, out = _first(module, x)
+    templates, by_sample, _ = _compared(module, first, x.detach()[torch.arange(2, 5) % len(x)], names)
+    return _graph(module, first, templates, by_sample, first.refs[id(out)], out)[0]
+
+
+def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dict[Ref, Tensor] | None]:
+    """`record`, and the value of every operation on ``x`` if the second run can be on all of ``x``.
+
+    Args:
+        module: the module.
+        x: inputs.
+        limit: bytes that the largest result may take on all of ``x``, once for each output.
+
+    Returns:
+        The record, and what `Graph.run` would return; None if it was not had on the way: the limit, an operation
+        that writes to its argument, or a batch of two.
+
+    Raises:
+        ValueError: as `record`.
+    """
+    names, first, out = _first(module, x)
+    largest = max(math.prod(c.shape[1:]) for c in first.calls)
+    fits = x.element_size() * len(x) * math.prod(out.shape[1:]) * largest <= limit
+    if fits and len(x) != 2 and not any(in_place(c.function, c.kwargs) for c in first.calls):
+        try:
+            templates, by_sample, second = _compared(module, first, x.detach(), names)
+        except ValueError:
+            # It may be this number of samples, one say, that the module treats differently.
+            return record(module, x), None
+        graph, order = _graph(module, first, templates, by_sample, first.refs[id(out)], out)
+        values: dict[Ref, Tensor] = {Ref(-1): x.detach()}
+        for j, i in enumerate(order):
+            store(values, j, second.results[i])
+        return graph, values
+    return record(module, x), None
+
+
+def _first(module: nn.Module, x: Tensor) -> tuple[dict[int, str], _Recorder, Tensor]:
+    """Names of the module's tensors by identity, a run on two samples (of the other sign), and its output."""
+    names = {id(b): n for n, b in module.named_buffers()}
+    names.update({id(p): n for n, p in module.named_parameters()})
+    first, out = _record(module, -x.detach()[torch.arange(2) % len(x)], names)
+    _check_output(out, 2)
     if id(out) not in first.refs:
         raise ValueError("the module's output does not come from torch operations on its input")
+    return names, first, out
+
+
+def _check_output(out: Any, count: int) -> None:
+    if not isinstance(out, Tensor):
+        raise ValueError(f"the module returns {type(out).__name__}, not a tensor: wrap it so that it returns one")
+    if out.ndim < 1 or len(out) != count:
+        raise ValueError(f"the module maps {count} samples to shape {tuple(out.shape)}: the first axis must be samples")
+
+
+def _compared(
+    module: nn.Module, first: _Recorder, x: Tensor, names: Mapping[int, str]
+) -> tuple[list[tuple[Any, Any]], list[bool], _Recorder]:
+    """What a second run on ``x`` shares with the first, arguments and which results run over samples; and it."""
+    count = len(x)
+    second, out = _record(module, x, names)
+    _check_output(out, count)
     if len(first.calls) != len(second.calls):
         raise ValueError("the operations change with the data: a static graph is needed")
     templates = []
@@ -317,19 +402,21 @@ def record(module: nn.Module, x: Tensor) -> Graph:
             raise ValueError(
                 f"{a.where or 'the module'}: the operations change with the data: a static graph is needed"
             )
-        templates.append((_merge(a.args, b.args, a.where), _merge(a.kwargs, b.kwargs, a.where)))
-    by_sample = [a.shape[:1] == (2,) and b.shape[:1] == (3,) for a, b in zip(first.calls, second.calls, strict=True)]
-    return _graph(module, first, templates, by_sample, first.refs[id(out)], out)
+        templates.append((_merge(a.args, b.args, a.where, count), _merge(a.kwargs, b.kwargs, a.where, count)))
+    pairs = zip(first.calls, second.calls, strict=True)
+    return templates, [a.shape[:1] == (2,) and b.shape[:1] == (count,) for a, b in pairs], second
 
 
-def _merge(a: Any, b: Any, where: str) -> Any:
+def _merge(a: Any, b: Any, where: str, count: int) -> Any:
+    """A template of arguments that were ``a`` on two samples and ``b`` on ``count``."""
     if isinstance(a, dict) and isinstance(b, dict):
-        return {k: _merge(v, b.get(k), where) for k, v in a.items()}
+        return {k: _merge(v, b.get(k), where, count) for k, v in a.items()}
     if isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b):
-        return type(a)(_merge(c, d, where) for c, d in zip(a, b, strict=True))
+        return type(a)(_merge(c, d, where, count) for c, d in zip(a, b, strict=True))
     if isinstance(a, slice) and isinstance(b, slice):
-        return slice(_merge(a.start, b.start, where), _merge(a.stop, b.stop, where), _merge(a.step, b.step, where))
-    if isinstance(a, int) and isinstance(b, int) and not isinstance(a, bool) and a != b and a * 3 == b * 2:
+        pairs = ((a.start, b.start), (a.stop, b.stop), (a.step, b.step))
+        return slice(*(_merge(c, d, where, count) for c, d in pairs))
+    if isinstance(a, int) and isinstance(b, int) and not isinstance(a, bool) and a != b and a * count == b * 2:
         return Batch(a // 2)
     if a is b or a == b:
         return a
@@ -343,7 +430,8 @@ def _graph(
     by_sample: Sequence[bool],
     output: Ref,
     out: Tensor,
-) -> Graph:
+) -> tuple[Graph, list[int]]:
+    """The graph of what leads to the output, and the numbers of its operations among the calls."""
     parameters = {n for n, _ in module.named_parameters()}
     needed, stack = {output.index}, [output.index]
     while stack:
@@ -370,7 +458,8 @@ def _graph(
         operations.append(op)
     names = tuple(n for n, _ in module.named_parameters())
     end = Ref(renumber[output.index], output.part)
-    return Graph(operations, end, names, recorder.constants, recorder.input_shape[1:], tuple(out.shape[1:]))
+    graph = Graph(operations, end, names, recorder.constants, recorder.input_shape[1:], tuple(out.shape[1:]))
+    return graph, order
 
 
 def _found(a: Any, kind: type) -> list[Any]:

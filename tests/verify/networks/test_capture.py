@@ -5,9 +5,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from verify.networks import zoo
+from verify.networks.auxiliary import UnknownOperation
 from verify.networks.capture import ASSUMPTIONS, assumptions
 from verify.networks.drawn import FAMILIES, module_on_data
-from verify.networks.operations import UNKNOWN, Batch, evaluation_mode, record
+from verify.networks.ntk import jacobian_squares, ntk_trace
+from verify.networks.operations import UNKNOWN, Batch, WrittenInPart, evaluation_mode, record, record_and_run
+from verify.networks.path_sums import path_bound
+from verify.networks.saliency import activation_per_output
 
 
 def inputs(*shape, seed=0):
@@ -203,3 +208,74 @@ def test_same_padding_is_understood_unless_it_is_uneven():
     odd = nn.Sequential(nn.Conv2d(1, 2, 2, padding="same"), nn.ReLU())
     why = assumptions(odd.double().eval(), x.double()).why("piecewise-linear")
     assert why == ("0: Conv2d pads unevenly (padding='same' with an even window), which is not followed",)
+
+
+class Writes(nn.Module):
+    """Writes to a tensor in one of several ways before its last layer."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.first, self.last = how, nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        h = self.first(x)
+        if self.how == "indexed assignment":
+            o = torch.zeros_like(h)
+            o[:, :2] = h[:, :2]
+            h = o
+        elif self.how == "through a view":
+            h[:, 0].mul_(3)
+        elif self.how == "base read later":
+            v = h.view(-1, 2, 2)
+            v.mul_(2)
+            h = h + v.flatten(1)
+        elif self.how == "returned":
+            h = self.last(h)
+            h[:, 0].mul_(3)
+            return h
+        elif self.how == "view, nothing else read":
+            h = F.relu(h.view(-1, 4), inplace=True)
+        elif self.how == "in place":
+            g = self.first(x)
+            g += h
+            h = F.relu(g, inplace=True) + g
+        return self.last(h)
+
+
+WRITES = ["indexed assignment", "through a view", "base read later", "returned"]
+ALLOWED = ["view, nothing else read", "in place"]
+
+
+@pytest.mark.parametrize("how", [*WRITES, *ALLOWED])
+def test_a_tensor_written_through_a_view_is_never_taken_for_what_it_was(how):
+    """Recording refuses, path sums refuse, and the trace is that of per-sample Jacobians."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        module = Writes(how).double()
+        x = torch.randn(5, 3, dtype=torch.float64)
+    squares = jacobian_squares(module, x)
+    assert torch.allclose(ntk_trace(module, x, per_output=True, per_sample=True), squares, rtol=1e-12, atol=0)
+    if how in ALLOWED:
+        assert record(module, x).reproduces(module, x)
+        assert float(activation_per_output(module, x).true().sum()) == pytest.approx(
+            float(path_bound(module, x).activation), rel=1e-12
+        )
+        return
+    with pytest.raises(WrittenInPart, match="written through a view or by an indexed assignment"):
+        record(module, x)
+    with pytest.raises(UnknownOperation):
+        activation_per_output(module, x)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 7])
+def test_values_of_the_recording_run_are_those_of_the_graph(samples):
+    module = zoo.build("cnn").double()
+    x = torch.randn(samples, 1, 28, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    graph, values = record_and_run(module, x, 1 << 30)
+    assert (values is None) == (samples == 2)
+    again = graph.run(graph.tensors(module), x)
+    for ref, value in (values or {}).items():
+        assert torch.equal(value, again[ref])
+    # Too large for a second run on everything, or written in place: only recorded.
+    assert record_and_run(module, x, 1)[1] is None
+    assert record_and_run(nn.Sequential(nn.Linear(3, 2), nn.ReLU(inplace=True)), torch.ones(3, 3), 1 << 30)[1] is None

@@ -89,6 +89,18 @@ def huge():
 def nan_inputs():
     return good(), torch.full((2, 3), float("nan"))
 
+def writes():
+    class Writes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 2)
+        def forward(self, x):
+            h = self.a(x)
+            o = torch.zeros_like(h)
+            o[:, 1:] = h[:, 1:]
+            return self.b(o)
+    return Writes()
+
 def scalar():
     class Sum(nn.Module):
         def __init__(self):
@@ -165,6 +177,7 @@ def test_zoo():
         ("huge", "the outputs are not finite; its values leave the range of float64"),
         ("nan_inputs", "x: the inputs hold NaN or infinity; give inputs that are numbers$"),
         ("scalar", r"the module maps 2 samples to shape \(\): the first axis must be samples; wrap it so"),
+        ("writes", "b: `linear` reads a tensor that was written through a view .* is not followed; use torch.cat"),
         ("Late", "the shape of its input cannot be told from its first layer; let the factory return"),
     ],
 )
