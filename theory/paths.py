@@ -141,18 +141,26 @@ class NetworkOnData(NetworkInstance):
         """f^k(x_n), shape (..., n, K)."""
         return self.run.outputs
 
+    @cached_property
+    def _jacobian(self) -> Array:
+        return jacobian(self.network, self.theta, self.run)
+
     def jacobian(self) -> Array:
         """J = d f / d theta, shape (..., n, K, N)."""
-        return jacobian(self.network, self.theta, self.run)
+        return self._jacobian
 
     def on_kink(self) -> np.ndarray:
         """Whether a pre-activation is exactly 0 or a maximum is tied, shape (...)."""
         return np.asarray(self.run.on_kink)
 
-    def ntk(self) -> Array:
-        """Theta(X, X) = J J', shape (..., nK, nK), rows ordered sample by sample."""
+    @cached_property
+    def _ntk(self) -> Array:
         j = self._rows(self.jacobian())
         return j @ np.swapaxes(j, -1, -2)
+
+    def ntk(self) -> Array:
+        """Theta(X, X) = J J', shape (..., nK, nK), rows ordered sample by sample."""
+        return self._ntk
 
     def ntk_trace(self) -> Array:
         """Tr Theta(X, X), shape (...)."""
