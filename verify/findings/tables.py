@@ -181,9 +181,8 @@ TRAINED = ("px", "path-energy", "synflow-l2", "synflow", "snip", "magnitude", "r
 def _trained() -> list[trials.Configuration]:
     from verify.experiments import cifar
 
-    return [cifar.resnet20.configuration(method=m, density=0.02, seed=0) for m in TRAINED] + [
-        cifar.resnet20.configuration(method="dense", density=1.0, seed=0)
-    ]
+    kinds = [*((m, 0.02) for m in TRAINED), ("dense", 1.0)]
+    return [cifar.resnet20.configuration(method=m, density=d, seed=s) for s in range(3) for m, d in kinds]
 
 
 MEMORISERS = ("path-energy", "synflow-l2", "synflow", "snip", "magnitude", "random")
