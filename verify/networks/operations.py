@@ -193,13 +193,14 @@ class evaluation_mode:
         self.module, self.changed = module, [m for m in module.modules() if m.training]
 
     def __enter__(self) -> nn.Module:
+        # Past nn.Module.__setattr__, which looks whether it is a parameter.
         for m in self.changed:
-            m.training = False
+            m.__dict__["training"] = False
         return self.module
 
     def __exit__(self, *_: object) -> None:
         for m in self.changed:
-            m.training = True
+            m.__dict__["training"] = True
 
 
 @dataclass
@@ -294,10 +295,20 @@ def _tensors(a: Any) -> list[Tensor]:
     return []
 
 
-def _record(module: nn.Module, x: Tensor, names: Mapping[int, str]) -> tuple[_Recorder, Any]:
+class _Names:
+    """What of a module both runs look up: its submodules' paths and its tensors' names."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module, self.submodules = module, [(n, m) for n, m in module.named_modules() if n]
+        self.parameters: dict[str, Tensor] = dict(module.named_parameters())
+        self.tensors: dict[str, Tensor] = {**dict(module.named_buffers()), **self.parameters}
+        self.of = {id(t): n for n, t in self.tensors.items()}
+
+
+def _record(names: _Names, x: Tensor) -> tuple[_Recorder, Any]:
     path = [""]
     handles = []
-    for name, sub in module.named_modules():
+    for name, sub in names.submodules:
 
         def enter(_m: Any, _i: Any, name: str = name) -> None:
             path.append(name)
@@ -305,13 +316,12 @@ def _record(module: nn.Module, x: Tensor, names: Mapping[int, str]) -> tuple[_Re
         def leave(_m: Any, _i: Any, _o: Any) -> None:
             path.pop()
 
-        if name:
-            handles += [sub.register_forward_pre_hook(enter), sub.register_forward_hook(leave, always_call=True)]
-    recorder = _Recorder(dict(names), path)
+        handles += [sub.register_forward_pre_hook(enter), sub.register_forward_hook(leave, always_call=True)]
+    recorder = _Recorder(dict(names.of), path)
     recorder.refs[id(x)], recorder.input_shape = Ref(-1), tuple(x.shape)
     try:
-        with torch.no_grad(), evaluation_mode(module), recorder:
-            out = module(x)
+        with torch.no_grad(), evaluation_mode(names.module), recorder:
+            out = names.module(x)
     finally:
         for h in handles:
             h.remove()
@@ -333,8 +343,8 @@ def record(module: nn.Module, x: Tensor) -> Graph:
             change with the data.
     """
     names, first, out = _first(module, x)
-    templates, by_sample, _ = _compared(module, first, x.detach()[torch.arange(2, 5) % len(x)], names)
-    return _graph(module, first, templates, by_sample, first.refs[id(out)], out)[0]
+    templates, by_sample, _ = _compared(names, first, x.detach()[torch.arange(2, 5) % len(x)])
+    return _graph(names, first, templates, by_sample, first.refs[id(out)], out)[0]
 
 
 def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dict[Ref, Tensor] | None]:
@@ -357,11 +367,11 @@ def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dic
     fits = x.element_size() * len(x) * math.prod(out.shape[1:]) * largest <= limit
     if fits and len(x) != 2 and not any(in_place(c.function, c.kwargs) for c in first.calls):
         try:
-            templates, by_sample, second = _compared(module, first, x.detach(), names)
+            templates, by_sample, second = _compared(names, first, x.detach())
         except ValueError:
             # It may be this number of samples, one say, that the module treats differently.
             return record(module, x), None
-        graph, order = _graph(module, first, templates, by_sample, first.refs[id(out)], out)
+        graph, order = _graph(names, first, templates, by_sample, first.refs[id(out)], out)
         values: dict[Ref, Tensor] = {Ref(-1): x.detach()}
         for j, i in enumerate(order):
             store(values, j, second.results[i])
@@ -369,11 +379,10 @@ def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dic
     return record(module, x), None
 
 
-def _first(module: nn.Module, x: Tensor) -> tuple[dict[int, str], _Recorder, Tensor]:
-    """Names of the module's tensors by identity, a run on two samples (of the other sign), and its output."""
-    names = {id(b): n for n, b in module.named_buffers()}
-    names.update({id(p): n for n, p in module.named_parameters()})
-    first, out = _record(module, -x.detach()[torch.arange(2) % len(x)], names)
+def _first(module: nn.Module, x: Tensor) -> tuple[_Names, _Recorder, Tensor]:
+    """Names of the module's tensors, a run on two samples (of the other sign), and its output."""
+    names = _Names(module)
+    first, out = _record(names, -x.detach()[torch.arange(2) % len(x)])
     _check_output(out, 2)
     if id(out) not in first.refs:
         raise ValueError("the module's output does not come from torch operations on its input")
@@ -387,12 +396,10 @@ def _check_output(out: Any, count: int) -> None:
         raise ValueError(f"the module maps {count} samples to shape {tuple(out.shape)}: the first axis must be samples")
 
 
-def _compared(
-    module: nn.Module, first: _Recorder, x: Tensor, names: Mapping[int, str]
-) -> tuple[list[tuple[Any, Any]], list[bool], _Recorder]:
+def _compared(names: _Names, first: _Recorder, x: Tensor) -> tuple[list[tuple[Any, Any]], list[bool], _Recorder]:
     """What a second run on ``x`` shares with the first, arguments and which results run over samples; and it."""
     count = len(x)
-    second, out = _record(module, x, names)
+    second, out = _record(names, x)
     _check_output(out, count)
     if len(first.calls) != len(second.calls):
         raise ValueError("the operations change with the data: a static graph is needed")
@@ -424,7 +431,7 @@ def _merge(a: Any, b: Any, where: str, count: int) -> Any:
 
 
 def _graph(
-    module: nn.Module,
+    names: _Names,
     recorder: _Recorder,
     templates: Sequence[tuple[Any, Any]],
     by_sample: Sequence[bool],
@@ -432,44 +439,49 @@ def _graph(
     out: Tensor,
 ) -> tuple[Graph, list[int]]:
     """The graph of what leads to the output, and the numbers of its operations among the calls."""
-    parameters = {n for n, _ in module.named_parameters()}
-    needed, stack = {output.index}, [output.index]
+    found: dict[int, list[Any]] = {}
+    stack = [output.index]
     while stack:
         i = stack.pop()
-        for r in _found(templates[i], Ref) if i >= 0 else []:
-            if r.index not in needed:
-                needed.add(r.index)
-                stack.append(r.index)
-    order = [i for i in range(len(recorder.calls)) if i in needed]
+        if i >= 0 and i not in found:
+            found[i] = []
+            _look(templates[i], found[i])
+            stack += [r.index for r in found[i] if isinstance(r, Ref)]
+    order = sorted(found)
     renumber = {-1: -1, **{i: j for j, i in enumerate(order)}}
     shapes = {renumber[j]: recorder.calls[j].shape for j in order} | {-1: recorder.input_shape}
-    tensors = {**dict(module.named_buffers()), **dict(module.named_parameters()), **recorder.constants}
-    sizes = {n: tuple(t.shape) for n, t in tensors.items()}
+    sizes = {n: tuple(t.shape) for n, t in (names.tensors | recorder.constants).items()}
     operations = []
     for i in order:
         call, (args, kwargs) = recorder.calls[i], _renumbered(templates[i], renumber)
-        refs = tuple(dict.fromkeys(_found((args, kwargs), Ref)))
-        used = tuple(dict.fromkeys(n.name for n in _found((args, kwargs), Named) if n.name in parameters))
+        refs = tuple(dict.fromkeys(Ref(renumber[r.index], r.part) for r in found[i] if isinstance(r, Ref)))
+        read = [r.name for r in found[i] if isinstance(r, Named)]
+        used = tuple(dict.fromkeys(n for n in read if n in names.parameters))
         name = getattr(call.function, "__name__", str(call.function))
         if name == "__get__":
             name = getattr(getattr(call.function, "__self__", None), "__name__", name)
         op = Operation(UNKNOWN, call.function, name, call.where, args, kwargs, refs, used, {}, call.shape, by_sample[i])
         op.kind, op.settings = classify(op, shapes, sizes)
         operations.append(op)
-    names = tuple(n for n, _ in module.named_parameters())
     end = Ref(renumber[output.index], output.part)
-    graph = Graph(operations, end, names, recorder.constants, recorder.input_shape[1:], tuple(out.shape[1:]))
+    parameters = tuple(names.parameters)
+    graph = Graph(operations, end, parameters, recorder.constants, recorder.input_shape[1:], tuple(out.shape[1:]))
     return graph, order
 
 
-def _found(a: Any, kind: type) -> list[Any]:
-    if isinstance(a, kind):
-        return [a]
-    if isinstance(a, slice):
-        a = (a.start, a.stop, a.step)
-    if isinstance(a, dict):
-        a = tuple(a.values())
-    return [r for b in a for r in _found(b, kind)] if isinstance(a, tuple | list) else []
+def _look(a: Any, found: list[Any]) -> None:
+    """Put every `Ref` and `Named` of a template into ``found``."""
+    if isinstance(a, Ref | Named):
+        found.append(a)
+    elif isinstance(a, tuple | list):
+        for b in a:
+            _look(b, found)
+    elif isinstance(a, dict):
+        for b in a.values():
+            _look(b, found)
+    elif isinstance(a, slice):
+        for b in (a.start, a.stop, a.step):
+            _look(b, found)
 
 
 def _renumbered(a: Any, new: Mapping[int, int]) -> Any:
