@@ -15,6 +15,7 @@ _WHERE = {
     "ablate": "verify.ablation",
     "sharpness": "verify.sharpness",
     "ntk_trace": "verify.networks.ntk",
+    "ntk_trace_estimate": "verify.networks.ntk",
     "path_bound": "verify.networks.path_sums",
     "saliency": "verify.networks.saliency",
     "prune": "verify.networks.masks",

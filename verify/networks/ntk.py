@@ -136,6 +136,59 @@ def ntk_trace(
     return _summed(torch.cat(parts), per_output, per_sample)
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """An unbiased estimate and its standard error (nan for a single probe, 0 where the number is exact)."""
+
+    value: float
+    standard_error: float
+
+
+def ntk_trace_estimate(
+    module: nn.Module, x: Tensor, *, probes: int = 2, seed: int = 0, memory: int = MEMORY
+) -> Estimate:
+    r"""An unbiased estimate of the NTK trace whose cost does not grow with the number of outputs.
+
+    For independent signs $\varepsilon_k$, $\mathbb{E} \|\nabla_\theta \sum_k \varepsilon_k f^k(x)\|^2 = \sum_k
+    \|\nabla_\theta f^k(x)\|^2$. Every sample and probe has signs of its own, so that errors average out over samples
+    as well. Worth it from a few dozen outputs; with fewer, `ntk_trace` is exact at the same cost.
+
+    Args:
+        module: the module, evaluated in evaluation mode; its state is left as it was.
+        x: inputs (N, ...), samples first.
+        probes: sign vectors for each sample.
+        seed: seed of the signs.
+        memory: bytes that one chunk of samples may take.
+
+    Raises:
+        ValueError: fewer than one probe, or as `ntk_trace`.
+    """
+    if probes < 1:
+        raise ValueError(f"probes must be at least 1; got {probes}")
+    keep_pages()
+    try:
+        graph = record_for(module, x)
+        covered = trace_plan(graph).method == "sweep"
+    except WrittenInPart:
+        covered = False
+    if not covered:
+        return Estimate(float(ntk_trace(module, x, memory=memory)), 0.0)
+    if not graph.parameters:
+        raise ValueError("the module has no parameters: its tangent kernel is empty")
+    tensors = graph.tensors(module)
+    sweep = Sweep(graph, tensors, probes)
+    generator = torch.Generator().manual_seed(seed)
+    signs = torch.randint(0, 2, (len(x), probes, *graph.output_shape), generator=generator) * 2 - 1
+    signs = signs.to(tensors[graph.parameters[0]])
+    size = sweep.chunk(memory, len(x))
+    pairs = zip(x.detach().split(size), signs.split(size), strict=True)
+    with torch.no_grad():
+        squares = torch.cat([sweep.squares(c, weights=s) for c, s in pairs])
+    # Samples are not alike, so the error is that of the probes within each.
+    error = math.nan if probes == 1 else float((squares.var(dim=1).sum() / probes).sqrt())
+    return Estimate(float(squares.mean(dim=1).sum()), error)
+
+
 def _all_jacobians(module: nn.Module, x: Tensor, memory: int) -> Tensor:
     """Squared gradient norms (N, K) of a module that cannot be recorded."""
     parameters = sum(p.numel() for p in module.parameters())
@@ -214,23 +267,28 @@ class Sweep:
         return max(1, min(sizes))
 
     def squares(
-        self, x: Tensor, values: dict[Ref, Tensor] | None = None, gates: Mapping[Ref, Tensor] | None = None
-    ) -> Tensor:
+        self, x: Tensor, values: dict[Ref, Tensor] | None = None, gates: Mapping[Ref, Tensor] | None = None,
+        weights: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Squared gradient norms (S, K) in float64.
 
         Args:
             x: inputs.
             values: forward values to use instead of evaluating (they are consumed).
             gates: forward values whose signs and maxima are the gates, if other than ``values``.
+            weights: (S, M, *output shape): the gradients of M weighted sums of the outputs, sample by sample,
+                instead of those of each output; then the result has shape (S, M).
         """
         graph = self.graph
         values = graph.run(self.tensors, x) if values is None else values
         gates = values if gates is None else gates
         out = torch.zeros(len(x), self.outputs, dtype=torch.float64, device=x.device)
-        unit = torch.eye(self.outputs, dtype=values[graph.output].dtype, device=x.device)
-        # The leading axis is 1 for as long as the gradients are the same for every sample.
+        if weights is None:
+            # The leading axis is 1 for as long as the gradients are the same for every sample.
+            unit = torch.eye(self.outputs, dtype=values[graph.output].dtype, device=x.device)
+            weights = unit.reshape(1, self.outputs, *graph.output_shape)
         adjoint = Adjoint()
-        adjoint.add(graph.output, unit.reshape(1, self.outputs, *graph.output_shape), own=False)
+        adjoint.add(graph.output, weights, own=False)
         for i in reversed(range(len(graph.operations))):
             op = graph.operations[i]
             parts = adjoint.take(i)

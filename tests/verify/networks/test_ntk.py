@@ -1,5 +1,8 @@
 """The trace by one sweep against enumeration, and against per-sample Jacobians where enumeration is too slow."""
 
+import itertools
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +11,7 @@ from torch.nn import functional as F
 from theory.scalars import floats
 from verify.networks.drawn import FAMILIES, module_on_data
 from verify.networks.layer_squares import BLOCK, SMALL, gram_is_cheaper, rows_times, squares
-from verify.networks.ntk import Sweep, jacobian_squares, ntk_trace, trace_plan
+from verify.networks.ntk import Sweep, jacobian_squares, ntk_trace, ntk_trace_estimate, trace_plan
 from verify.networks.operations import record
 from verify.networks.to_graph import network_on_data
 
@@ -204,3 +207,51 @@ def test_cost_model_prefers_fewer_multiplications():
 def test_bad_arguments(module, x, message):
     with pytest.raises(ValueError, match=message):
         ntk_trace(module, x)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_mean_over_all_signs_is_the_trace(family):
+    """Every sign vector once: the estimate is unbiased, sample by sample, with no chance involved."""
+    module, x = module_on_data(family, 2)
+    graph = record(module, x)
+    outputs = math.prod(graph.output_shape)
+    signs = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=outputs)), dtype=torch.float64)
+    weights = signs.reshape(1, -1, *graph.output_shape).expand(len(x), -1, *graph.output_shape)
+    with torch.no_grad():
+        got = Sweep(graph, graph.tensors(module), len(signs)).squares(x, weights=weights)
+    exact = ntk_trace(module, x, per_sample=True)
+    assert torch.allclose(got.mean(1), exact, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("memory", [1 << 30, 1])
+def test_the_estimate_is_made_of_gradients_of_signed_sums(memory):
+    """The same signs, one backward pass for each sample and probe, whatever the chunks."""
+    module, _ = module_on_data("convolution", 0)
+    x = torch.randn(5, 2, 3, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    probes = 3
+    signs = torch.randint(0, 2, (5, probes, 2), generator=torch.Generator().manual_seed(7)) * 2 - 1
+    rows = []
+    for sample, own in zip(x, signs, strict=True):
+        for s in own:
+            g = torch.autograd.grad((module(sample[None])[0] * s).sum(), list(module.parameters()))
+            rows.append(sum(float(p.square().sum()) for p in g))
+    table = torch.tensor(rows, dtype=torch.float64).reshape(5, probes)
+    found = ntk_trace_estimate(module, x, probes=probes, seed=7, memory=memory)
+    assert found.value == pytest.approx(float(table.mean(1).sum()), rel=1e-12)
+    assert found.standard_error == pytest.approx(float((table.var(1).sum() / probes).sqrt()), rel=1e-9)
+
+
+def test_estimates_of_one_output_and_of_what_the_sweep_does_not_cover_are_exact():
+    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        one, shared = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 1)).double(), Shared().double()
+    found = ntk_trace_estimate(one, x, probes=2)
+    assert found.value == pytest.approx(float(ntk_trace(one, x)), rel=1e-12)
+    assert found.standard_error == pytest.approx(0, abs=1e-9)
+    assert math.isnan(ntk_trace_estimate(one, x, probes=1).standard_error)
+    fallback = ntk_trace_estimate(shared, x)
+    assert fallback.value == pytest.approx(float(ntk_trace(shared, x)), rel=1e-12)
+    assert fallback.standard_error == 0
+    with pytest.raises(ValueError, match="probes must be at least 1; got 0"):
+        ntk_trace_estimate(one, x, probes=0)
