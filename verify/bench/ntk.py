@@ -20,6 +20,7 @@ from verify.bench.measure import ALLOCATORS, Job, compare, line
 CASES = (("mlp 784-200-200-10", 128, 0.35), ("resnet20", 32, 0.75), ("vgg16_bn", 4, 0.40))
 """What, samples, and the ratio aimed at."""
 PEERS = ("BackPACK", "Opacus", "vmap(jacrev)")
+ESTIMATE = "ntk_trace_estimate, two probes"
 
 
 def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
@@ -56,8 +57,10 @@ def job(who: str, name: str, samples: int) -> Callable[[], Any]:
         from verify.networks.ntk import jacobian_squares
 
         return lambda: jacobian_squares(module, x).sum()
-    from verify.networks.ntk import ntk_trace, record_for
+    from verify.networks.ntk import ntk_trace, ntk_trace_estimate, record_for
 
+    if who == ESTIMATE:
+        return lambda: ntk_trace_estimate(module, x, probes=2).value
     if who == "ntk_trace":
         return lambda: ntk_trace(module, x)
     if who == "ntk_trace, recorded before":
@@ -165,7 +168,7 @@ def run(repeats: int = 5, peers: bool = True) -> list[dict[str, Any]]:
     """
     rows = []
     for name, samples, goal in CASES:
-        names = ["K backward passes", "ntk_trace", "ntk_trace, recorded before", *(PEERS if peers else ())]
+        names = ["K backward passes", "ntk_trace", "ntk_trace, recorded before", ESTIMATE, *(PEERS if peers else ())]
         for allocator in ALLOCATORS:
             jobs = [Job(who, "verify.bench.ntk:job", {"who": who, "name": name, "samples": samples}) for who in names]
             found = compare(
@@ -174,7 +177,7 @@ def run(repeats: int = 5, peers: bool = True) -> list[dict[str, Any]]:
             floor, ours = found["K backward passes"], found["ntk_trace"]
             for who, measured in found.items():
                 row = line(who, measured, floor, network=name, samples=samples, allocator=allocator)
-                row["goal"] = goal if who.startswith("ntk_trace") else ""
+                row["goal"] = goal if who.startswith("ntk_trace") and who != ESTIMATE else ""
                 if measured.value is not None and ours.value:
                     row["note"] = f"trace {measured.value / ours.value - 1:+.1e} from ours"
                 rows.append(row)
