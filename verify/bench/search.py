@@ -132,30 +132,68 @@ def _at_least(value: float | str) -> float:
     return float(value.removeprefix("> ")) if isinstance(value, str) else float(value)
 
 
-def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Found by each method, medians, slowest, ratios of each peer to ours; and how many instances a second.
+def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for ours and for each peer: found, median seconds, and how many times as long as ours it takes.
 
     A ratio against a peer that found nothing is a lower bound, so a median over such ratios is one, too.
     """
-    out: dict[str, Any] = {"planted": len(rows)}
     seconds = [r["falsify"] for r in rows]
-    out["falsify: found"] = sum(not isinstance(s, str) for s in seconds)
-    out["falsify: median seconds"] = statistics.median(map(_at_least, seconds))
-    out["falsify: slowest"] = max(map(_at_least, seconds))
+    out: list[dict[str, Any]] = [
+        {
+            "who": "falsify",
+            "planted": len(rows),
+            "found": sum(not isinstance(s, str) for s in seconds),
+            "median seconds": _three(statistics.median(map(_at_least, seconds))),
+            "slowest": _three(max(map(_at_least, seconds))),
+            "ratio to falsify": 1,
+            "lower .. upper quartile": "",
+            "ratio of sums": 1,
+        }
+    ]
     both = [r for r in rows if r.get(NAMES[0], "") != "" and not isinstance(r["falsify"], str)]
-    out["planted, with peers"] = len(both)
     for name in NAMES if both else ():
         taken = [r[name] for r in both]
         ratios = sorted(_at_least(r[name]) / r["falsify"] for r in both)
-        found = sum(not isinstance(t, str) for t in taken)
-        out[name] = (
-            f"found {found} of {len(both)}, median {statistics.median(map(_at_least, taken)):.3g} s; ratio to ours: "
-            f"median {statistics.median(ratios):.3g}, quartiles {ratios[len(ratios) // 4]:.3g} and "
-            f"{ratios[3 * len(ratios) // 4]:.3g}; all of them in turn take {_ratio_of_sums(both, name)} times as long"
+        missed = any(isinstance(t, str) for t in taken)
+        total = sum(map(_at_least, taken)) / sum(r["falsify"] for r in both)
+        out.append(
+            {
+                "who": name,
+                "planted": len(both),
+                "found": sum(not isinstance(t, str) for t in taken),
+                "median seconds": _three(statistics.median(map(_at_least, taken))),
+                "slowest": f"> {max(map(_at_least, taken)):.3g}" if missed else _three(max(map(_at_least, taken))),
+                "ratio to falsify": _three(statistics.median(ratios)),
+                "lower .. upper quartile": f"{ratios[len(ratios) // 4]:.3g} .. {ratios[3 * len(ratios) // 4]:.3g}",
+                "ratio of sums": f"{'> ' if missed else ''}{total:.3g}",
+            }
         )
-    return {**out, **{r["what"] + ", a second": r["per second"] for r in rates()}}
+    return out
 
 
-def _ratio_of_sums(rows: list[dict[str, Any]], name: str) -> str:
-    ratio = sum(_at_least(r[name]) for r in rows) / sum(r["falsify"] for r in rows)
-    return f"{'at least ' if any(isinstance(r[name], str) for r in rows) else ''}{ratio:.3g}"
+def _three(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """`table`, a line each, and how many instances a second."""
+    lines = {r["who"]: ", ".join(f"{k} {v}" for k, v in r.items() if k != "who" and v != "") for r in table(rows)}
+    return {**lines, **{r["what"] + ", a second": r["per second"] for r in rates()}}
+
+
+def main(folder: str = "results") -> None:
+    """Measure, and write ``bench_search.csv``, ``bench_search_summary.csv`` and ``bench_rates.csv``."""
+    from verify.docs import provenance
+    from verify.trials import write_csv
+
+    about = provenance(0) | {
+        "seconds": "of processor time; 2 cores, shared with other work",
+        "limits": f'{LIMIT:g} s for ours, {PATIENCE:g} s for each peer; "> t": nothing found in t seconds',
+    }
+    rows = run()
+    for name, found in (("bench_search", rows), ("bench_search_summary", table(rows)), ("bench_rates", rates())):
+        print(write_csv(found, f"{folder}/{name}.csv", provenance=about))
+
+
+if __name__ == "__main__":
+    main()
