@@ -1,7 +1,8 @@
 """Side-by-side measurement: every competitor in a process of its own, all with the same settings, in turn.
 
 A process each keeps the state of the allocator and the peak of memory apart; runs alternate (one of each,
-then the next round), so that what else the machine does hits all alike; the first round warms up. Times are
+then the next round), so that what else the machine does hits all alike; the first round warms up. What takes
+less than 0.05 s is called again until that has passed. Times are
 processor seconds of the process (user and system), which on one thread equal wall seconds on an idle
 machine and, unlike them, do not count the time that other processes hold the core. Ratios are medians over
 the rounds of the ratio within a round. Memory is the peak of one more run, after freed pages were given back.
@@ -26,6 +27,8 @@ from typing import Any
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 PATIENCE = 5.0
+LEAST = 0.05
+"""Seconds of calls in one turn: a single call of milliseconds would measure a process that was just woken."""
 KEEP = {"MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_MMAP_THRESHOLD_": "4294967296"}
 """glibc keeps all freed memory: no page faults after the first round."""
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "keeps pages": KEEP}
@@ -204,11 +207,13 @@ def _why(e: Exception) -> str:
     return f"not measured: {type(e).__name__}: {first}"[:200]
 
 
-def timed(call: Callable[[], Any]) -> tuple[float, float, Any]:
-    """(processor seconds, wall seconds, what it returned) of a call."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    value = call()
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+def timed(call: Callable[[], Any], least: float = LEAST) -> tuple[float, float, Any]:
+    """(processor seconds, wall seconds, what it returned) of a call, the mean over ``least`` seconds of calls."""
+    calls, wall, cpu = 0, time.perf_counter(), time.process_time()
+    while not calls or time.perf_counter() - wall < least:
+        value = call()
+        calls += 1
+    cpu, wall = (time.process_time() - cpu) / calls, (time.perf_counter() - wall) / calls
     return cpu, wall, float(value) if hasattr(value, "item") and value.numel() == 1 else value
 
 
