@@ -342,9 +342,9 @@ def record(module: nn.Module, x: Tensor) -> Graph:
         ValueError: the module does not return one tensor with the samples first, or its operations
             change with the data.
     """
-    names, first, out = _first(module, x)
+    names, first, end = _first(module, x)
     templates, by_sample, _ = _compared(names, first, x.detach()[torch.arange(2, 5) % len(x)])
-    return _graph(names, first, templates, by_sample, first.refs[id(out)], out)[0]
+    return _graph(names, first, templates, by_sample, *end)[0]
 
 
 def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dict[Ref, Tensor] | None]:
@@ -362,16 +362,16 @@ def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dic
     Raises:
         ValueError: as `record`.
     """
-    names, first, out = _first(module, x)
+    names, first, end = _first(module, x)
     largest = max(math.prod(c.shape[1:]) for c in first.calls)
-    fits = x.element_size() * len(x) * math.prod(out.shape[1:]) * largest <= limit
+    fits = x.element_size() * len(x) * math.prod(end[1]) * largest <= limit
     if fits and len(x) != 2 and not any(in_place(c.function, c.kwargs) for c in first.calls):
         try:
             templates, by_sample, second = _compared(names, first, x.detach())
         except ValueError:
             # It may be this number of samples, one say, that the module treats differently.
             return record(module, x), None
-        graph, order = _graph(names, first, templates, by_sample, first.refs[id(out)], out)
+        graph, order = _graph(names, first, templates, by_sample, *end)
         values: dict[Ref, Tensor] = {Ref(-1): x.detach()}
         for j, i in enumerate(order):
             store(values, j, second.results[i])
@@ -379,14 +379,18 @@ def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dic
     return record(module, x), None
 
 
-def _first(module: nn.Module, x: Tensor) -> tuple[_Names, _Recorder, Tensor]:
-    """Names of the module's tensors, a run on two samples (of the other sign), and its output."""
+def _first(module: nn.Module, x: Tensor) -> tuple[_Names, _Recorder, tuple[Ref, tuple[int, ...]]]:
+    """Names of the module's tensors, a run on two samples (of the other sign), and its output with the shape of one."""
     names = _Names(module)
     first, out = _record(names, -x.detach()[torch.arange(2) % len(x)])
     _check_output(out, 2)
     if id(out) not in first.refs:
         raise ValueError("the module's output does not come from torch operations on its input")
-    return names, first, out
+    end = first.refs[id(out)], tuple(out.shape[1:])
+    # Its values make room for those of the second run.
+    first.results.clear()
+    first.alive.clear()
+    return names, first, end
 
 
 def _check_output(out: Any, count: int) -> None:
@@ -436,7 +440,7 @@ def _graph(
     templates: Sequence[tuple[Any, Any]],
     by_sample: Sequence[bool],
     output: Ref,
-    out: Tensor,
+    shape: tuple[int, ...],
 ) -> tuple[Graph, list[int]]:
     """The graph of what leads to the output, and the numbers of its operations among the calls."""
     found: dict[int, list[Any]] = {}
@@ -465,7 +469,7 @@ def _graph(
         operations.append(op)
     end = Ref(renumber[output.index], output.part)
     parameters = tuple(names.parameters)
-    graph = Graph(operations, end, parameters, recorder.constants, recorder.input_shape[1:], tuple(out.shape[1:]))
+    graph = Graph(operations, end, parameters, recorder.constants, recorder.input_shape[1:], shape)
     return graph, order
 
 
