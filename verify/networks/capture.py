@@ -20,8 +20,8 @@ from verify.networks.operations import (
     SHAPE,
     UNKNOWN,
     Graph,
+    NotFollowed,
     Operation,
-    WrittenInPart,
     record,
 )
 from verify.networks.path_sums import SMOOTH
@@ -132,7 +132,7 @@ def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
     try:
         graph = record(module, x)
     except ValueError as e:
-        static = isinstance(e, WrittenInPart) or "change with the data" in str(e)
+        static = isinstance(e, NotFollowed) or "change with the data" in str(e)
         found.append(Finding("static-graph" if static else "tensor-output", "", str(e)))
         return Report(tuple(found), rest)
     except Exception as e:
@@ -144,6 +144,8 @@ def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
     if not graph.reproduces(module, x):
         found.append(Finding("static-graph", "", "replaying its recorded operations does not give its output"))
     unclear = _piecewise_linear(module, graph)
+    if not graph.alone and not unclear:
+        unclear = [Finding("piecewise-linear", "", "its output for a sample depends on the rest of the batch")]
     found += [*unclear, *_shared(graph), *_last_layer(module, graph), *_biases(graph)]
     if unclear or any(f.assumption == "finite" for f in found):
         return Report(tuple(found), ("off-kinks",), graph)

@@ -112,6 +112,8 @@ def _advice(name: str, why: str, module: nn.Module, given: bool) -> str:
         return f"give inputs of a shape that it takes{where}" if given else RETURN_BOTH
     if why.startswith("x:"):
         return "give inputs that are numbers"
+    if "gradients switched off" in why:
+        return "leave out torch.no_grad and custom gradients between its parameters and its output"
     if "written through a view" in why:
         return "use torch.cat, torch.where or sums in place of what writes into a part of a tensor"
     if "outputs are not finite" in why:

@@ -11,8 +11,8 @@ input $A$ and output gradient $G$ without forming it per sample and parameter:
 * normalisation in evaluation mode folds into the convolution before it: its own parameters' gradients
   are inner products of that layer's weights with the same rows;
 * what the sweep does not cover (a parameter used twice, or by an operation it does not know) makes the
-  whole trace fall back to per-sample Jacobians, and `trace_plan` says why; so does a module that writes to
-  a tensor through a view of it.
+  whole trace fall back to per-sample Jacobians, and `trace_plan` says why; so does a module that
+  cannot be recorded (`verify.networks.operations.NotFollowed`).
 
 Squares are accumulated in float64.
 """
@@ -44,9 +44,9 @@ from verify.networks.operations import (
     NORMALISATION,
     UNKNOWN,
     Graph,
+    NotFollowed,
     Operation,
     Ref,
-    WrittenInPart,
     evaluation_mode,
     record,
     record_and_run,
@@ -120,7 +120,8 @@ def ntk_trace(
         check_inputs(x)
         try:
             graph, values = record_and_run(module, x, CACHE)
-        except WrittenInPart:
+            check_alone(graph)
+        except NotFollowed:
             return _summed(_all_jacobians(module, x, memory), per_output, per_sample)
     if not graph.parameters:
         raise ValueError("the module has no parameters: its tangent kernel is empty")
@@ -169,7 +170,7 @@ def ntk_trace_estimate(
     try:
         graph = record_for(module, x)
         covered = trace_plan(graph).method == "sweep"
-    except WrittenInPart:
+    except NotFollowed:
         covered = False
     if not covered:
         return Estimate(float(ntk_trace(module, x, memory=memory)), 0.0)
@@ -208,7 +209,21 @@ def _summed(squares: Tensor, per_output: bool, per_sample: bool) -> Tensor:
 def record_for(module: nn.Module, x: Tensor) -> Graph:
     """`record` with the checks that every fast quantity makes of its arguments."""
     check_inputs(x)
-    return record(module, x)
+    graph = record(module, x)
+    check_alone(graph)
+    return graph
+
+
+def check_alone(graph: Graph) -> None:
+    """Raise unless a sample's output depends on that sample alone.
+
+    Raises:
+        ValueError: says what was wrong.
+    """
+    if not graph.alone:
+        raise ValueError(
+            "the module's output for a sample depends on the rest of the batch: there is no function of one sample"
+        )
 
 
 def check_inputs(x: Tensor) -> None:
@@ -244,7 +259,7 @@ class Sweep:
         """The values that depend on a parameter: only they need a gradient."""
         out: set[int] = set()
         for i, op in enumerate(self.graph.operations):
-            if op.parameters or any(r.index in out for r in op.inputs):
+            if op.floating and (op.parameters or any(r.index in out for r in op.inputs)):
                 out.add(i)
         return {r for op in self.graph.operations for r in op.inputs if r.index in out}
 
@@ -427,14 +442,21 @@ def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:
     buffers = {n: b.detach() for n, b in module.named_buffers()}
 
     def one(p: dict[str, Tensor], sample: Tensor) -> Tensor:
-        return torch.func.functional_call(module, (p, buffers), (sample[None],))[0].reshape(-1)
+        out = torch.func.functional_call(module, (p, buffers), (sample[None],))
+        if out.ndim < 1 or out.ndim != dims or len(out) != 1:
+            raise ValueError(
+                f"the module maps one sample to shape {tuple(out.shape)}: the first axis must be samples, of one, too"
+            )
+        return out[0].reshape(-1)
 
+    with torch.no_grad(), evaluation_mode(module):
+        dims = module(x[:2]).ndim
     with torch.enable_grad(), evaluation_mode(module):
         try:
             jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=(None, 0))(parameters, x)
         except RuntimeError:
             return torch.stack([_one_by_one(one, parameters, sample) for sample in x])
-    return sum(j.double().square().flatten(2).sum(-1) for j in jacobian.values())
+    return sum(j.double().square().reshape(*j.shape[:2], -1).sum(-1) for j in jacobian.values())
 
 
 def _one_by_one(one: Any, parameters: Mapping[str, Tensor], sample: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ still replays and differentiates, and whoever needs to understand it names it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,8 +32,12 @@ IN_PLACE = ("__iadd__", "__isub__", "__imul__", "__idiv__", "__itruediv__", "__i
 """Operators that write to their first argument."""
 
 
-class WrittenInPart(ValueError):
-    """A module writes to a tensor through a view of it, and reads it later; the message names both places."""
+class NotFollowed(ValueError):
+    """A module does something that a record of its calls would get wrong, though the module itself is fine.
+
+    It writes to a tensor through a view of it and reads that later, or stops gradients by `torch.no_grad` or in a
+    `torch.autograd.Function`; the message names the place.
+    """
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Operation:
         settings: what `verify.networks.kinds.classify` read off the arguments.
         shape: shape of its (first) result on two samples.
         by_sample: whether the first axis of its result runs over the samples.
+        floating: whether its (first) result holds floating-point numbers, which alone can have gradients.
     """
 
     kind: str
@@ -86,6 +91,7 @@ class Operation:
     settings: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
     by_sample: bool = True
+    floating: bool = True
 
     @property
     def label(self) -> str:
@@ -104,6 +110,7 @@ class Graph:
         constants: tensors that are neither parameters nor buffers.
         input_shape: shape of one sample.
         output_shape: shape of one sample's output.
+        alone: whether the output for a sample does not depend on the rest of the batch (seen on two samples).
     """
 
     operations: list[Operation]
@@ -112,6 +119,7 @@ class Graph:
     constants: dict[str, Tensor]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    alone: bool = True
 
     def tensors(self, module: nn.Module, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
         """Every parameter, buffer and constant by name, floating ones in ``dtype`` where it is given."""
@@ -210,12 +218,27 @@ class _Call:
     kwargs: dict[str, Any]
     where: str
     shape: tuple[int, ...]
+    floating: bool
+
+
+def _without_gradients(func: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, bool]:
+    """The result of a call that records no gradients, and whether they were switched off before."""
+    if func is torch._C._set_grad_enabled:
+        return func(*args, **kwargs), False
+    enabled = torch.is_grad_enabled()
+    if not enabled:
+        return func(*args, **kwargs), True
+    torch._C._set_grad_enabled(False)
+    try:
+        return func(*args, **kwargs), False
+    finally:
+        torch._C._set_grad_enabled(True)
 
 
 class _Recorder(TorchFunctionMode):
-    def __init__(self, names: dict[int, str], path: list[str]) -> None:
+    def __init__(self, names: dict[int, str], parameters: Mapping[str, Tensor], path: list[str]) -> None:
         super().__init__()
-        self.names, self.path = names, path
+        self.names, self.parameters, self.path = names, parameters, path
         self.calls: list[_Call] = []
         self.refs: dict[int, Ref] = {}
         self.constants: dict[str, Tensor] = {}
@@ -236,11 +259,18 @@ class _Recorder(TorchFunctionMode):
             raise ValueError(f"{where}: the operations change with the data: it decides on a value (`{name}`)")
         for t in tensors:
             self.check_unwritten(t, name)
-        out = func(*args, **kwargs)
+        out, stopped = _without_gradients(func, args, kwargs)
         results = _tensors(out)
+        followed = any(i in self.refs or self.names.get(i) in self.parameters for i in before)
+        if stopped and followed and results and results[0].is_floating_point():
+            raise NotFollowed(
+                f"{self.path[-1] or 'the module'}: `{name}` runs with gradients switched off (torch.no_grad, or in a "
+                "torch.autograd.Function), which is not followed"
+            )
         if not results or (name in ("__get__", "__set__") and not any(known)):
             return out
-        call = _Call(func, self._template(args), self._template(kwargs), self.path[-1], tuple(results[0].shape))
+        shape, floating = tuple(results[0].shape), results[0].is_floating_point()
+        call = _Call(func, self._template(args), self._template(kwargs), self.path[-1], shape, floating)
         self.calls.append(call)
         self.results.append(out)
         self.alive += [args, kwargs]
@@ -257,7 +287,7 @@ class _Recorder(TorchFunctionMode):
     def check_unwritten(self, t: Tensor, reader: str) -> None:
         """Raise if ``t`` was changed by a call that did not return it: it no longer holds what was recorded."""
         if self.versions.get(id(t), _version(t)) != _version(t):
-            raise WrittenInPart(
+            raise NotFollowed(
                 f"{self.path[-1] or 'the module'}: `{reader}` reads a tensor that was written through a view or by an "
                 "indexed assignment, which is not followed"
             )
@@ -317,10 +347,11 @@ def _record(names: _Names, x: Tensor) -> tuple[_Recorder, Any]:
             path.pop()
 
         handles += [sub.register_forward_pre_hook(enter), sub.register_forward_hook(leave, always_call=True)]
-    recorder = _Recorder(dict(names.of), path)
+    recorder = _Recorder(dict(names.of), names.parameters, path)
     recorder.refs[id(x)], recorder.input_shape = Ref(-1), tuple(x.shape)
     try:
-        with torch.no_grad(), evaluation_mode(names.module), recorder:
+        # Gradients are on for the module, so that it shows where it switches them off, and off in every call.
+        with torch.enable_grad(), evaluation_mode(names.module), recorder:
             out = names.module(x)
     finally:
         for h in handles:
@@ -338,13 +369,17 @@ def record(module: nn.Module, x: Tensor) -> Graph:
         x: example input, samples first.
 
     Raises:
-        WrittenInPart: the module writes to a tensor through a view of it.
+        NotFollowed: see there.
         ValueError: the module does not return one tensor with the samples first, or its operations
             change with the data.
     """
-    names, first, end = _first(module, x)
-    templates, by_sample, _ = _compared(names, first, x.detach()[torch.arange(2, 5) % len(x)])
-    return _graph(names, first, templates, by_sample, *end)[0]
+    return _small(_first(module, x), x)
+
+
+def _small(start: _Start, x: Tensor) -> Graph:
+    """The record from a second run on three samples."""
+    few = x.detach()[torch.tensor([0, 1 % len(x), len(x) - 1])]
+    return _graph(start, _compared(start, few))[0]
 
 
 def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dict[Ref, Tensor] | None]:
@@ -362,35 +397,58 @@ def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dic
     Raises:
         ValueError: as `record`.
     """
-    names, first, end = _first(module, x)
-    largest = max(math.prod(c.shape[1:]) for c in first.calls)
-    fits = x.element_size() * len(x) * math.prod(end[1]) * largest <= limit
-    if fits and len(x) != 2 and not any(in_place(c.function, c.kwargs) for c in first.calls):
+    start = _first(module, x)
+    largest = max((math.prod(c.shape[1:]) for c in start.run.calls), default=0)
+    fits = x.element_size() * len(x) * math.prod(start.shape) * largest <= limit
+    if fits and len(x) != 2 and not any(in_place(c.function, c.kwargs) for c in start.run.calls):
         try:
-            templates, by_sample, second = _compared(names, first, x.detach())
+            both = _compared(start, x.detach())
         except ValueError:
             # It may be this number of samples, one say, that the module treats differently.
-            return record(module, x), None
-        graph, order = _graph(names, first, templates, by_sample, *end)
+            return _small(start, x), None
+        graph, order = _graph(start, both)
         values: dict[Ref, Tensor] = {Ref(-1): x.detach()}
         for j, i in enumerate(order):
-            store(values, j, second.results[i])
+            store(values, j, both.run.results[i])
         return graph, values
-    return record(module, x), None
+    return _small(start, x), None
 
 
-def _first(module: nn.Module, x: Tensor) -> tuple[_Names, _Recorder, tuple[Ref, tuple[int, ...]]]:
-    """Names of the module's tensors, a run on two samples (of the other sign), and its output with the shape of one."""
-    names = _Names(module)
-    first, out = _record(names, -x.detach()[torch.arange(2) % len(x)])
+@dataclass(frozen=True)
+class _Start:
+    """The first run.
+
+    Attributes:
+        names: what both runs look up.
+        run: the run, without its values.
+        output: which result the module returned.
+        shape: of one sample's output.
+        shared: the outputs of the samples that are the last and (of several) the second of the second run.
+    """
+
+    names: _Names
+    run: _Recorder
+    output: Ref
+    shape: tuple[int, ...]
+    shared: Tensor
+
+
+def _first(module: nn.Module, x: Tensor) -> _Start:
+    """Run on two samples that the second run meets again, in other company: the last one, and of several the second.
+
+    Where there is no such second sample, another that the module has not seen takes its place.
+    """
+    names, x = _Names(module), x.detach()
+    several = len(x) > 2
+    run, out = _record(names, torch.stack([x[-1], x[1] if several else -x[0]]))
     _check_output(out, 2)
-    if id(out) not in first.refs:
+    if id(out) not in run.refs:
         raise ValueError("the module's output does not come from torch operations on its input")
-    end = first.refs[id(out)], tuple(out.shape[1:])
+    start = _Start(names, run, run.refs[id(out)], tuple(out.shape[1:]), out.detach()[: 1 + several].clone())
     # Its values make room for those of the second run.
-    first.results.clear()
-    first.alive.clear()
-    return names, first, end
+    run.results.clear()
+    run.alive.clear()
+    return start
 
 
 def _check_output(out: Any, count: int) -> None:
@@ -400,10 +458,36 @@ def _check_output(out: Any, count: int) -> None:
         raise ValueError(f"the module maps {count} samples to shape {tuple(out.shape)}: the first axis must be samples")
 
 
-def _compared(names: _Names, first: _Recorder, x: Tensor) -> tuple[list[tuple[Any, Any]], list[bool], _Recorder]:
-    """What a second run on ``x`` shares with the first, arguments and which results run over samples; and it."""
-    count = len(x)
-    second, out = _record(names, x)
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether the outputs of the same samples in two batches differ by no more than rounding."""
+    if one.shape != other.shape or not one.is_floating_point() or not one.numel():
+        return one.shape == other.shape
+    size = max(float(t.abs().nan_to_num().amax()) for t in (one, other))
+    tolerance = 1e-3 if torch.finfo(one.dtype).eps > 1e-10 else 1e-8
+    return torch.allclose(one, other, rtol=0, atol=tolerance * size, equal_nan=True)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """What two runs have in common.
+
+    Attributes:
+        templates: arguments of every call.
+        by_sample: which results run over samples.
+        alone: whether samples that were in both have the same output in both.
+        run: the second run.
+    """
+
+    templates: list[tuple[Any, Any]]
+    by_sample: list[bool]
+    alone: bool
+    run: _Recorder
+
+
+def _compared(start: _Start, x: Tensor) -> _Comparison:
+    """A second run on ``x``, and what it has in common with the first."""
+    first, count = start.run, len(x)
+    second, out = _record(start.names, x)
     _check_output(out, count)
     if len(first.calls) != len(second.calls):
         raise ValueError("the operations change with the data: a static graph is needed")
@@ -415,7 +499,9 @@ def _compared(names: _Names, first: _Recorder, x: Tensor) -> tuple[list[tuple[An
             )
         templates.append((_merge(a.args, b.args, a.where, count), _merge(a.kwargs, b.kwargs, a.where, count)))
     pairs = zip(first.calls, second.calls, strict=True)
-    return templates, [a.shape[:1] == (2,) and b.shape[:1] == (count,) for a, b in pairs], second
+    by_sample = [a.shape[:1] == (2,) and b.shape[:1] == (count,) for a, b in pairs]
+    again = out.detach()[[-1, 1][: len(start.shared)]]
+    return _Comparison(templates, by_sample, _alike(start.shared, again), second)
 
 
 def _merge(a: Any, b: Any, where: str, count: int) -> Any:
@@ -434,22 +520,16 @@ def _merge(a: Any, b: Any, where: str, count: int) -> Any:
     raise ValueError(f"{where or 'the module'}: the operations change with the data ({a!r} and {b!r})")
 
 
-def _graph(
-    names: _Names,
-    recorder: _Recorder,
-    templates: Sequence[tuple[Any, Any]],
-    by_sample: Sequence[bool],
-    output: Ref,
-    shape: tuple[int, ...],
-) -> tuple[Graph, list[int]]:
+def _graph(start: _Start, both: _Comparison) -> tuple[Graph, list[int]]:
     """The graph of what leads to the output, and the numbers of its operations among the calls."""
+    names, recorder, output = start.names, start.run, start.output
     found: dict[int, list[Any]] = {}
     stack = [output.index]
     while stack:
         i = stack.pop()
         if i >= 0 and i not in found:
             found[i] = []
-            _look(templates[i], found[i])
+            _look(both.templates[i], found[i])
             stack += [r.index for r in found[i] if isinstance(r, Ref)]
     order = sorted(found)
     renumber = {-1: -1, **{i: j for j, i in enumerate(order)}}
@@ -457,19 +537,22 @@ def _graph(
     sizes = {n: tuple(t.shape) for n, t in (names.tensors | recorder.constants).items()}
     operations = []
     for i in order:
-        call, (args, kwargs) = recorder.calls[i], _renumbered(templates[i], renumber)
+        call, (args, kwargs) = recorder.calls[i], _renumbered(both.templates[i], renumber)
         refs = tuple(dict.fromkeys(Ref(renumber[r.index], r.part) for r in found[i] if isinstance(r, Ref)))
         read = [r.name for r in found[i] if isinstance(r, Named)]
         used = tuple(dict.fromkeys(n for n in read if n in names.parameters))
         name = getattr(call.function, "__name__", str(call.function))
         if name == "__get__":
             name = getattr(getattr(call.function, "__self__", None), "__name__", name)
-        op = Operation(UNKNOWN, call.function, name, call.where, args, kwargs, refs, used, {}, call.shape, by_sample[i])
+        op = Operation(
+            UNKNOWN, call.function, name, call.where, args, kwargs, refs, used, {}, call.shape, both.by_sample[i]
+        )
+        op.floating = call.floating
         op.kind, op.settings = classify(op, shapes, sizes)
         operations.append(op)
     end = Ref(renumber[output.index], output.part)
     parameters = tuple(names.parameters)
-    graph = Graph(operations, end, parameters, recorder.constants, recorder.input_shape[1:], shape)
+    graph = Graph(operations, end, parameters, recorder.constants, recorder.input_shape[1:], start.shape, both.alone)
     return graph, order
 
 

@@ -10,7 +10,7 @@ from verify.networks.auxiliary import UnknownOperation
 from verify.networks.capture import ASSUMPTIONS, assumptions
 from verify.networks.drawn import FAMILIES, module_on_data
 from verify.networks.ntk import jacobian_squares, ntk_trace
-from verify.networks.operations import UNKNOWN, Batch, WrittenInPart, evaluation_mode, record, record_and_run
+from verify.networks.operations import UNKNOWN, Batch, NotFollowed, evaluation_mode, record, record_and_run
 from verify.networks.path_sums import path_bound
 from verify.networks.saliency import activation_per_output
 
@@ -261,7 +261,7 @@ def test_a_tensor_written_through_a_view_is_never_taken_for_what_it_was(how):
             float(path_bound(module, x).activation), rel=1e-12
         )
         return
-    with pytest.raises(WrittenInPart, match="written through a view or by an indexed assignment"):
+    with pytest.raises(NotFollowed, match="written through a view or by an indexed assignment"):
         record(module, x)
     with pytest.raises(UnknownOperation):
         activation_per_output(module, x)
