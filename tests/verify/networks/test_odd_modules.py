@@ -429,6 +429,7 @@ def test_trace_is_that_of_jacobians_and_path_sums_are_those_of_the_enumeration(n
     assert math.isclose(float(want.sum()), float(floats(exact.ntk_trace())), rel_tol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_most_of_them_are_swept_and_enumerated():
     """That the test above has something to test."""
     plans, enumerated = [], 0
