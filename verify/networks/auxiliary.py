@@ -44,6 +44,7 @@ from verify.networks.auxiliary_operations import (
     tag,
 )
 from verify.networks.layer_squares import keep_pages
+from verify.networks.operations import evaluation_mode
 
 
 @dataclass(frozen=True)
@@ -249,18 +250,16 @@ def substituted(module: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator
     What `torch.func.functional_call` does, but cheap enough for one sample; both are undone at the end.
     """
     others = {id(p): parameters[n] for n, p in module.named_parameters() if n in parameters}
-    modules = list(module.modules())
-    before = [(m, m.training, {k: p for k, p in m._parameters.items() if id(p) in others}) for m in modules]
-    try:
-        for m, _, held in before:
-            m.training = False
-            for k, p in held.items():
-                m._parameters[k] = others[id(p)]  # type: ignore[assignment]
-        yield
-    finally:
-        for m, training, held in before:
-            m.training = training
-            m._parameters.update(held)
+    before = [(m, {k: p for k, p in m._parameters.items() if id(p) in others}) for m in module.modules()]
+    with evaluation_mode(module):
+        try:
+            for m, held in before:
+                for k, p in held.items():
+                    m._parameters[k] = others[id(p)]  # type: ignore[assignment]
+            yield
+        finally:
+            for m, held in before:
+                m._parameters.update(held)
 
 
 # -- the evaluations --------------------------------------------------------------------------------------

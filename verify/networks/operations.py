@@ -198,15 +198,22 @@ class evaluation_mode:
     """Context in which ``module`` is in evaluation mode; every submodule's own mode is restored after."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.module, self.changed = module, [m for m in module.modules() if m.training]
+        modules = list(module.modules())
+        self.module, self.changed = module, [m for m in modules if m.training]
+        # Modules that keep what they computed drop it when their mode is set, to the same one as well.
+        self.told = any(type(m).train is not nn.Module.train or type(m).eval is not nn.Module.eval for m in modules)
 
     def __enter__(self) -> nn.Module:
+        if self.told:
+            return self.module.eval()
         # Past nn.Module.__setattr__, which looks whether it is a parameter.
         for m in self.changed:
             m.__dict__["training"] = False
         return self.module
 
     def __exit__(self, *_: object) -> None:
+        if self.told:
+            self.module.eval()
         for m in self.changed:
             m.__dict__["training"] = True
 

@@ -17,7 +17,7 @@ from verify.networks.capture import assumptions
 from verify.networks.ntk import jacobian_squares, ntk_trace, record_for, trace_plan
 from verify.networks.operations import NotFollowed
 from verify.networks.path_sums import path_bound
-from verify.networks.saliency import activation_per_output
+from verify.networks.saliency import activation_per_output, saliency
 from verify.networks.to_graph import network_on_data
 
 L, D = nn.Linear, torch.float64
@@ -494,6 +494,57 @@ def test_what_only_looks_at_data_without_gradients_is_followed():
     x = inputs((3,))
     assert record_for(module, x).reproduces(module, x)
     assert torch.allclose(ntk_trace(module, x), jacobian_squares(module, x).sum(), rtol=1e-12)
+
+
+class Keeps(nn.Module):
+    """Keeps what it computed from its parameters until its mode is set, as LeViT's attention does."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.w, self.kept = L(3, 4), P(2, 4), None
+
+    def train(self, mode=True):
+        self.kept = None
+        return super().train(mode)
+
+    def forward(self, x):
+        if self.kept is None:
+            self.kept = 2 * self.w
+        return F.relu(self.a(x)) @ self.kept.T
+
+
+def test_what_a_module_keeps_between_calls_is_dropped_before_each():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = Keeps().double().eval()
+    x = inputs((3,))
+    with torch.no_grad():
+        module(x)
+        module.w *= 2
+    fresh = M(lambda m, x: F.relu(m.a(x)) @ (2 * m.w).T, a=module.a, w=module.w)
+    assert torch.allclose(ntk_trace(module, x), ntk_trace(fresh, x), rtol=1e-12)
+
+
+class KeepsMatrix(Keeps):
+    def forward(self, x):
+        if self.kept is None:
+            self.kept = self.w.T
+        return F.relu(self.a(x)) @ self.kept
+
+
+def test_what_a_module_keeps_does_not_reach_the_next_evaluation():
+    """Path sums put other tensors in the place of parameters, one evaluation after the other."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = KeepsMatrix().double().eval()
+    x = inputs((3,))
+    fresh = nn.Sequential(module.a, nn.ReLU(), L(4, 2, bias=False)).double().eval()
+    fresh[2].weight.data = module.w.data
+    for _ in range(2):
+        got, want = (saliency(m, "px", x, rescale=False) for m in (module, fresh))
+        assert torch.allclose(got["w"], want["2.weight"], rtol=1e-12)
+        assert torch.allclose(got["a.weight"], want["0.weight"], rtol=1e-12)
+    assert torch.equal(module(x), fresh(x))
 
 
 MIXES = {
