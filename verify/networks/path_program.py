@@ -421,7 +421,9 @@ class PathProgram:
             r = values[self.output].reshape(-1)
             objective = r.sum() if weights is None else (r * weights.value).sum()
             by_step = {s.index: s.op.settings["weight"] for s in self.steps if s.span is not None}
-            grads = torch.autograd.grad(objective, list(layers.values()), allow_unused=True)
+            leaves = list(layers.values())
+            used = objective.requires_grad
+            grads = torch.autograd.grad(objective, leaves, allow_unused=True) if used else [None] * len(leaves)
         of = dict(zip((by_step[i] for i in layers), grads, strict=True))
         flat = [torch.zeros_like(self.tensors[n]) if (g := of.get(n)) is None else g for n in self.names]
         found = torch.cat([g.flatten() for g in flat])

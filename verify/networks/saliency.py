@@ -210,6 +210,13 @@ def activation_per_output(
     return Scaled(d.value.sum(0), d.exponent)
 
 
+def _gradients(of: Tensor, by: Sequence[Tensor], create_graph: bool = False) -> tuple[Tensor, ...]:
+    """Derivatives, 0 where there is none: the output may not depend on any weight at all."""
+    if not of.requires_grad:
+        return tuple(torch.zeros_like(t) for t in by)
+    return torch.autograd.grad(of, list(by), create_graph=create_graph, materialize_grads=True)
+
+
 def _paths(
     module: nn.Module, method: str, x: Tensor, theta: Mapping[str, Tensor], names: Sequence[str],
     masks: Mapping[str, Tensor] | None, biases: bool, frozen: Tensor | None, rescale: bool,
@@ -227,12 +234,9 @@ def _paths(
     with torch.enable_grad():
         r = flow(module, x, weights, power, biases=biases, rescale=rescale)
         objective = r.value.sum() if d is None else (r.value * d.value).sum()
-        gradients = torch.autograd.grad(objective, [weights[n] for n in names], allow_unused=True)
+        gradients = _gradients(objective, [weights[n] for n in names])
     log = Scaled(objective.detach(), r.exponent + (0 if d is None else d.exponent)).log10()
-    found = {
-        n: torch.zeros_like(weights[n]) if g is None else (weights[n] * g).detach()
-        for n, g in zip(names, gradients, strict=True)
-    }
+    found = {n: (weights[n] * g).detach() for n, g in zip(names, gradients, strict=True)}
     return Scores(found, log, None if d is None else d.value)
 
 
@@ -251,7 +255,7 @@ def _gated(
         present = {n: t != 0 for n, t in theta.items()}
         d = None if energy else activation(module, x, present, biases=biases, rescale=rescale)
         objective = (r.value if d is None else r.value * d.value).sum()
-        gradients = torch.autograd.grad(objective, [weights[n] for n in names], materialize_grads=True)
+        gradients = _gradients(objective, [weights[n] for n in names])
     log = Scaled(objective.detach(), r.exponent + (0 if d is None else d.exponent)).log10()
     return Scores({n: (weights[n] * g).detach() for n, g in zip(names, gradients, strict=True)}, log)
 
@@ -283,15 +287,12 @@ def _of_loss(
     with torch.enable_grad():
         loss = _loss(_evaluated(module, theta, x), y)
         twice = method == "grasp"
-        g = torch.autograd.grad(loss, chosen, create_graph=twice, materialize_grads=True)
+        g = _gradients(loss, chosen, create_graph=twice)
         if twice:
             # H g is the gradient of g'g with one g held fixed.
             product = sum((a * a.detach()).sum() for a in g)
             assert isinstance(product, Tensor)
-            if product.requires_grad:
-                g = torch.autograd.grad(product, chosen, materialize_grads=True)
-            else:
-                g = tuple(torch.zeros_like(t) for t in chosen)
+            g = _gradients(product, chosen)
     found = {n: (theta[n] * a).detach() for n, a in zip(names, g, strict=True)}
     return found if twice else {n: s.abs() for n, s in found.items()}
 
@@ -307,7 +308,7 @@ def _ntk_sap(
         dense = _evaluated(module, {**theta, **{n: theta[n] * here[n] for n in names}}, inputs)
         moved = {n: (theta[n] + epsilon * shifts[n]) * here[n] for n in names}
         distance = ((dense - _evaluated(module, {**theta, **moved}, inputs)) ** 2).sum()
-        g = torch.autograd.grad(distance, list(here.values()), materialize_grads=True)
+        g = _gradients(distance, list(here.values()))
     return {n: (a * here[n].detach()).abs() for n, a in zip(names, g, strict=True)}
 
 
@@ -370,7 +371,7 @@ def released(
     with torch.enable_grad(), _Gates("open", []):
         second = squared.train(training)(torch.ones_like(x))
         wanted = dict(squared.named_parameters())
-        g = torch.autograd.grad((first * second).sum(), list(wanted.values()), materialize_grads=True)
+        g = _gradients((first * second).sum(), list(wanted.values()))
     out = {}
     for (n, p), a in zip(original.named_parameters(), g, strict=True):
         s = a.abs() * p.detach() ** 2
@@ -396,7 +397,7 @@ def on_live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor]) -> 
     ones.update({n: m.to(torch.float64).requires_grad_() for n, m in masks.items()})
     with torch.enable_grad():
         count = flow(module, x[:1].double(), ones, 0, biases=False).value.sum()
-        g = torch.autograd.grad(count, [ones[n] for n in masks], materialize_grads=True)
+        g = _gradients(count, [ones[n] for n in masks])
     return {n: m.bool() & (a > 0) for (n, m), a in zip(masks.items(), g, strict=True)}
 
 

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 from theory.scalars import floats
+from verify.networks import masks
 from verify.networks.capture import assumptions
 from verify.networks.ntk import jacobian_squares, ntk_trace, record_for, trace_plan
 from verify.networks.operations import NotFollowed
 from verify.networks.path_sums import path_bound
-from verify.networks.saliency import activation_per_output, saliency
+from verify.networks.saliency import METHODS, activation_per_output, saliency
 from verify.networks.to_graph import network_on_data
 
 L, D = nn.Linear, torch.float64
@@ -583,3 +584,33 @@ def test_modules_that_break_on_one_sample_are_refused_where_one_is_needed():
 def test_a_module_that_returns_its_input_has_no_kernel():
     module = M(lambda m, x: x, a=L(3, 4)).double().eval()
     assert float(ntk_trace(module, inputs((3,)))) == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_pruning_is_the_same_compiled_and_call_by_call(monkeypatch):
+    """On every odd module on which both ways know what to do."""
+    compared = 0
+    for module, shape in MODULES.values():
+        for method in ("synflow", "px"):
+            runs = []
+            for first in (1, 10**9):
+                monkeypatch.setattr(masks, "COMPILED_FROM", first)
+                try:
+                    runs.append(masks.prune(module, method, density=0.3, rounds=6, x=inputs(shape)))
+                except ValueError:
+                    break
+            else:
+                one, other = runs
+                assert all(torch.equal(one[n], other[n]) for n in one)
+                compared += 1
+    assert compared > 90
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_scores_of_a_module_that_uses_no_weight_are_zero(method):
+    module = M(lambda m, x: x * 2, a=L(3, 4)).double().eval()
+    x = inputs((3,))
+    found = saliency(module, method, x, torch.tensor([0, 1, 2, 0]))
+    if method not in ("magnitude", "random"):
+        assert not found["a.weight"].any()
+    assert masks.prune(module, method, density=0.5, rounds=6, x=x, y=torch.tensor([0, 1, 2, 0])).kept == 6
