@@ -44,7 +44,7 @@ from verify.networks.auxiliary_operations import (
     tag,
 )
 from verify.networks.layer_squares import keep_pages
-from verify.networks.operations import evaluation_mode
+from verify.networks.operations import evaluation_mode, in_place
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,12 @@ class Scaled:
 
 def _two(exponent: int) -> float:
     return math.ldexp(1.0, exponent) if exponent < 1024 else math.inf
+
+
+def out_of_scale(top: float) -> int:
+    """By how many powers of two to divide what has ``top`` as its largest number; 0 where it is not worth it."""
+    k = math.frexp(top)[1] if 0 < top < math.inf else 0
+    return k if abs(k) > 12 else 0
 
 
 class Evaluation(TorchFunctionMode):
@@ -174,11 +180,7 @@ class Evaluation(TorchFunctionMode):
             out = handler(self, func, *args, **kwargs)
         except TypeError:
             raise UnknownOperation(self.where, name, "with these arguments") from None
-        if (
-            (name.endswith("_") and not name.startswith("__"))
-            or name.startswith("__i")
-            or kwargs.get("inplace") is True
-        ):
+        if in_place(func, kwargs):
             # Whoever still holds the argument must see the new value; views of it, and what it views, cannot.
             args[0]._becomes = out
             root = getattr(args[0], "_root", args[0])
@@ -202,8 +204,8 @@ class Evaluation(TorchFunctionMode):
             top = float((out.detach()[:1] if len(out) > 1 else out.detach()).amax())
             if not top > 0 and len(out) > 1:
                 top = float(out.detach().amax())
-            k = math.frexp(top)[1] if 0 < top < math.inf else 0
-            if abs(k) > 12:
+            k = out_of_scale(top)
+            if k:
                 out, exponent = out * math.ldexp(1.0, -k), exponent + k
         return tag(out, exponent)
 

@@ -34,8 +34,8 @@ from verify.networks.operations import (
     store,
 )
 from verify.networks.path_sums import NoPathSums, roundings, window_sum
-from verify.networks.rounding import SAFE, apply_layer, gamma
-from verify.networks.rules import largest
+from verify.networks.rounding import SAFE, gamma
+from verify.networks.rules import apply_layer, largest
 
 
 class Sums:

@@ -38,8 +38,8 @@ from verify.networks.operations import (
     replay,
     store,
 )
-from verify.networks.rounding import SAFE, Kink, apply_layer, forward_errors, ties
-from verify.networks.rules import largest
+from verify.networks.rounding import SAFE, Kink, forward_errors, ties
+from verify.networks.rules import apply_layer, largest
 
 BITS = 18
 BASE = 2.0**BITS

@@ -265,7 +265,7 @@ class _Left:
         """Keep ``kept`` weights by the scores ``found``, shape (all,), and return the numbers of those that go."""
         _check_finite(found)
         if select == "top" and scope == "global" and self.device.type == "cpu":
-            stays = _top(found.detach().numpy()[self.indices], kept)
+            stays = _top(torch.from_numpy(found.detach().numpy()[self.indices]), kept).numpy()
         else:
             after = _chosen(found, self.flat, self.sizes, kept, select, scope, generator)
             stays = after.cpu().numpy()[self.indices]
@@ -343,40 +343,32 @@ def keep_top(found: Tensor, mask: Tensor, kept: int) -> Tensor:
     inside = mask.nonzero().flatten()
     if kept >= len(inside):
         return mask.clone()
-    values = found[inside].detach()
-    if values.device.type == "cpu":
-        stays = torch.from_numpy(_top(values.numpy(), kept))
-    else:
-        stays = _top_on_device(values, kept)
+    stays = _top(found[inside].detach(), kept)
     out = torch.zeros_like(mask)
     out[inside[stays]] = True
     return out
 
 
-def _top(values: np.ndarray, kept: int) -> np.ndarray:
+def _top(values: Tensor, kept: int) -> Tensor:
     """Which are the ``kept`` largest; of equal ones those with higher index."""
     drop = len(values) - kept
     if drop <= 0:
-        return np.ones(len(values), dtype=bool)
-    # Torch's own selection takes seconds on 10^7 numbers on a CPU.
-    threshold = np.partition(values, drop - 1)[drop - 1]
-    stays = values > threshold
-    spare = kept - np.count_nonzero(stays)
-    if spare:
-        tied = np.flatnonzero(values == threshold)
-        stays[tied[len(tied) - spare :]] = True
-    return stays
-
-
-def _top_on_device(values: Tensor, kept: int) -> Tensor:
-    drop = len(values) - kept
-    threshold = values.kthvalue(drop).values
+        return torch.ones_like(values, dtype=torch.bool)
+    threshold = _smallest(values, drop)
     stays = values > threshold
     spare = kept - int(torch.count_nonzero(stays))
     if spare:
         tied = (values == threshold).nonzero().flatten()
         stays[tied[len(tied) - spare :]] = True
     return stays
+
+
+def _smallest(values: Tensor, position: int) -> Tensor:
+    """The ``position``-th smallest value, counted from 1."""
+    if values.device.type != "cpu":
+        return values.kthvalue(position).values
+    # Torch's own selection takes seconds on 10^7 numbers on a CPU.
+    return torch.as_tensor(np.partition(values.numpy(), position - 1)[position - 1])
 
 
 __all__ = ["Masks", "Round", "keep_top", "prune", "select_weights"]

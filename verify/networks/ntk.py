@@ -115,6 +115,7 @@ def ntk_trace(
         ValueError: no samples, no parameters, or a module that `verify.networks.operations.record` refuses.
     """
     keep_pages()
+    _check_parameters(module)
     values = None
     if graph is None:
         check_inputs(x)
@@ -122,19 +123,21 @@ def ntk_trace(
             graph, values = record_and_run(module, x, CACHE)
             check_alone(graph)
         except NotFollowed:
-            return _summed(_all_jacobians(module, x, memory), per_output, per_sample)
-    if not graph.parameters:
-        raise ValueError("the module has no parameters: its tangent kernel is empty")
-    outputs = math.prod(graph.output_shape)
-    tensors = graph.tensors(module)
-    sweep = Sweep(graph, tensors, outputs) if trace_plan(graph).method == "sweep" else None
-    size = sweep.chunk(memory, len(x)) if sweep else _jacobian_chunk(tensors, graph, outputs, memory)
-    chunks = x.detach().tensor_split(math.ceil(len(x) / size))
+            pass
+    if graph is None or trace_plan(graph).method != "sweep":
+        return _summed(_all_jacobians(module, x, memory), per_output, per_sample)
+    sweep = Sweep(graph, graph.tensors(module), math.prod(graph.output_shape))
+    chunks = x.detach().tensor_split(math.ceil(len(x) / sweep.chunk(memory, len(x))))
     if len(chunks) > 1:
         values = None
     with torch.no_grad():
-        parts = [sweep.squares(c, values) if sweep else jacobian_squares(module, c) for c in chunks]
+        parts = [sweep.squares(c, values) for c in chunks]
     return _summed(torch.cat(parts), per_output, per_sample)
+
+
+def _check_parameters(module: nn.Module) -> None:
+    if next(module.parameters(), None) is None:
+        raise ValueError("the module has no parameters: its tangent kernel is empty")
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,7 @@ def ntk_trace_estimate(
     """
     if probes < 1:
         raise ValueError(f"probes must be at least 1; got {probes}")
+    _check_parameters(module)
     keep_pages()
     try:
         graph = record_for(module, x)
@@ -173,9 +177,7 @@ def ntk_trace_estimate(
     except NotFollowed:
         covered = False
     if not covered:
-        return Estimate(float(ntk_trace(module, x, memory=memory)), 0.0)
-    if not graph.parameters:
-        raise ValueError("the module has no parameters: its tangent kernel is empty")
+        return Estimate(float(_all_jacobians(module, x, memory).sum()), 0.0)
     tensors = graph.tensors(module)
     sweep = Sweep(graph, tensors, probes)
     generator = torch.Generator().manual_seed(seed)
@@ -191,13 +193,11 @@ def ntk_trace_estimate(
 
 
 def _all_jacobians(module: nn.Module, x: Tensor, memory: int) -> Tensor:
-    """Squared gradient norms (N, K) of a module that cannot be recorded."""
+    """Squared gradient norms (N, K) of a module that the sweep does not cover."""
     parameters = sum(p.numel() for p in module.parameters())
-    if not parameters:
-        raise ValueError("the module has no parameters: its tangent kernel is empty")
     with torch.no_grad(), evaluation_mode(module):
         outputs = module(x.detach()[:1]).numel()
-    size = max(1, memory // (16 * parameters * outputs))
+    size = max(1, memory // (16 * max(1, parameters * outputs)))
     return torch.cat([jacobian_squares(module, c) for c in x.detach().split(size)])
 
 
@@ -426,11 +426,6 @@ def _unfolded(graph: Graph, i: int) -> int:
         return 0
     source = op.inputs[0].index
     return unfolded_size(op, (2, *graph.input_shape)[1:] if source < 0 else graph.operations[source].shape[1:])
-
-
-def _jacobian_chunk(tensors: Mapping[str, Tensor], graph: Graph, outputs: int, memory: int) -> int:
-    parameters = sum(tensors[n].numel() for n in graph.parameters)
-    return max(1, memory // (16 * max(1, parameters * outputs)))
 
 
 def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:

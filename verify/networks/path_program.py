@@ -16,7 +16,7 @@ put this way raises `NotCompiled`, and its scores are then evaluated call by cal
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from verify.networks.auxiliary import Scaled, laid_out
+from verify.networks.auxiliary import Scaled, laid_out, out_of_scale
 from verify.networks.layer_squares import keep_pages
 from verify.networks.ntk import record_for
 from verify.networks.operations import (
@@ -43,7 +43,8 @@ from verify.networks.operations import (
     store,
 )
 from verify.networks.path_sums import window_sum
-from verify.networks.rules import largest
+from verify.networks.rules import apply_layer, largest
+from verify.networks.saliency import gradients
 
 RANGE = 40
 """Binary orders of magnitude by which the outputs may leave 1 before powers of two are chosen anew."""
@@ -84,7 +85,7 @@ class _Step:
     index: int
     out: Ref
     source: tuple[Ref, ...] = ()
-    span: slice | None = None
+    weight: str = ""
     maps: dict[str, _Affine] = field(default_factory=dict)
     gains: dict[str, int] = field(default_factory=dict)
     shifts: dict[str, Tensor | None] = field(default_factory=dict)
@@ -139,7 +140,7 @@ class PathProgram:
             source = tuple(alias.get(r, r) for r in op.inputs)
             step = _Step(op, i, Ref(i), source)
             if op.kind in (LINEAR, CONVOLUTION):
-                step.span = self.spans.get(op.settings["weight"])
+                step.weight = op.settings["weight"]
                 step.maps = {k: self._bias(op, k) for k in kinds}
             elif op.kind == NORMALISATION:
                 maps = {k: self._normalisation(op, k) for k in kinds}
@@ -207,13 +208,12 @@ class PathProgram:
         """The scored weights of one evaluation, flat, with their layers' constant factors."""
         parts = {n: torch.zeros_like(self.tensors[n]) for n in self.names}
         for step in self.steps:
-            if step.span is None:
+            if not step.weight:
                 continue
-            name = step.op.settings["weight"]
-            w = self.tensors[name]
+            w = self.tensors[step.weight]
             w = torch.ones_like(w) if kind == ONES else w if kind == REAL else w.abs() if self.power == 1 else w * w
             factor = step.maps[kind].factor
-            parts[name] = w if factor is None else w * factor.reshape(-1, *[1] * (w.ndim - 1))
+            parts[step.weight] = w if factor is None else w * factor.reshape(-1, *[1] * (w.ndim - 1))
             step.gains[kind], step.shifts[kind] = 0, step.maps[kind].shift
         return torch.cat([parts[n].flatten() for n in self.names])
 
@@ -224,14 +224,10 @@ class PathProgram:
         for flat in self.flat.values():
             flat.index_fill_(0, indices, 0)
 
-    def _layers(self, kind: str) -> dict[int, Tensor]:
-        """The weight of every layer, detached, by the number of its step."""
+    def _layers(self, kind: str) -> dict[str, Tensor]:
+        """The weight of every layer, detached, by name."""
         flat = self.flat[kind].detach()
-        return {
-            s.index: flat[s.span].view(self.tensors[s.op.settings["weight"]].shape)
-            for s in self.steps
-            if s.span is not None
-        }
+        return {n: flat[span].view(self.tensors[n].shape) for n, span in self.spans.items()}
 
     @torch.no_grad()
     def _calibrate(self, kind: str) -> None:
@@ -245,10 +241,10 @@ class PathProgram:
             below = [exponents[Ref(r.index)] for r in s.source]
             top = max(below)
             s.lifts[kind] = tuple(_two(e - top) for e in below)
-            if s.span is not None or s.maps:
+            if s.maps:
                 shift = s.maps[kind].shift
                 level = top if shift is None else max(top, 0)
-                weight = layers.get(s.index)
+                weight = layers.get(s.weight)
                 if weight is not None:
                     # Undo the old power of two, which is exact.
                     weight.mul_(_two(-s.gains[kind] + top - level))
@@ -256,23 +252,21 @@ class PathProgram:
                     s.lifts[kind] = (_two(top - level),)
                 s.shifts[kind] = None if shift is None else shift * _two(-level)
                 out = self._apply(s, kind, values, weight, real)
-                largest_value = float(out.amax())
-                k = math.frexp(largest_value)[1] if 0 < largest_value < math.inf else 0
-                k = k if abs(k) > 12 else 0
+                k = out_of_scale(float(out.amax()))
                 scale = _two(-k)
                 if weight is not None:
                     weight.mul_(scale)
                 else:
                     s.lifts[kind] = (s.lifts[kind][0] * scale,)
                 s.gains[kind] = top - level - k
-                if shift is not None:
-                    s.shifts[kind] = shift * _two(-level) * scale
+                if (lowered := s.shifts[kind]) is not None:
+                    s.shifts[kind] = lowered * scale
                 values[s.out], exponents[s.out] = out * scale, level + k
             else:
                 store(values, s.index, self._apply(s, kind, values, None, real))
                 exponents[s.out] = top
             if masked:
-                store(real, s.index, self._apply(s, REAL, real, masked.get(s.index), real))
+                store(real, s.index, self._apply(s, REAL, real, masked.get(s.weight), real))
         self.exponents[kind] = exponents[Ref(self.output.index)]
 
     def _apply(
@@ -292,14 +286,8 @@ class PathProgram:
         op, settings = s.op, s.op.settings
         v = values[s.source[0]]
         free = last and s.source[0] in s.free
-        if op.kind == LINEAR:
-            return F.linear(v, weight, s.shifts[kind])  # type: ignore[arg-type]
-        if op.kind == CONVOLUTION:
-            call: Callable[..., Tensor] = {3: torch.conv1d, 4: torch.conv2d, 5: torch.conv3d}[len(op.shape)]
-            return call(
-                v, weight, s.shifts[kind], settings["stride"], settings["padding"], settings["dilation"],
-                settings["groups"],
-            )  # fmt: skip
+        if weight is not None:
+            return apply_layer(op, v, weight, s.shifts[kind])
         if op.kind == NORMALISATION:
             factor, shift = s.maps[kind].factor, s.shifts.get(kind, s.maps[kind].shift)
             shape = (-1, *[1] * (v.ndim - 2))
@@ -390,9 +378,9 @@ class PathProgram:
             # The ones look at what a gate reads before the gate overwrites it.
             if gate:
                 store(ones, s.index, self._apply(s, ONES, ones, None, real, last=True))
-            store(real, s.index, self._apply(s, REAL, real, weights.get(s.index), real, last=True))
+            store(real, s.index, self._apply(s, REAL, real, weights.get(s.weight), real, last=True))
             if not gate:
-                store(ones, s.index, self._apply(s, ONES, ones, counts.get(s.index), real, last=True))
+                store(ones, s.index, self._apply(s, ONES, ones, counts.get(s.weight), real, last=True))
             for r in s.dead:
                 real.pop(r, None)
                 ones.pop(r, None)
@@ -413,20 +401,14 @@ class PathProgram:
         return found, Scaled(objective, exponent).log10()
 
     def _flow(self, weights: Scaled | None) -> tuple[Tensor, Tensor, Tensor]:
-        layers = {i: w.requires_grad_() for i, w in self._layers(FLOW).items()}
+        layers = {n: w.requires_grad_() for n, w in self._layers(FLOW).items()}
         values: dict[Ref, Tensor] = {Ref(-1): self.one}
         with torch.enable_grad():
             for s in self.steps:
-                store(values, s.index, self._apply(s, FLOW, values, layers.get(s.index), values))
+                store(values, s.index, self._apply(s, FLOW, values, layers.get(s.weight), values))
             r = values[self.output].reshape(-1)
             objective = r.sum() if weights is None else (r * weights.value).sum()
-            by_step = {s.index: s.op.settings["weight"] for s in self.steps if s.span is not None}
-            leaves = list(layers.values())
-            used = objective.requires_grad
-            grads = torch.autograd.grad(objective, leaves, allow_unused=True) if used else [None] * len(leaves)
-        of = dict(zip((by_step[i] for i in layers), grads, strict=True))
-        flat = [torch.zeros_like(self.tensors[n]) if (g := of.get(n)) is None else g for n in self.names]
-        found = torch.cat([g.flatten() for g in flat])
+            found = torch.cat([g.flatten() for g in gradients(objective, list(layers.values()))])
         return found.mul_(self.flat[FLOW]), objective.detach(), r.detach()
 
     @staticmethod

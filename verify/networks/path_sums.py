@@ -44,7 +44,7 @@ from verify.networks.operations import (
     replay,
     store,
 )
-from verify.networks.rules import largest
+from verify.networks.rules import apply_layer, largest
 
 SMOOTH = (
     "gelu",
@@ -206,24 +206,16 @@ def _linear_step(
     raise NoPathSums(f"{op.label} has no paths: it is no linear map, ReLU, maximum or average that is understood")
 
 
-def _apply(op: Operation, a: Any, weight: Tensor, bias: Tensor | None) -> Tensor:
-    s = op.settings
-    if op.kind == LINEAR:
-        return F.linear(a, weight, bias)
-    convolve = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[len(op.shape)]
-    return convolve(a, weight, bias, s["stride"], s["padding"], s["dilation"], s["groups"])
-
-
 def _count(op: Operation, tensors: Mapping[str, Tensor], masks: Masks, a: Any) -> Tensor:
     """A layer with every weight 1 (its mask where it has one)."""
     s = op.settings
     weight = tensors[s["weight"]]
     bias = None if s["bias"] is None else masks.get(s["bias"], torch.ones_like(tensors[s["bias"]])).to(weight.dtype)
     if s["weight"] in masks:
-        return _apply(op, a, masks[s["weight"]].to(weight.dtype), bias)
+        return apply_layer(op, a, masks[s["weight"]].to(weight.dtype), bias)
     # Without a mask all outputs of a group are the same number.
     groups = s.get("groups", 1)
-    one = _apply(op, a, torch.ones(groups, *weight.shape[1:], dtype=weight.dtype, device=weight.device), None)
+    one = apply_layer(op, a, torch.ones(groups, *weight.shape[1:], dtype=weight.dtype, device=weight.device), None)
     if op.kind == LINEAR:
         out = one.expand(*one.shape[:-1], len(weight))
     else:
@@ -266,7 +258,7 @@ def _kernel_step(
         # d(w r) = w dr + dw r, with dw = 1 for every weight that is an edge.
         learned = [n for n in (s["weight"], s["bias"]) if n is not None and n not in op.parameters]
         grown = _count(op, tensors, masks, r) if not learned else _count_learned(op, tensors, masks, r)
-        return _apply(op, r, weight, bias), _apply(op, t, weight, None) + grown
+        return apply_layer(op, r, weight, bias), apply_layer(op, t, weight, None) + grown
     if op.kind == NORMALISATION:
         return _normalisation_step(op, tensors, r, t, masks)
     if op.kind == GATE or (formal and op.name.rstrip("_") in SMOOTH and len(op.inputs) == 1):

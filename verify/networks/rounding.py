@@ -42,7 +42,7 @@ from verify.networks.operations import (
     replay,
     store,
 )
-from verify.networks.rules import largest
+from verify.networks.rules import apply_layer, largest
 
 UNIT = 2.0**-53
 SAFE = 1.0 + 1e-9
@@ -195,15 +195,6 @@ def _affine(op: Operation, tensors: Mapping[str, Tensor], absolute: bool) -> tup
     if s["bias"] is not None:
         shift = shift + tensors[s["bias"]].abs()
     return scale.reshape(shape), shift.reshape(shape)
-
-
-def apply_layer(op: Operation, a: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear map or convolution with the settings of ``op`` and another weight and bias."""
-    s = op.settings
-    if op.kind == LINEAR:
-        return F.linear(a, weight, bias)
-    convolve = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[len(op.shape)]
-    return convolve(a, weight, bias, s["stride"], s["padding"], s["dilation"], s["groups"])
 
 
 def absolute_graph(graph: Graph, tensors: Mapping[str, Tensor]) -> tuple[Graph, dict[str, Tensor]]:

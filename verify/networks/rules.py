@@ -31,6 +31,15 @@ from verify.networks.operations import (
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "clone", "dropout", "dropout2d")
 
 
+def apply_layer(op: Operation, a: Any, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A linear map or convolution with the settings of ``op`` and another weight and bias."""
+    s = op.settings
+    if op.kind == LINEAR:
+        return F.linear(a, weight, bias)
+    convolve = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[len(op.shape)]
+    return convolve(a, weight, bias, s["stride"], s["padding"], s["dilation"], s["groups"])
+
+
 def patches(a: Tensor, op: Operation) -> Tensor:
     """The unfolded input of a convolution, (S, groups, C k / groups, P), for any number of dimensions."""
     s = op.settings
@@ -176,4 +185,4 @@ def _by_autograd(
     return [(r, g.reshape(samples, k, *g.shape[1:])) for r, g in zip(wanted, grads, strict=True) if g is not None]
 
 
-__all__ = ["CONVOLUTION", "RESHAPES", "input_gradient", "largest", "pass_back", "patches"]
+__all__ = ["CONVOLUTION", "RESHAPES", "apply_layer", "input_gradient", "largest", "pass_back", "patches"]

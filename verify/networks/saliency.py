@@ -20,6 +20,7 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from verify.networks.auxiliary import Scaled, activation, flow, gated_flow, parameters_of
+from verify.networks.operations import evaluation_mode
 
 METHODS: dict[str, str] = {
     "magnitude": "|theta_j|",
@@ -210,7 +211,7 @@ def activation_per_output(
     return Scaled(d.value.sum(0), d.exponent)
 
 
-def _gradients(of: Tensor, by: Sequence[Tensor], create_graph: bool = False) -> tuple[Tensor, ...]:
+def gradients(of: Tensor, by: Sequence[Tensor], create_graph: bool = False) -> tuple[Tensor, ...]:
     """Derivatives, 0 where there is none: the output may not depend on any weight at all."""
     if not of.requires_grad:
         return tuple(torch.zeros_like(t) for t in by)
@@ -234,9 +235,9 @@ def _paths(
     with torch.enable_grad():
         r = flow(module, x, weights, power, biases=biases, rescale=rescale)
         objective = r.value.sum() if d is None else (r.value * d.value).sum()
-        gradients = _gradients(objective, [weights[n] for n in names])
+        derivatives = gradients(objective, [weights[n] for n in names])
     log = Scaled(objective.detach(), r.exponent + (0 if d is None else d.exponent)).log10()
-    found = {n: (weights[n] * g).detach() for n, g in zip(names, gradients, strict=True)}
+    found = {n: (weights[n] * g).detach() for n, g in zip(names, derivatives, strict=True)}
     return Scores(found, log, None if d is None else d.value)
 
 
@@ -255,9 +256,9 @@ def _gated(
         present = {n: t != 0 for n, t in theta.items()}
         d = None if energy else activation(module, x, present, biases=biases, rescale=rescale)
         objective = (r.value if d is None else r.value * d.value).sum()
-        gradients = _gradients(objective, [weights[n] for n in names])
+        derivatives = gradients(objective, [weights[n] for n in names])
     log = Scaled(objective.detach(), r.exponent + (0 if d is None else d.exponent)).log10()
-    return Scores({n: (weights[n] * g).detach() for n, g in zip(names, gradients, strict=True)}, log)
+    return Scores({n: (weights[n] * g).detach() for n, g in zip(names, derivatives, strict=True)}, log)
 
 
 def _loss(outputs: Tensor, y: Tensor) -> Tensor:
@@ -271,12 +272,8 @@ def _loss(outputs: Tensor, y: Tensor) -> Tensor:
 
 
 def _evaluated(module: nn.Module, theta: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    modes = {m: m.training for m in module.modules()}
-    try:
-        return functional_call(module.eval(), dict(theta), (x,)).flatten(1)
-    finally:
-        for m, training in modes.items():
-            m.training = training
+    with evaluation_mode(module):
+        return functional_call(module, dict(theta), (x,)).flatten(1)
 
 
 def _of_loss(
@@ -287,12 +284,12 @@ def _of_loss(
     with torch.enable_grad():
         loss = _loss(_evaluated(module, theta, x), y)
         twice = method == "grasp"
-        g = _gradients(loss, chosen, create_graph=twice)
+        g = gradients(loss, chosen, create_graph=twice)
         if twice:
             # H g is the gradient of g'g with one g held fixed.
             product = sum((a * a.detach()).sum() for a in g)
             assert isinstance(product, Tensor)
-            g = _gradients(product, chosen)
+            g = gradients(product, chosen)
     found = {n: (theta[n] * a).detach() for n, a in zip(names, g, strict=True)}
     return found if twice else {n: s.abs() for n, s in found.items()}
 
@@ -308,7 +305,7 @@ def _ntk_sap(
         dense = _evaluated(module, {**theta, **{n: theta[n] * here[n] for n in names}}, inputs)
         moved = {n: (theta[n] + epsilon * shifts[n]) * here[n] for n in names}
         distance = ((dense - _evaluated(module, {**theta, **moved}, inputs)) ** 2).sum()
-        g = _gradients(distance, list(here.values()))
+        g = gradients(distance, list(here.values()))
     return {n: (a * here[n].detach()).abs() for n, a in zip(names, g, strict=True)}
 
 
@@ -371,7 +368,7 @@ def released(
     with torch.enable_grad(), _Gates("open", []):
         second = squared.train(training)(torch.ones_like(x))
         wanted = dict(squared.named_parameters())
-        g = _gradients((first * second).sum(), list(wanted.values()))
+        g = gradients((first * second).sum(), list(wanted.values()))
     out = {}
     for (n, p), a in zip(original.named_parameters(), g, strict=True):
         s = a.abs() * p.detach() ** 2
@@ -397,7 +394,7 @@ def on_live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor]) -> 
     ones.update({n: m.to(torch.float64).requires_grad_() for n, m in masks.items()})
     with torch.enable_grad():
         count = flow(module, x[:1].double(), ones, 0, biases=False).value.sum()
-        g = _gradients(count, [ones[n] for n in masks])
+        g = gradients(count, [ones[n] for n in masks])
     return {n: m.bool() & (a > 0) for (n, m), a in zip(masks.items(), g, strict=True)}
 
 
