@@ -12,10 +12,10 @@ from theory.papers import path_exclusion
 from theory.pruning import PruningRun
 from theory.relations import Verdict, decide
 from verify import certificates
-from verify.findings import arithmetic, page
+from verify.search.strategies import StackChooser, draw
+from verify.search.strategies.pruning import pruning_run
 from verify.second_opinion import Net, path_survives, pruned
-from verify.strategies import StackChooser, draw
-from verify.strategies.pruning import pruning_run
+from verify.studies.findings import arithmetic, page
 
 
 def chooser(seed):

@@ -11,7 +11,7 @@ from theory.claims import claim_named
 from theory.relations import Verdict, decide
 from verify import certificates
 from verify.certificates import CertificateError
-from verify.search import falsify
+from verify.search.loop import falsify
 
 ROOT = Path(__file__).resolve().parents[2]
 
