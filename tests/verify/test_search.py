@@ -10,7 +10,8 @@ from theory.instances import Instance, array
 from theory.relations import Relation, Verdict, at_most, decide, equal, less, positive
 from verify.power.ablation import ablate, needed
 from verify.power.sharpness import perturbed, sharpness
-from verify.search.loop import falsify, strategies
+from verify.search import strategies
+from verify.search.loop import falsify
 from verify.search.shrink import shrink
 
 
