@@ -15,9 +15,11 @@ from torch.nn.utils import parametrizations
 from theory.scalars import floats
 from verify.networks.claims.assumptions import assumptions
 from verify.networks.exact.to_graph import network_on_data
-from verify.networks.ntk.trace import jacobian_squares, ntk_trace, record_for, trace_plan
+from verify.networks.ntk.jacobians import jacobian_squares
+from verify.networks.ntk.trace import ntk_trace, trace_plan
 from verify.networks.paths.sums import path_bound
-from verify.networks.recording.record import NotFollowed
+from verify.networks.recording.graph import NotCovered as NotCovered
+from verify.networks.recording.record import record_for
 from verify.networks.scores import prune as masks
 from verify.networks.scores.methods import METHODS, activation_per_output, saliency
 
@@ -471,7 +473,7 @@ def test_gradients_that_are_stopped_or_replaced_are_those_of_autograd(function):
         torch.manual_seed(0)
         module = M(function, a=L(3, 4), b=L(4, 2)).double().eval()
     x = inputs((3,))
-    with pytest.raises(NotFollowed, match="runs with gradients switched off"):
+    with pytest.raises(NotCovered, match="runs with gradients switched off"):
         record_for(module, x)
     got = ntk_trace(module, x, per_output=True, per_sample=True)
     assert torch.allclose(got, jacobian_squares(module, x), rtol=1e-12)

@@ -13,7 +13,8 @@ from theory.paths import NetworkOnData, path_gates, paths_of
 from theory.scalars import floats
 from verify.networks import zoo
 from verify.networks.exact.to_graph import network_on_data
-from verify.networks.paths.auxiliary import Evaluation, UnknownOperation, activation, flow, record
+from verify.networks.paths.auxiliary import Evaluation, activation, flow, record
+from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.scores.methods import (
     METHODS,
     activation_per_output,
@@ -195,7 +196,7 @@ def test_in_place_operations_reach_every_holder():
 )
 def test_unknown_operations_are_named_with_their_submodule(layer, name):
     module = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU(), layer), nn.Linear(3, 1))
-    with pytest.raises(UnknownOperation, match=rf"1\.1: {name}"):
+    with pytest.raises(NotCovered, match=rf"1\.1: {name}"):
         saliency(module, "synflow", torch.ones(1, 2))
 
 

@@ -15,17 +15,10 @@ from torch import Tensor, nn
 from verify.networks.exact.fixed_point import WORK, Forward, forward
 from verify.networks.exact.rounding import Kink
 from verify.networks.paths.sums import SMOOTH
-from verify.networks.recording.record import (
-    CONVOLUTION,
-    LINEAR,
-    NORMALISATION,
-    SHAPE,
-    UNKNOWN,
-    Graph,
-    NotFollowed,
-    Operation,
-    record,
-)
+from verify.networks.recording.graph import CONVOLUTION, LINEAR, NORMALISATION, SHAPE, UNKNOWN, Graph, Operation
+from verify.networks.recording.graph import NotCovered as NotCovered
+from verify.networks.recording.modes import untouched
+from verify.networks.recording.record import ALL, RUNS, check_inputs, check_module, record
 
 ASSUMPTIONS = {
     "single-input": "the module takes one tensor",
@@ -119,6 +112,7 @@ class Report:
         return "\n".join(lines)
 
 
+@untouched
 def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
     """Check every assumption on a module with inputs.
 
@@ -127,20 +121,19 @@ def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
         x: inputs (N, ...), samples first.
         limit: floating-point operations to spend on gates that float64 leaves open.
     """
+    check_module(module)
+    check_inputs(x)
     found = [*_signature(module), *_modes(module), *_numbers(module, x)]
     rest = ("piecewise-linear", "no-shared-parameters-on-a-path", "off-kinks", *PROPERTIES)
     try:
         graph = record(module, x)
-    except ValueError as e:
-        static = isinstance(e, NotFollowed) or "change with the data" in str(e)
-        found.append(Finding("static-graph" if static else "tensor-output", "", str(e)))
+    except NotCovered as e:
+        why = f"{e.what} {e.why}"
+        if e.by == RUNS:
+            found.append(Finding("single-input", "", why))
+            return Report(tuple(found), ("tensor-output", "static-graph", *rest))
+        found.append(Finding("tensor-output" if e.by == ALL else "static-graph", e.where, why))
         return Report(tuple(found), rest)
-    except Exception as e:
-        # Whatever somebody's forward raises.
-        kind = "" if isinstance(e, RuntimeError | TypeError | IndexError) else f"{type(e).__name__}: "
-        why = f"it does not run on inputs of shape {tuple(x.shape)}: {kind}{_first_line(e)}"
-        found.append(Finding("single-input", "", why))
-        return Report(tuple(found), ("tensor-output", "static-graph", *rest))
     if not graph.reproduces(module, x):
         found.append(Finding("static-graph", "", "replaying its recorded operations does not give its output"))
     unclear = _piecewise_linear(module, graph)
@@ -151,10 +144,6 @@ def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
         return Report(tuple(found), ("off-kinks",), graph)
     kinks, run = _kinks(module, graph, x, limit)
     return Report((*found, *kinks), (), graph, run)
-
-
-def _first_line(e: Exception) -> str:
-    return (str(e).strip().splitlines() or [type(e).__name__])[0]
 
 
 def _signature(module: nn.Module) -> list[Finding]:

@@ -28,7 +28,7 @@ from verify.networks.claims.restated import NoForm, equal_activations
 from verify.networks.exact.fixed_point import WORK, forward
 from verify.networks.paths.bounded import ball, flat
 from verify.networks.paths.sparse import MOST, Link, Sparse, chain
-from verify.networks.recording.record import CONVOLUTION, LINEAR, NORMALISATION, Ref
+from verify.networks.recording.graph import CONVOLUTION, LINEAR, NORMALISATION, Ref
 
 SCORERS = ("synflow", "synflow-l2", "px", "px-frozen", "magnitude")
 ROUNDS = 600

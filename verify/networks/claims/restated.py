@@ -22,7 +22,7 @@ from theory.relations import Relation, all_of, at_most, equal, holds
 from verify.networks.exact.fixed_point import Evaluation
 from verify.networks.paths.bounded import ball, compared, flat
 from verify.networks.paths.sums import path_kernel
-from verify.networks.recording.record import CONVOLUTION, LINEAR, MAXIMUM, NORMALISATION, Operation, Ref
+from verify.networks.recording.graph import CONVOLUTION, LINEAR, MAXIMUM, NORMALISATION, Operation, Ref
 
 if TYPE_CHECKING:
     from verify.networks.claims.module_on_data import ModuleOnData

@@ -23,8 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from verify.networks.exact.rounding import SAFE, Kink, forward_errors, ties
-from verify.networks.ntk.adjoints import apply_layer, largest
-from verify.networks.recording.record import (
+from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
     CONVOLUTION,
@@ -40,6 +39,7 @@ from verify.networks.recording.record import (
     replay,
     store,
 )
+from verify.networks.recording.windows import apply_layer, largest
 
 BITS = 18
 BASE = 2.0**BITS

@@ -26,8 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from verify.networks.ntk.adjoints import apply_layer, largest
-from verify.networks.recording.record import (
+from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
     CONVOLUTION,
@@ -43,6 +42,7 @@ from verify.networks.recording.record import (
     replay,
     store,
 )
+from verify.networks.recording.windows import apply_layer, largest
 
 UNIT = 2.0**-53
 SAFE = 1.0 + 1e-9

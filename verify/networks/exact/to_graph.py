@@ -19,9 +19,7 @@ from theory.networks import LEAKY, MAX, RELU, Builder, Network
 from theory.networks import LINEAR as LINEAR_UNIT
 from theory.paths import NetworkOnData
 from theory.scalars import exact
-from verify.networks.ntk.adjoints import patches
-from verify.networks.ntk.trace import record_for
-from verify.networks.recording.record import (
+from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
     CONVOLUTION,
@@ -37,6 +35,8 @@ from verify.networks.recording.record import (
     replay,
     store,
 )
+from verify.networks.recording.record import record_for
+from verify.networks.recording.windows import patches
 
 MAX_EDGES = 5_000
 

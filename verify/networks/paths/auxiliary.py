@@ -19,8 +19,7 @@ two, the same for all samples and outputs, changes no ranking and no rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +28,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from verify.networks.ntk.layers import keep_pages
 from verify.networks.paths.auxiliary_operations import (
     ACTIVATION,
     FLOW,
@@ -37,14 +35,14 @@ from verify.networks.paths.auxiliary_operations import (
     QUERIES,
     RECORD,
     SHAPE_OF_PARAMETERS,
-    UnknownOperation,
     flat,
     is_stream,
     like,
     resolve,
     tag,
 )
-from verify.networks.recording.record import evaluation_mode, in_place
+from verify.networks.recording.graph import NotCovered, in_place
+from verify.networks.recording.modes import substituted
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class Evaluation(TorchFunctionMode):
         """The module's output on ``x``, shape (n, K), with ``parameters`` in place of its own.
 
         Raises:
-            UnknownOperation: an operation that is not understood; names the submodule.
+            NotCovered: an operation that is not understood; names the submodule.
             ValueError: the module does not return one tensor with the samples first.
         """
         self.known, self.stale = {id(p) for p in parameters.values()}, False
@@ -114,7 +112,7 @@ class Evaluation(TorchFunctionMode):
             try:
                 with self:
                     out = self.module(x)
-            except UnknownOperation:
+            except NotCovered:
                 # Again with hooks, which cost more than the rest on small batches, to say which submodule it was.
                 self._locate(x)
                 raise
@@ -122,11 +120,11 @@ class Evaluation(TorchFunctionMode):
             raise ValueError(f"the module returns {type(out).__name__}: one tensor that depends on the input is needed")
         out = resolve(out)
         if hasattr(out, "_stale"):
-            raise UnknownOperation("", "return", f"of a tensor that {out._stale} has written to through a view")
+            raise NotCovered("", "return", f"of a tensor that {out._stale} has written to through a view")
         return Scaled(out.reshape(len(out), -1), out._exponent)
 
     def _locate(self, x: Tensor) -> None:
-        """Run again to raise `UnknownOperation` with the path of the submodule."""
+        """Run again to raise `NotCovered` with the path of the submodule."""
         self.path, self.used, self.stale = [], 0, False
         if self.kind == RECORD:
             self.gates.clear()
@@ -158,14 +156,12 @@ class Evaluation(TorchFunctionMode):
         if self.stale:
             for t in tensors:
                 if hasattr(t, "_stale"):
-                    raise UnknownOperation(
-                        self.where, name, f"of a tensor that {t._stale} has written to through a view"
-                    )
+                    raise NotCovered(self.where, name, f"of a tensor that {t._stale} has written to through a view")
         if not any(is_stream(t) for t in tensors):
             out = func(*args, **kwargs)
             if any(self.is_parameter(t) for t in tensors) and isinstance(out, Tensor):
                 if name not in SHAPE_OF_PARAMETERS:
-                    raise UnknownOperation(self.where, name, "of parameters")
+                    raise NotCovered(self.where, name, "of parameters")
                 out._is_parameter = True  # type: ignore[attr-defined]
             return out
         if name == "__get__":
@@ -175,11 +171,11 @@ class Evaluation(TorchFunctionMode):
         plain = name.strip("_") if name.startswith("__") else name.rstrip("_")
         handler = HANDLERS.get(plain)
         if handler is None:
-            raise UnknownOperation(self.where, name)
+            raise NotCovered(self.where, name)
         try:
             out = handler(self, func, *args, **kwargs)
         except TypeError:
-            raise UnknownOperation(self.where, name, "with these arguments") from None
+            raise NotCovered(self.where, name, "with these arguments") from None
         if in_place(func, kwargs):
             # Whoever still holds the argument must see the new value; views of it, and what it views, cannot.
             args[0]._becomes = out
@@ -192,9 +188,9 @@ class Evaluation(TorchFunctionMode):
     def is_parameter(self, t: Any) -> bool:
         return isinstance(t, Tensor) and (id(t) in self.known or getattr(t, "_is_parameter", False))
 
-    def unknown(self, what: str, why: str) -> UnknownOperation:
+    def unknown(self, what: str, why: str) -> NotCovered:
         """The error for an operation of the running submodule."""
-        return UnknownOperation(self.where, what, why)
+        return NotCovered(self.where, what, why)
 
     # -- values with exponents ------------------------------------------------------------------------
 
@@ -245,25 +241,6 @@ class Evaluation(TorchFunctionMode):
         return F.avg_pool2d(ones, **given, divisor_override=1)
 
 
-@contextmanager
-def substituted(module: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[None]:
-    """The module in evaluation mode with other tensors as its parameters, shared ones wherever they stand.
-
-    What `torch.func.functional_call` does, but cheap enough for one sample; both are undone at the end.
-    """
-    others = {id(p): parameters[n] for n, p in module.named_parameters() if n in parameters}
-    before = [(m, {k: p for k, p in m._parameters.items() if id(p) in others}) for m in module.modules()]
-    with evaluation_mode(module):
-        try:
-            for m, held in before:
-                for k, p in held.items():
-                    m._parameters[k] = others[id(p)]  # type: ignore[assignment]
-            yield
-        finally:
-            for m, held in before:
-                m._parameters.update(held)
-
-
 # -- the evaluations --------------------------------------------------------------------------------------
 
 
@@ -294,7 +271,6 @@ def activation(
 
     Its sum over n is D_k. A masked weight is no edge: paths through it do not count.
     """
-    keep_pages()
     x = laid_out(x)
     _, gates = record(module, x, masks)
     ones = {n: torch.ones_like(p) for n, p in module.named_parameters()}
@@ -353,4 +329,4 @@ def flow(
     return Evaluation(module, FLOW, power=power, biases=biases, rescale=rescale).run(weights, torch.ones_like(x[:1]))
 
 
-__all__ = ["Evaluation", "Scaled", "UnknownOperation", "activation", "flow", "gated_flow", "parameters_of", "record"]
+__all__ = ["Evaluation", "NotCovered", "Scaled", "activation", "flow", "gated_flow", "parameters_of", "record"]

@@ -1,7 +1,7 @@
 """How each torch operation acts in the auxiliary evaluations of `verify.networks.paths.auxiliary`.
 
 A handler takes the evaluation, the function that was called and its arguments under torch's own names;
-`HANDLERS` is the table. What is not in it raises `UnknownOperation`.
+`HANDLERS` is the table. What is not in it raises `NotCovered`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,6 @@ if TYPE_CHECKING:
     from verify.networks.paths.auxiliary import Evaluation
 
 RECORD, ACTIVATION, FLOW = "record", "activation", "flow"
-
-
-class UnknownOperation(ValueError):
-    """An operation through which paths cannot be followed.
-
-    Attributes:
-        where: path of the submodule that called it, "" for the module itself.
-        what: name of the operation.
-    """
-
-    def __init__(self, where: str, what: str, why: str = "") -> None:
-        self.where, self.what = where, what
-        super().__init__(
-            f"{where or 'the module'}: {what}{' ' + why if why else ''}: paths cannot be followed through it"
-        )
 
 
 _NUMBERS = (int, float, bool, str)

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from theory.relations import Comparison, Relation
 from verify.networks.exact.rounding import SAFE, gamma
-from verify.networks.ntk.adjoints import apply_layer, largest
-from verify.networks.paths.sums import NoPathSums, roundings, window_sum
-from verify.networks.recording.record import (
+from verify.networks.paths.sums import roundings
+from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
     CONVOLUTION,
@@ -31,11 +30,14 @@ from verify.networks.recording.record import (
     SCALE,
     SHAPE,
     Graph,
+    NotCovered,
     Operation,
     Ref,
+    no_paths,
     replay,
     store,
 )
+from verify.networks.recording.windows import apply_layer, largest, window_sum
 
 
 class Sums:
@@ -109,7 +111,7 @@ class Sums:
         if op.kind == ADD:
             terms = [values[r] for r in s["terms"]]
             return terms[0] + terms[1] if len(terms) == 2 else terms[0] * 2
-        raise NoPathSums(f"{op.label} has no paths: it is no linear map, ReLU, maximum or average that is understood")
+        raise no_paths(op)
 
     def _normalisation(
         self, op: Operation, a: Tensor, weights: Mapping[str, Tensor], power: int, constant: bool
@@ -166,7 +168,7 @@ class Sums:
         """For each parameter, which entries stand on a path of nonzero weights to an output with ``seen``_k (bool).
 
         Raises:
-            NoPathSums: more paths than float64 can count.
+            NotCovered: more paths than float64 can count.
         """
         there = {n: (self.tensors[n] != 0).double() for n in self.graph.parameters}
         leaves = [t.requires_grad_() for t in there.values()]
@@ -174,7 +176,7 @@ class Sums:
             out = self.run(there, self.ones(), 0)
             got = torch.autograd.grad((out[0] * seen.double()).sum(), leaves, materialize_grads=True)
         if not all(bool(torch.isfinite(g).all()) for g in got):
-            raise NoPathSums("more paths than float64 can count")
+            raise NotCovered("", "more paths", "than float64 can count", "path sums")
         return {n: (g > 0) & (self.tensors[n] != 0) for n, g in zip(there, got, strict=True)}
 
 

@@ -24,12 +24,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from verify.networks.ntk.adjoints import apply_layer, largest
-from verify.networks.ntk.trace import record_for
-from verify.networks.recording.record import (
+from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
     CONVOLUTION,
@@ -42,9 +39,13 @@ from verify.networks.recording.record import (
     Graph,
     Operation,
     Ref,
+    no_paths,
     replay,
     store,
 )
+from verify.networks.recording.modes import untouched
+from verify.networks.recording.record import record_for
+from verify.networks.recording.windows import apply_layer, largest, window_sum
 
 SMOOTH = (
     "gelu",
@@ -63,10 +64,6 @@ SMOOTH = (
 """Elementwise activations that `formal` sums gate by the sign of their input."""
 
 Masks = Mapping[str, Tensor]
-
-
-class NoPathSums(ValueError):
-    """The module has an operation through which there are no paths; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +108,7 @@ class PathBound:
         return (self.activation_per_output * self.objective_per_output).sum()
 
 
+@untouched
 def path_bound(
     module: nn.Module,
     x: Tensor,
@@ -129,7 +127,7 @@ def path_bound(
         graph: the module's record, if it was made already.
 
     Raises:
-        NoPathSums: an operation through which there are no paths; names it.
+        NotCovered: an operation through which there are no paths; names it.
         ValueError: as `verify.networks.ntk.trace.ntk_trace`.
     """
     graph = record_for(module, x) if graph is None else graph
@@ -203,7 +201,7 @@ def _linear_step(
         return terms[0] + terms[1] if len(terms) == 2 else 2 * terms[0]
     if not op.inputs and not op.parameters:
         return replay(op, tensors, sums, batch)
-    raise NoPathSums(f"{op.label} has no paths: it is no linear map, ReLU, maximum or average that is understood")
+    raise no_paths(op)
 
 
 def _count(op: Operation, tensors: Mapping[str, Tensor], masks: Masks, a: Any) -> Tensor:
@@ -298,22 +296,6 @@ def _normalisation_step(
     return value, slope
 
 
-def window_sum(a: Any, op: Operation) -> Tensor:
-    """The sum over each window of a max pooling operation."""
-    s, d, channels = op.settings, a.ndim - 2, a.shape[1]
-    pads = []
-    for size, out, window, stride, padding, dilation in zip(
-        a.shape[2:], op.shape[2:], s["window"], s["stride"], s["padding"], s["dilation"], strict=True
-    ):
-        needed = (out - 1) * stride + dilation * (window - 1) + 1
-        pads.append((padding, max(0, needed - size - padding)))
-    a = F.pad(a, [q for p in reversed(pads) for q in p])
-    ones = torch.ones(channels, 1, *s["window"], dtype=a.dtype, device=a.device)
-    convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[d]
-    out = convolve(a, ones, None, s["stride"], 0, s["dilation"], channels)
-    return out[(slice(None), slice(None), *(slice(0, n) for n in op.shape[2:]))]
-
-
 def roundings(graph: Graph, tensors: Mapping[str, Tensor], samples: int) -> int:
     """An upper bound on the rounding errors that compound on any path through an auxiliary evaluation.
 
@@ -338,11 +320,9 @@ def roundings(graph: Graph, tensors: Mapping[str, Tensor], samples: int) -> int:
 
 __all__ = [
     "Masks",
-    "NoPathSums",
     "PathBound",
     "path_activation",
     "path_bound",
     "path_kernel",
     "roundings",
-    "window_sum",
 ]

@@ -16,11 +16,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from verify.networks.paths.auxiliary import Scaled, activation, flow, gated_flow, parameters_of
-from verify.networks.recording.record import evaluation_mode
+from verify.networks.recording.modes import substituted, untouched
 
 METHODS: dict[str, str] = {
     "magnitude": "|theta_j|",
@@ -61,6 +60,7 @@ class Scores:
     activation: Tensor | None = None
 
 
+@untouched
 def saliency(
     module: nn.Module, method: str, x: Tensor | None = None, y: Tensor | None = None, **settings: Any
 ) -> dict[str, Tensor]:
@@ -80,11 +80,12 @@ def saliency(
     Raises:
         KeyError: unknown method; names near misses.
         ValueError: data that the method needs and did not get, or data that cannot be used.
-        UnknownOperation: (path methods) an operation through which paths cannot be followed.
+        NotCovered: (path methods) an operation through which paths cannot be followed.
     """
     return scores(module, method, x, y, **settings).values
 
 
+@untouched
 def scores(
     module: nn.Module, method: str, x: Tensor | None = None, y: Tensor | None = None, *,
     masks: Mapping[str, Tensor] | None = None, scored: str = "weights", biases: bool = True,
@@ -272,8 +273,8 @@ def _loss(outputs: Tensor, y: Tensor) -> Tensor:
 
 
 def _evaluated(module: nn.Module, theta: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    with evaluation_mode(module):
-        return functional_call(module, dict(theta), (x,)).flatten(1)
+    with substituted(module, theta):
+        return module(x).flatten(1)
 
 
 def _of_loss(
@@ -328,6 +329,7 @@ class _Gates(TorchFunctionMode):
         return args[0] * self.gates[self.used - 1]
 
 
+@untouched
 def released(
     module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = None, skipped: Sequence[str] = ("bn", "fc"),
     training: bool = True,
@@ -376,6 +378,7 @@ def released(
     return out
 
 
+@untouched
 def live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = None) -> float:
     """log10 of the number of input-output paths through unmasked weights, -inf if there are none.
 
@@ -388,6 +391,7 @@ def live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None 
         return flow(module, x[:1].double(), ones, 0, biases=False).log10()
 
 
+@untouched
 def on_live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """For each masked parameter, which of its unmasked weights stand on an input-output path (bool)."""
     ones = {n: torch.ones_like(p, dtype=torch.float64) for n, p in module.named_parameters()}
@@ -398,6 +402,7 @@ def on_live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor]) -> 
     return {n: m.bool() & (a > 0) for (n, m), a in zip(masks.items(), g, strict=True)}
 
 
+@untouched
 def constant_on(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = None) -> bool:
     """Whether the masked network gives exactly the same outputs for every sample."""
     with torch.no_grad():

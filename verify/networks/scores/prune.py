@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from theory.pruning import kept_by_round
 from verify.networks.paths.auxiliary import Scaled
 from verify.networks.paths.program import PathProgram
+from verify.networks.recording.modes import untouched
 from verify.networks.scores.methods import (
     PATHS,
     activation_per_output,
@@ -116,6 +117,7 @@ class Masks(Mapping[str, Tensor]):
         return module
 
 
+@untouched
 def prune(
     module: nn.Module, method: str, *, density: float | None = None, keep: int | None = None, rounds: int = 100,
     select: str = "top", x: Tensor | None = None, y: Tensor | None = None, scope: str = "global", seed: int = 0,
