@@ -18,6 +18,7 @@ _WHERE = {
     "ntk_trace_estimate": "verify.networks.ntk.trace",
     "path_bound": "verify.networks.paths.sums",
     "saliency": "verify.networks.scores.methods",
+    "methods": "verify.networks.scores.methods",
     "prune": "verify.networks.scores.prune",
     "assumptions": "verify.networks.claims.assumptions",
 }

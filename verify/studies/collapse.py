@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from verify.networks import zoo
-from verify.networks.exact.extended import PathSums
 from verify.networks.recording.record import record
 from verify.networks.scores.methods import PATHS, activation_per_output, on_live_paths, scored_names, scores
 from verify.networks.scores.prune import Masks, prune
+from verify.studies.extended import PathSums
 from verify.trials import store as trials
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10" / "train.parquet"
@@ -147,7 +147,7 @@ def ranges(network: str, method: str, dtype: str, samples: int = 16, *, seed: in
         network: a name of the zoo.
         method: "synflow", "synflow-l2" or "px".
         dtype: "float32" or "float64" (torch, with and without rescaling by powers of two), or "longdouble"
-            (`verify.networks.exact.extended`).
+            (`verify.studies.extended`).
         samples: inputs, for PX.
         seed: of the initial weights.
 

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from verify.networks.exact.fixed_point import WORK, Forward, forward
 from verify.networks.exact.rounding import Kink
-from verify.networks.paths.sums import SMOOTH
-from verify.networks.recording.graph import CONVOLUTION, LINEAR, NORMALISATION, SHAPE, UNKNOWN, Graph, Operation
+from verify.networks.recording.coverage import not_understood, twice_on_a_path
+from verify.networks.recording.graph import LINEAR, SHAPE, Graph, Operation
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.recording.modes import untouched
 from verify.networks.recording.record import ALL, RUNS, check_inputs, check_module, record
+from verify.networks.recording.windows import SMOOTH
 
 ASSUMPTIONS = {
     "single-input": "the module takes one tensor",
@@ -128,7 +129,7 @@ def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
     try:
         graph = record(module, x)
     except NotCovered as e:
-        why = f"{e.what} {e.why}"
+        why = f"{e.what} {e.why}" if e.where or e.by == RUNS else str(e)
         if e.by == RUNS:
             found.append(Finding("single-input", "", why))
             return Report(tuple(found), ("tensor-output", "static-graph", *rest))
@@ -184,11 +185,7 @@ def _numbers(module: nn.Module, x: Tensor) -> list[Finding]:
 
 
 def _piecewise_linear(module: nn.Module, graph: Graph) -> list[Finding]:
-    return [
-        Finding("piecewise-linear", op.where, _why(module, op))
-        for op in graph.operations
-        if op.kind == UNKNOWN and (op.inputs or op.parameters)
-    ]
+    return [Finding("piecewise-linear", op.where, _why(module, op)) for op in not_understood(graph)]
 
 
 def _why(module: nn.Module, op: Operation) -> str:
@@ -215,22 +212,10 @@ def _why(module: nn.Module, op: Operation) -> str:
 
 
 def _shared(graph: Graph) -> list[Finding]:
-    after: list[set[int]] = []
-    for op in graph.operations:
-        before: set[int] = set()
-        for r in op.inputs:
-            if r.index >= 0:
-                before |= {r.index} | after[r.index]
-        after.append(before)
-    found = []
-    for name, readers in graph.readers().items():
-        for j in readers:
-            for i in readers:
-                if i in after[j]:
-                    a, b = graph.operations[i].label, graph.operations[j].label
-                    why = f"stands twice on a path, in {a} and in {b}"
-                    found.append(Finding("no-shared-parameters-on-a-path", name, why))
-    return found
+    return [
+        Finding("no-shared-parameters-on-a-path", name, f"stands twice on a path, in {one.label} and in {other.label}")
+        for name, one, other in twice_on_a_path(graph)
+    ]
 
 
 def _last_layer(module: nn.Module, graph: Graph) -> list[Finding]:
@@ -247,8 +232,8 @@ def _last_layer(module: nn.Module, graph: Graph) -> list[Finding]:
 def _biases(graph: Graph) -> list[Finding]:
     found = []
     for op in graph.operations:
-        if op.kind in (LINEAR, CONVOLUTION, NORMALISATION) and op.settings["bias"] is not None:
-            found.append(Finding("no-biases", op.where, f"has the bias {op.settings['bias']}"))
+        if op.settings.get("bias") is not None:
+            found.append(Finding("no-biases", op.where, f"has the bias {graph.base(op.settings['bias'])}"))
     return found
 
 

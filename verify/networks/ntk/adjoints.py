@@ -20,6 +20,7 @@ from verify.networks.recording.graph import (
     NORMALISATION,
     SCALE,
     SHAPE,
+    SHIFT,
     Operation,
     Ref,
     replay,
@@ -84,6 +85,8 @@ def pass_back(
             return [(op.inputs[0], g * op.settings["factor"])]
         signs = dict(zip(op.settings["terms"], op.settings.get("signs", (1.0, 1.0)), strict=True))
         return [(r, g if signs[r] > 0 else -g) for r in wanted]
+    if op.kind == SHIFT:
+        return [(op.inputs[0], g if op.settings.get("signs", (1.0,))[0] > 0 else -g)]
     if op.kind == SCALE:
         return [(op.inputs[0], g * op.settings["factor"])]
     source = values[op.inputs[0]]

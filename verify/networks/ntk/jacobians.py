@@ -41,9 +41,9 @@ def _run(module: nn.Module, x: Tensor) -> Tensor:
         raise does_not_run(x, e) from e
     if not isinstance(out, Tensor):
         why = f"returns {type(out).__name__}, not a tensor: wrap it so that it returns one"
-        raise NotCovered("", "forward", why, ALL)
+        raise NotCovered("", "", why, ALL)
     if not out.is_floating_point():
-        raise NotCovered("", "forward", f"returns {out.dtype}: real numbers in floating point are needed", ALL)
+        raise NotCovered("", "", f"returns {out.dtype}: real numbers in floating point are needed", ALL)
     return out
 
 
@@ -53,10 +53,10 @@ def _check_alone(module: nn.Module, x: Tensor) -> None:
     together = _run(module, few)
     if together.ndim < 1 or len(together) != len(few):
         why = f"maps {len(few)} samples to shape {tuple(together.shape)}: the first axis must be samples"
-        raise NotCovered("", "forward", why, ALL)
+        raise NotCovered("", "", why, ALL)
     alone = [_run(module, few[i : i + 1]) for i in range(len(few))]
     if not torch.equal(torch.get_rng_state(), generator):
-        raise NotCovered("", "forward", "draws random numbers: there is no function of one sample", ALL)
+        raise NotCovered("", "", "draws random numbers: there is no function of one sample", ALL)
     if any(len(a) != 1 or not alike(together[i : i + 1], a) for i, a in enumerate(alone)):
         raise mixes()
 

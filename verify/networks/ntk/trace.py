@@ -43,7 +43,6 @@ from verify.networks.recording.graph import (
     LINEAR,
     MAXIMUM,
     NORMALISATION,
-    UNKNOWN,
     Graph,
     Operation,
     Ref,
@@ -77,7 +76,7 @@ def trace_plan(graph: Graph) -> Plan:
     """How `ntk_trace` computes the trace of a recorded module."""
     reasons = []
     for op in graph.operations:
-        if op.kind == UNKNOWN and op.parameters:
+        if op.kind not in (LINEAR, CONVOLUTION, NORMALISATION) and op.parameters:
             reasons.append(f"{op.label}: no rule for its parameters ({', '.join(op.parameters)})")
         if not op.by_sample and (op.inputs or op.parameters):
             reasons.append(f"{op.label}: its first axis is not the samples")
@@ -208,7 +207,7 @@ class Sweep:
     """The sweep over one graph; see the module's docstring."""
 
     def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], outputs: int) -> None:
-        self.graph, self.tensors, self.outputs = graph, tensors, outputs
+        self.graph, self.tensors, self.outputs = graph, graph.with_views(tensors), outputs
         uses = graph.uses()
         self.folded: dict[int, Folded] = {}
         self.normalisations: set[int] = set()

@@ -1,16 +1,16 @@
 r"""Path scores of one module under many masks: its auxiliary evaluations as a short list of calls.
 
-`verify.networks.paths.auxiliary` follows paths through whatever a module calls, call by call. A pruning run does
-that a hundred times on the same module, and on one sample the looking costs as much as the arithmetic.
-Here the module is recorded once, and what does not change from round to round is multiplied into the
-weights: normalisations, and the powers of two that keep values in range. A score
+`verify.networks.paths.sums` goes through the operations one by one. A pruning run does that a hundred times on
+the same module, and on one sample the looking costs as much as the arithmetic. Here what does not change
+from round to round is multiplied into the weights: normalisations, and the powers of two that keep values in
+range. A score
 $\tilde\theta_j\, \partial R / \partial \tilde\theta_j$ does not see a constant factor in
 $\tilde\theta_j = c_j |\theta_j|^q$, so what is left of SynFlow is convolutions and sums, without gates or
 normalisations; path exclusion adds, for the activation $D_k$, the module itself and its network of ones,
 walked together so that no gate is stored.
 
-What is recorded here agrees with `auxiliary` up to rounding (tests compare them); a module that cannot be
-put this way raises `NotCovered`, and its scores are then evaluated call by call.
+It agrees with `sums` up to rounding (tests compare them); a module that cannot be put this way raises
+`NotCovered`, and its scores are then evaluated operation by operation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from verify.networks.paths.auxiliary import Scaled, laid_out, out_of_scale
+from verify.networks.paths.sums import Scaled, gradients, out_of_scale
 from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
@@ -42,8 +42,7 @@ from verify.networks.recording.graph import (
     store,
 )
 from verify.networks.recording.record import record_for
-from verify.networks.recording.windows import apply_layer, largest, window_sum
-from verify.networks.scores.methods import gradients
+from verify.networks.recording.windows import apply_layer, laid_out, largest, window_sum
 
 RANGE = 40
 """Binary orders of magnitude by which the outputs may leave 1 before powers of two are chosen anew."""

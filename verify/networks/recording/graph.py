@@ -17,6 +17,7 @@ from verify.networks.recording.modes import evaluation_mode
 
 LINEAR, CONVOLUTION, NORMALISATION, GATE, MAXIMUM = "linear", "convolution", "normalisation", "gate", "maximum"
 AVERAGE, SHAPE, ADD, SCALE, UNKNOWN = "average", "shape", "add", "scale", "unknown"
+MATRIX, PRODUCT, SHIFT = "matrix", "product", "shift"
 
 IN_PLACE = ("__iadd__", "__isub__", "__imul__", "__idiv__", "__itruediv__", "__ipow__", "__setitem__")
 """Operators that write to their first argument."""
@@ -27,14 +28,14 @@ class NotCovered(ValueError):
 
     Attributes:
         where: path of the submodule, "" for the module itself.
-        what: the operation or the part of the module.
+        what: the operation or the part of the module, "" for the submodule as a whole.
         why: what is the matter with it.
         by: what does not cover it: "recording", "path sums", ...
     """
 
     def __init__(self, where: str, what: str, why: str = "", by: str = "recording") -> None:
         self.where, self.what, self.why, self.by = where, what, why, by
-        super().__init__(f"{where or 'the module'}: {what}{' ' if why else ''}{why}")
+        super().__init__(f"{where or 'the module'}{': ' if what else ''}{what}{' ' if why else ''}{why}")
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Graph:
         input_shape: shape of one sample.
         output_shape: shape of one sample's output.
         alone: whether the output for a sample does not depend on the rest of the batch (seen on two samples).
+        views: parameters in other shapes, by names of their own, which operations read like parameters.
     """
 
     operations: list[Operation]
@@ -117,6 +119,30 @@ class Graph:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     alone: bool = True
+    views: dict[str, Operation] = field(default_factory=dict)
+
+    def base(self, name: str) -> str:
+        """The parameter of which a name is a view; any other name as it is."""
+        while name in self.views:
+            name = next(a.name for a in self.views[name].args if isinstance(a, Named))
+        return name
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the parameters."""
+        return frozenset(self.parameters)
+
+    def learned(self, op: Operation, what: str) -> bool:
+        """Whether an operation's weight or bias is a parameter, or a view of one."""
+        name = op.settings[what]
+        return name is not None and self.base(name) in op.parameters
+
+    def with_views(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """``tensors`` and every view of a parameter among them, by name."""
+        out = dict(tensors)
+        for name, op in self.views.items():
+            out[name] = replay(op, out, {}, 0)
+        return out
 
     def tensors(self, module: nn.Module, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
         """Every parameter, buffer and constant by name, floating ones in ``dtype`` where it is given."""
@@ -142,8 +168,13 @@ class Graph:
     def run(self, tensors: Mapping[str, Tensor], x: Tensor) -> dict[Ref, Tensor]:
         """The value of every operation on ``x``."""
         values: dict[Ref, Tensor] = {Ref(-1): x}
+        tensors = self.with_views(tensors)
         for i, op in enumerate(self.operations):
-            store(values, i, replay(op, tensors, values, len(x)))
+            made = replay(op, tensors, values, len(x))
+            if not op.inputs and isinstance(made, Tensor) and made.dtype == torch.float32:
+                # What forward makes for a batch is as wide as the module was.
+                made = made.to(x.dtype)
+            store(values, i, made)
         return values
 
     def reproduces(self, module: nn.Module, x: Tensor) -> bool:

@@ -39,7 +39,12 @@ RANDOM = (
     "rand_like", "randn_like", "randint", "randperm", "bernoulli", "bernoulli_", "normal", "normal_", "uniform_",
     "multinomial", "rrelu", "gumbel_softmax", "fractional_max_pool2d",
 )  # fmt: skip
-CHANGES = "calls other operations for other data: the operations change with the data, a static graph is needed"
+VIEWS = (
+    "t", "transpose", "permute", "view", "reshape", "unsqueeze", "squeeze", "flatten", "__get__", "contiguous",
+    "swapaxes", "movedim", "__getitem__",
+)  # fmt: skip
+"""Calls that put a parameter into another shape, each entry in one place."""
+CHANGES = "calls other operations for other data: its operations change with the data, a static graph is needed"
 RUNS = "the module itself"
 """`NotCovered.by` where forward raised."""
 ALL = "any quantity"
@@ -183,7 +188,8 @@ def _tensors(a: Any) -> list[Tensor]:
 class _Names:
     """What of a module both runs look up: its submodules' paths and its tensors' names."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, x: Tensor) -> None:
+        self.inputs = x
         self.module, self.submodules = module, {id(m): n for n, m in module.named_modules() if n}
         self.parameters: dict[str, Tensor] = dict(module.named_parameters())
         self.buffers: dict[str, Tensor] = dict(module.named_buffers())
@@ -248,7 +254,7 @@ def _record(names: _Names, x: Tensor) -> tuple[_Recorder, Any]:
             raise
         except Exception as e:
             # Whatever somebody's forward raises.
-            raise does_not_run(x, e) from e
+            raise does_not_run(names.inputs, e) from e
     for t in _tensors(out):
         recorder.check_unwritten(t, "return")
     if not torch.equal(torch.get_rng_state(), generator):
@@ -278,13 +284,17 @@ def _small(start: _Start, x: Tensor) -> Graph:
     return _graph(start, _compared(start, few))[0]
 
 
-def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dict[Ref, Tensor] | None]:
+def record_and_run(
+    module: nn.Module, x: Tensor, limit: int, *, once: bool = False
+) -> tuple[Graph, dict[Ref, Tensor] | None]:
     """`record`, and the value of every operation on ``x`` if the second run can be on all of ``x``.
 
     Args:
         module: the module.
         x: inputs.
-        limit: bytes that the largest result may take on all of ``x``, once for each output.
+        limit: bytes that the largest result may take on all of ``x``, once for each output; with ``once``, bytes
+            that all results may take together.
+        once: see ``limit``.
 
     Returns:
         The record, and what `Graph.run` would return; None if it was not had on the way: the limit, an operation
@@ -294,8 +304,9 @@ def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dic
         NotCovered: as `record`.
     """
     start = _first(module, x)
-    largest = max((math.prod(c.shape[1:]) for c in start.run.calls), default=0)
-    fits = x.element_size() * len(x) * math.prod(start.shape) * largest <= limit
+    shapes = [math.prod(c.shape[1:]) for c in start.run.calls]
+    numbers = sum(shapes) if once else math.prod(start.shape) * max(shapes, default=0)
+    fits = x.element_size() * len(x) * numbers <= limit
     if fits and len(x) != 2 and not any(in_place(c.function, c.kwargs) for c in start.run.calls):
         try:
             both = _compared(start, x.detach())
@@ -334,7 +345,7 @@ def _first(module: nn.Module, x: Tensor) -> _Start:
 
     Where there is no such second sample, another that the module has not seen takes its place.
     """
-    names, x = _Names(module), x.detach()
+    names, x = _Names(module, x), x.detach()
     several = len(x) > 2
     run, out = _record(names, torch.stack([x[-1], x[1] if several else -x[0]]))
     _check_output(out, 2)
@@ -350,14 +361,14 @@ def _first(module: nn.Module, x: Tensor) -> _Start:
 def _check_output(out: Any, count: int) -> None:
     if not isinstance(out, Tensor):
         why = f"returns {type(out).__name__}, not a tensor: wrap it so that it returns one"
-        raise NotCovered("", "forward", why, ALL)
+        raise NotCovered("", "", why, ALL)
     if out.ndim < 1 or len(out) != count:
         why = f"maps {count} samples to shape {tuple(out.shape)}: the first axis must be samples"
-        raise NotCovered("", "forward", why, ALL)
+        raise NotCovered("", "", why, ALL)
     if not out.is_floating_point():
-        raise NotCovered("", "forward", f"returns {out.dtype}: real numbers in floating point are needed", ALL)
+        raise NotCovered("", "", f"returns {out.dtype}: real numbers in floating point are needed", ALL)
     if not out.numel():
-        raise NotCovered("", "forward", f"returns no numbers: its output has shape {tuple(out.shape)}", ALL)
+        raise NotCovered("", "", f"returns no numbers: its output has shape {tuple(out.shape)}", ALL)
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
@@ -392,11 +403,11 @@ def _compared(start: _Start, x: Tensor) -> _Comparison:
     second, out = _record(start.names, x)
     _check_output(out, count)
     if len(first.calls) != len(second.calls):
-        raise NotCovered("", "forward", CHANGES)
+        raise NotCovered("", "", CHANGES)
     templates = []
     for a, b in zip(first.calls, second.calls, strict=True):
         if (a.function is not b.function and a.function != b.function) or a.where != b.where:
-            raise NotCovered(a.where, "forward", CHANGES)
+            raise NotCovered(a.where, "", CHANGES)
         templates.append((_merge(a.args, b.args, a.where, count), _merge(a.kwargs, b.kwargs, a.where, count)))
     for name, constant in first.constants.items():
         if not _equal(constant, second.constants.get(name)):
@@ -441,19 +452,22 @@ def _graph(start: _Start, both: _Comparison) -> tuple[Graph, list[int]]:
             _look(both.templates[i], found[i])
             stack += [r.index for r in found[i] if isinstance(r, Ref)]
     constants = _constants(start, both, found)
-    order = [i for i in sorted(found) if i not in constants]
+    views = _views(start, both, found, constants)
+    order = [i for i in sorted(found) if i not in constants and i not in views]
     renumber = {-1: -1, **{i: j for j, i in enumerate(order)}}
-    made = {f"result of call {r.index}.{r.part}": t for i in constants for r, t in _parts(i, both.run.results[i])}
-    held = {**recorder.constants, **made}
+    named = {i: f"{bases[0]} as of call {i}" for i, bases in views.items()}
+    others = {r: n for i in constants for r in [r for r, _ in _parts(i, both.run.results[i])] for n in [_result(r)]}
+    others |= {Ref(i): n for i, n in named.items()}
+    held = {**recorder.constants, **{_result(r): t for i in constants for r, t in _parts(i, both.run.results[i])}}
+    shapes_of_views = {n: recorder.calls[i].shape for i, n in named.items()}
     shapes = {renumber[j]: recorder.calls[j].shape for j in order} | {-1: recorder.input_shape}
-    sizes = {n: tuple(t.shape) for n, t in (names.tensors | held).items()}
-    operations = []
-    for i in order:
-        call, (args, kwargs) = recorder.calls[i], _renumbered(both.templates[i], renumber)
+    sizes = {n: tuple(t.shape) for n, t in (names.tensors | held).items()} | shapes_of_views
+    operations, seen = [], {}
+    for i in sorted([*order, *views]):
+        call, (args, kwargs) = recorder.calls[i], _renumbered(both.templates[i], renumber, others)
         read_from = [r for r in found[i] if isinstance(r, Ref) and r.index in renumber]
         refs = tuple(dict.fromkeys(Ref(renumber[r.index], r.part) for r in read_from))
-        read = [r.name for r in found[i] if isinstance(r, Named)]
-        used = tuple(dict.fromkeys(n for n in read if n in names.parameters))
+        used = tuple(dict.fromkeys(_parameters(found[i], names, views)))
         name = getattr(call.function, "__name__", str(call.function))
         if name == "__get__":
             name = getattr(getattr(call.function, "__self__", None), "__name__", name)
@@ -461,11 +475,14 @@ def _graph(start: _Start, both: _Comparison) -> tuple[Graph, list[int]]:
             UNKNOWN, call.function, name, call.where, args, kwargs, refs, used, {}, call.shape, both.by_sample[i]
         )
         op.floating = call.floating
-        op.kind, op.settings = classify(op, shapes, sizes)
+        if i in views:
+            seen[named[i]] = op
+            continue
+        op.kind, op.settings = classify(op, shapes, sizes, frozenset(named.values()))
         operations.append(op)
     end = Ref(renumber[output.index], output.part)
     parameters = tuple(names.parameters)
-    graph = Graph(operations, end, parameters, held, recorder.input_shape[1:], start.shape, both.alone)
+    graph = Graph(operations, end, parameters, held, recorder.input_shape[1:], start.shape, both.alone, seen)
     return graph, order
 
 
@@ -477,6 +494,44 @@ def _constants(start: _Start, both: _Comparison, found: Mapping[int, list[Any]])
         if fixed and i != start.output.index and not _follows_batch(both.templates[i]):
             out.add(i)
     return out
+
+
+def _views(
+    start: _Start, both: _Comparison, found: Mapping[int, list[Any]], constants: set[int]
+) -> dict[int, tuple[str, ...]]:
+    """The calls that put one parameter into another shape, and that parameter."""
+    out: dict[int, tuple[str, ...]] = {}
+    for i in sorted(found):
+        call = start.run.calls[i]
+        data = any(isinstance(r, Ref) and r.index not in out and r.index not in constants for r in found[i])
+        name = getattr(call.function, "__name__", "")
+        if data or i == start.output.index or name not in VIEWS or _follows_batch(both.templates[i]):
+            continue
+        args, _ = both.templates[i]
+        bases = _parameters(found[i], start.names, out)
+        first = args[0] if args else None
+        source = isinstance(first, Named) or (isinstance(first, Ref) and first.index in out)
+        alone = len(bases) == 1 and source and len(found[i]) == 1 and isinstance(both.run.results[i], Tensor)
+        if alone and (name != "__getitem__" or _plain_index(args[1])):
+            out[i] = (bases[0],)
+    return out
+
+
+def _parameters(found: list[Any], names: _Names, views: Mapping[int, tuple[str, ...]]) -> list[str]:
+    """The parameters among what a call reads, those seen through a view included."""
+    out = [r.name for r in found if isinstance(r, Named) and r.name in names.parameters]
+    return out + [n for r in found if isinstance(r, Ref) for n in views.get(r.index, ())]
+
+
+def _plain_index(index: Any) -> bool:
+    """Whether an index takes no entry twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(p is None or p is Ellipsis or type(p) in (int, slice) for p in parts)
+
+
+def _result(r: Ref) -> str:
+    """The name of a constant that a call made."""
+    return f"result of call {r.index}" + ("" if r.part is None else f", part {r.part}")
 
 
 def _follows_batch(a: Any) -> bool:
@@ -508,15 +563,16 @@ def _look(a: Any, found: list[Any]) -> None:
             _look(b, found)
 
 
-def _renumbered(a: Any, new: Mapping[int, int]) -> Any:
+def _renumbered(a: Any, new: Mapping[int, int], others: Mapping[Ref, str]) -> Any:
+    """A template in the numbers of the graph; constants and views of parameters have names instead."""
     if isinstance(a, Ref):
-        return Ref(new[a.index], a.part) if a.index in new else Named(f"result of call {a.index}.{a.part}")
+        return Named(others[a]) if a in others else Ref(new[a.index], a.part)
     if isinstance(a, dict):
-        return {k: _renumbered(v, new) for k, v in a.items()}
+        return {k: _renumbered(v, new, others) for k, v in a.items()}
     if isinstance(a, tuple | list):
-        return type(a)(_renumbered(b, new) for b in a)
+        return type(a)(_renumbered(b, new, others) for b in a)
     if isinstance(a, slice):
-        return slice(_renumbered(a.start, new), _renumbered(a.stop, new), _renumbered(a.step, new))
+        return slice(*(_renumbered(b, new, others) for b in (a.start, a.stop, a.step)))
     return a
 
 
@@ -566,6 +622,20 @@ def check_module(module: nn.Module) -> None:
             raise ValueError(f"parameter {name} is on the meta device: it has no numbers")
         if not p.is_floating_point():
             raise ValueError(f"parameter {name} holds {p.dtype}: real numbers in floating point are needed")
+
+
+def check_finite(module: nn.Module, x: Tensor) -> None:
+    """Raise unless parameters, buffers and inputs are finite.
+
+    Raises:
+        ValueError: says which are not.
+    """
+    if not bool(torch.isfinite(x).all()):
+        raise ValueError("x holds NaN or infinite numbers")
+    for kind, named in (("parameter", module.named_parameters()), ("buffer", module.named_buffers())):
+        for name, t in named:
+            if t.is_floating_point() and not bool(torch.isfinite(t.detach()).all()):
+                raise ValueError(f"{kind} {name} holds NaN or infinite numbers")
 
 
 def check_inputs(x: Any) -> None:

@@ -10,8 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from verify.networks.recording.graph import LINEAR, Operation
+from verify.networks.recording.graph import Operation
 
+SMOOTH = (
+    "gelu", "silu", "sigmoid", "tanh", "elu", "selu", "celu", "softplus", "hardswish", "mish", "relu6", "hardtanh",
+)  # fmt: skip
+"""Elementwise activations that formal sums gate by the sign of their input."""
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "clone", "dropout", "dropout2d")
 
 
@@ -19,10 +23,10 @@ RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", 
 
 
 def apply_layer(op: Operation, a: Any, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear map or convolution with the settings of ``op`` and another weight and bias."""
+    """A linear map, convolution or product with a matrix with the settings of ``op`` and another weight and bias."""
     s = op.settings
-    if op.kind == LINEAR:
-        return F.linear(a, weight, bias)
+    if "stride" not in s:
+        return F.linear(a, weight.mT if s.get("transposed") else weight, bias)
     convolve = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[len(op.shape)]
     return convolve(a, weight, bias, s["stride"], s["padding"], s["dilation"], s["groups"])
 
@@ -60,9 +64,16 @@ def largest(a: Tensor, settings: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     )  # fmt: skip
 
 
+def chosen(a: Tensor, where: Tensor) -> Tensor:
+    """The entries of ``a`` at the flat positions that `largest` gave."""
+    return a.flatten(2).gather(-1, where.flatten(2)).reshape(where.shape)
+
+
 def window_sum(a: Any, op: Operation) -> Tensor:
     """The sum over each window of a max pooling operation."""
     s, d, channels = op.settings, a.ndim - 2, a.shape[1]
+    if d == 2 and set(s["dilation"]) == {1}:
+        return F.avg_pool2d(a, s["window"], s["stride"], s["padding"], s["ceil"], divisor_override=1)
     pads = []
     for size, out, window, stride, padding, dilation in zip(
         a.shape[2:], op.shape[2:], s["window"], s["stride"], s["padding"], s["dilation"], strict=True
@@ -74,3 +85,13 @@ def window_sum(a: Any, op: Operation) -> Tensor:
     convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[d]
     out = convolve(a, ones, None, s["stride"], 0, s["dilation"], channels)
     return out[(slice(None), slice(None), *(slice(0, n) for n in op.shape[2:]))]
+
+
+def fan_in(op: Operation, weight: Tensor) -> int:
+    """How many products a layer with this weight sums to one number."""
+    return len(weight) if op.settings.get("transposed") else weight[0].numel()
+
+
+def laid_out(x: Tensor) -> Tensor:
+    """A batch of images with the channels last, which convolutions on the CPU prefer."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 and len(x) > 1 and not x.is_cuda else x

@@ -9,11 +9,11 @@ from tests.verify.networks.drawn import module_on_data
 from theory.paths import on_path
 from theory.scalars import floats
 from verify.networks import zoo
-from verify.networks.exact.extended import PathSums
 from verify.networks.exact.to_graph import network_on_data
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.recording.record import record
 from verify.networks.scores.methods import saliency
+from verify.studies.extended import PathSums
 
 
 @pytest.mark.parametrize("seed", range(4))
