@@ -76,14 +76,14 @@ class Functional(nn.Module):
 
     def forward(self, x):
         a = self.a(x)
-        return self.b(F.silu(a) * self.scale) * a
+        return self.b(F.silu(a) / self.scale) * a
 
 
 def test_calls_outside_layers_are_named_too():
     report = assumptions(seeded(Functional), inputs(4, 3))
     assert report.why("piecewise-linear") == (
         "the module: `silu` is not piecewise linear",
-        "the module: `mul` uses the parameter scale in a way that is not understood",
+        "the module: `div` uses the parameter scale in a way that is not understood",
         "the module: `mul` multiplies activations with each other",
     )
     assert not report.holds("dense-last-layer")

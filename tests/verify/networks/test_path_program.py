@@ -124,12 +124,14 @@ def test_powers_of_two_are_chosen_anew_when_values_leave_float32():
 
 
 class Shared(nn.Module):
+    """One weight in two places, on no path twice."""
+
     def __init__(self):
         super().__init__()
         self.a = nn.Linear(2, 2)
 
     def forward(self, x):
-        return self.a(F.relu(self.a(x)))
+        return self.a(F.relu(x)) + F.relu(self.a(-x))
 
 
 def test_what_is_not_compiled_is_named():

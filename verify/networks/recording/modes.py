@@ -199,7 +199,8 @@ def untouched(function: Callable[Arguments, Result]) -> Callable[Arguments, Resu
         if not isinstance(module, nn.Module):
             name = type(module).__name__
             raise TypeError(f"{function.__name__} needs a torch.nn.Module as its first argument; got {name}")
-        with lent(module):
+        # Derivatives are needed, whatever mode the caller is in.
+        with lent(module), torch.inference_mode(False):
             return function(*args, **kwargs)
 
     return call
