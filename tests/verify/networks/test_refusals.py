@@ -63,11 +63,11 @@ def hooked(m, x):
 
 
 def through_numpy(m, x):
-    return m.b(F.relu(m.a(x)) + torch.from_numpy(x.detach().numpy()).sum())
+    return m.b(F.relu(m.a(x)) + torch.from_numpy(x.detach().numpy())[:, :1])
 
 
 def through_dlpack(m, x):
-    return m.b(F.relu(m.a(x)) + torch.from_dlpack(np.from_dlpack(x.detach())).sum())
+    return m.b(F.relu(m.a(x)) + torch.from_dlpack(np.from_dlpack(x.detach()))[:, :1])
 
 
 def masked_attention(m, x):

@@ -126,6 +126,7 @@ def _by_autograd(
         # A linear map's derivative does not depend on where it is taken.
         one = torch.zeros_like(v[:1]).expand(samples, *v.shape[1:]) if linear else v
         copies[r] = one[:, None].expand(samples, k, *v.shape[1:]).reshape(-1, *v.shape[1:]).clone()
+    wanted = [r for r in wanted if copies[r].is_floating_point()]
     with torch.enable_grad():
         for r in wanted:
             copies[r].requires_grad_()

@@ -27,18 +27,19 @@ def all_jacobians(module: nn.Module, x: Tensor, memory: int, *, alone: bool) -> 
     x = x.detach()
     parameters = sum(p.numel() for p in module.parameters())
     with torch.no_grad(), evaluation_mode(module):
-        outputs = _run(module, x[:1])
+        outputs = _run(module, x[:1], x)
         if not alone:
             _check_alone(module, x)
     size = max(1, memory // (16 * max(1, parameters * outputs.numel())))
     return torch.cat([jacobian_squares(module, c) for c in x.split(size)])
 
 
-def _run(module: nn.Module, x: Tensor) -> Tensor:
+def _run(module: nn.Module, x: Tensor, given: Tensor) -> Tensor:
+    """The outputs on ``x``, some samples of ``given``."""
     try:
         out = module(x)
     except Exception as e:
-        raise does_not_run(x, e) from e
+        raise does_not_run(given, e) from e
     if not isinstance(out, Tensor):
         why = f"returns {type(out).__name__}, not a tensor: wrap it so that it returns one"
         raise NotCovered("", "", why, ALL)
@@ -50,11 +51,11 @@ def _run(module: nn.Module, x: Tensor) -> Tensor:
 def _check_alone(module: nn.Module, x: Tensor) -> None:
     """Raise unless samples have the same outputs by themselves as in company, and each time."""
     few, generator = x[sorted({0, len(x) // 2, len(x) - 1})], torch.get_rng_state()
-    together = _run(module, few)
+    together = _run(module, few, x)
     if together.ndim < 1 or len(together) != len(few):
         why = f"maps {len(few)} samples to shape {tuple(together.shape)}: the first axis must be samples"
         raise NotCovered("", "", why, ALL)
-    alone = [_run(module, few[i : i + 1]) for i in range(len(few))]
+    alone = [_run(module, few[i : i + 1], x) for i in range(len(few))]
     if not torch.equal(torch.get_rng_state(), generator):
         raise NotCovered("", "", "draws random numbers: there is no function of one sample", ALL)
     if any(len(a) != 1 or not alike(together[i : i + 1], a) for i, a in enumerate(alone)):
@@ -76,8 +77,8 @@ def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:
             return _outputs(module(sample[None]), dims)
 
     with torch.no_grad(), evaluation_mode(module):
-        dims = _run(module, x[:2]).ndim
-        _outputs(_run(module, x[:1]), dims)
+        dims = _run(module, x[:2], x).ndim
+        _outputs(_run(module, x[:1], x), dims)
     with torch.enable_grad():
         try:
             jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=(None, 0))(parameters, x)
@@ -87,7 +88,7 @@ def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:
             agrees = False
         if not agrees:
             return torch.stack([_one_by_one(module, sample, dims) for sample in x])
-    return sum(j.double().square().reshape(*j.shape[:2], -1).sum(-1) for j in jacobian.values())  # type: ignore[return-value]
+    return sum(j.double().square().reshape(*j.shape[:2], -1).sum(-1) for j in jacobian.values())
 
 
 def _outputs(out: Tensor, dims: int) -> Tensor:
@@ -128,7 +129,7 @@ def _leaves(module: nn.Module) -> dict[str, Tensor]:
 def _one_by_one(module: nn.Module, sample: Tensor, dims: int) -> Tensor:
     leaves = list(_leaves(module).values())
     with evaluation_mode(module):
-        out = _outputs(_run(module, sample[None]), dims)
+        out = _outputs(_run(module, sample[None], sample[None]), dims)
     rows = []
     for k in range(len(out)):
         total = torch.zeros((), dtype=torch.float64, device=out.device)

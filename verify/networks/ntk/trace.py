@@ -49,7 +49,15 @@ from verify.networks.recording.graph import (
 )
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.recording.modes import untouched
-from verify.networks.recording.record import ALL, check_alone, check_inputs, check_module, record_and_run, record_for
+from verify.networks.recording.record import (
+    ALL,
+    check_alone,
+    check_finite,
+    check_inputs,
+    check_module,
+    record_and_run,
+    record_for,
+)
 from verify.networks.recording.windows import RESHAPES
 
 MEMORY = 1 << 30
@@ -141,6 +149,7 @@ def check_arguments(module: nn.Module, x: Tensor, memory: int) -> None:
     check_inputs(x)
     if next(module.parameters(), None) is None:
         raise ValueError("the module has no parameters: its tangent kernel is empty")
+    check_finite(module, x)
     if memory <= 0:
         raise ValueError(f"memory is a limit in bytes and must be positive; got {memory}")
 

@@ -120,7 +120,7 @@ class _Snapshot:
         self.modes = [(m, m.training) for m in module.modules()]
         self.attributes = [(m, _copied(m.__dict__)) for m, _ in self.modes if not scripted(m)]
         known = {id(t): t for t in (*module.parameters(), *module.buffers())}
-        uninitialised = nn.parameter.UninitializedTensorMixin
+        uninitialised = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
         self.tensors = [_Held.of(t) for t in known.values() if not isinstance(t, uninitialised) and not t.is_meta]
         self.generators = _generators()
 

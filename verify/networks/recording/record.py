@@ -33,6 +33,7 @@ DECISIONS = (
     "__dlpack__", "to_dlpack", "data_ptr",
 )  # fmt: skip
 """Calls that let a program act on the values of its data, or take them where they cannot be followed."""
+REQUIRES_GRAD = Tensor.requires_grad.__get__  # type: ignore[attr-defined]
 GRADIENT_HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 RANDOM = (
     "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "rand", "randn",
@@ -97,6 +98,9 @@ class _Recorder(TorchFunctionMode):
         known = [i in self.refs or i in self.names for i in before]
         name = getattr(func, "__name__", "")
         followed = any(i in self.followed for i in before)
+        if followed and func == REQUIRES_GRAD:
+            # As it would be without the recorder, which records no gradients.
+            return torch.is_grad_enabled() and args[0].is_floating_point()
         if followed:
             self.check(name, any(i in self.refs for i in before))
         for t in tensors:
@@ -452,6 +456,7 @@ def _graph(start: _Start, both: _Comparison) -> tuple[Graph, list[int]]:
             _look(both.templates[i], found[i])
             stack += [r.index for r in found[i] if isinstance(r, Ref)]
     constants = _constants(start, both, found)
+    _check_indices(start, both, found, constants)
     views = _views(start, both, found, constants)
     order = [i for i in sorted(found) if i not in constants and i not in views]
     renumber = {-1: -1, **{i: j for j, i in enumerate(order)}}
@@ -532,6 +537,20 @@ def _plain_index(index: Any) -> bool:
 def _result(r: Ref) -> str:
     """The name of a constant that a call made."""
     return f"result of call {r.index}" + ("" if r.part is None else f", part {r.part}")
+
+
+def _check_indices(start: _Start, both: _Comparison, found: Mapping[int, list[Any]], constants: set[int]) -> None:
+    """Raise if data are read by integers that forward makes for a batch: samples by their number, which may change."""
+    made: set[int] = set()
+    for i in sorted(found):
+        call, refs = start.run.calls[i], [r for r in found[i] if isinstance(r, Ref)]
+        named = [r.name for r in found[i] if isinstance(r, Named)]
+        on_data = any(r.index not in made and r.index not in constants for r in refs)
+        if not on_data and not any(n in start.names.parameters for n in named):
+            made.add(i)
+        elif any(r.index in made - constants and not start.run.calls[r.index].floating for r in refs):
+            name = getattr(call.function, "__name__", "a call")
+            raise NotCovered(call.where, f"`{name}`", "reads integers that follow the number of samples")
 
 
 def _follows_batch(a: Any) -> bool:

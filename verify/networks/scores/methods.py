@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from verify.networks.paths.sums import Pass, Scaled, activation, flow, gradients
 from verify.networks.recording.coverage import check_paths
-from verify.networks.recording.graph import Graph, Ref
+from verify.networks.recording.graph import Graph, NotCovered, Ref
 from verify.networks.recording.modes import substituted, untouched
 from verify.networks.recording.record import (
     check_alone,
@@ -258,7 +258,11 @@ def _of_loss(task: Task, twice: bool) -> dict[str, Tensor]:
         if twice:
             # H g is the gradient of g'g with one g held fixed.
             product = torch.stack([(a * a.detach()).sum() for a in g]).sum()
-            g = gradients(product, leaves)
+            try:
+                g = gradients(product, leaves)
+            except RuntimeError as e:
+                line = str(e).strip().splitlines()[0]
+                raise NotCovered("", "", f"has no second derivatives: {line}", "grasp") from e
     return {n: (theta[n] * a).detach() for n, a in zip(task.names, g, strict=True)}
 
 

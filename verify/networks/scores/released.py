@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from verify.networks.paths.sums import gradients
+from verify.networks.recording.graph import NotCovered
 from verify.networks.recording.modes import untouched
 
 
@@ -30,6 +31,8 @@ class _Gates(TorchFunctionMode):
             self.gates.append((args[0] > 0).to(args[0]))
             return func(args[0], *args[1:], **{k: v for k, v in (kwargs or {}).items() if k != "inplace"})
         self.used += 1
+        if self.used > len(self.gates) or self.gates[self.used - 1].shape != args[0].shape:
+            raise NotCovered("", "", "has other gates for other data: a static graph is needed", "px-released")
         return args[0] * self.gates[self.used - 1]
 
 
@@ -54,14 +57,18 @@ def released(
             the stored ones.
     """
     masks = {} if masks is None else masks
-    original = copy.deepcopy(module).eval()
+    try:
+        original = copy.deepcopy(module).eval()
+    except Exception as e:
+        line = str(e).strip().splitlines()[0]
+        raise NotCovered("", "", f"cannot be copied, as the released code needs: {line}", "px-released") from e
     with torch.no_grad():
         for n, p in original.named_parameters():
             p.copy_(p * masks[n].to(p) if n in masks else p)
     gates: list[Tensor] = []
     with torch.no_grad(), _Gates("record", gates):
         original(x)
-    ones, squared = copy.deepcopy(original), copy.deepcopy(original)
+    ones, squared = copy.deepcopy(original), copy.deepcopy(original).requires_grad_()
     with torch.no_grad():
         for n, t in squared.state_dict().items():
             if not any(s in n for s in skipped):
@@ -73,7 +80,7 @@ def released(
         first = ones.train(training)(x * x)
     with torch.enable_grad(), _Gates("open", []):
         second = squared.train(training)(torch.ones_like(x))
-        wanted = dict(squared.requires_grad_().named_parameters())
+        wanted = dict(squared.named_parameters())
         g = gradients((first * second).sum(), list(wanted.values()))
     out = {}
     for (n, p), a in zip(original.named_parameters(), g, strict=True):
