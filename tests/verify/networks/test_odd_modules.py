@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
+from theory.saliency import scores as theory_scores
 from theory.scalars import floats
 from verify.networks.claims.assumptions import assumptions
 from verify.networks.exact.to_graph import network_on_data
@@ -430,6 +431,26 @@ def test_trace_is_that_of_jacobians_and_path_sums_are_those_of_the_enumeration(n
     ):
         assert np.allclose(mine.numpy(), floats(theirs), rtol=1e-10, atol=1e-12 * float(mine.max()))
     assert math.isclose(float(want.sum()), float(floats(exact.ntk_trace())), rel_tol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MODULES)
+def test_path_scores_are_those_of_the_enumeration(name):
+    module, shape = MODULES[name]
+    x = inputs(shape, 2)
+    try:
+        path_bound(module, x)
+    except ValueError:
+        return
+    exact = network_on_data(module, x)
+    if exact.network.parameters == 0 or len(exact.paths) > 3000:
+        return
+    theta, points = floats(exact.theta), floats(exact.x)
+    for method in ("synflow", "synflow-l2", "px", "path-energy", "px-per-sample"):
+        want = floats(theory_scores(exact.network, theta, points, method))
+        found = saliency(module, method, x, scored="all", rescale=False)
+        got = torch.cat([v.flatten() for v in found.values()]).numpy()
+        assert np.abs(got - want).max() <= 1e-10 * max(1.0, np.abs(want).max()), method
 
 
 @pytest.mark.filterwarnings("ignore")
