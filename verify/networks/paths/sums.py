@@ -77,8 +77,8 @@ class Scaled:
 
 
 def power_of_two(exponent: int) -> float:
-    """2**exponent, inf where it overflows."""
-    return math.ldexp(1.0, exponent) if exponent < 1024 else math.inf
+    """2**exponent; the largest there is where that overflows, so that 0 times it is 0."""
+    return math.ldexp(1.0, min(exponent, 1023))
 
 
 def out_of_scale(top: float) -> int:
@@ -199,8 +199,11 @@ class Pass(Walk):
         a, slope = values[op.inputs[0]], op.settings.get("slope", 0.0)
         if self.gates is None:
             return a
-        on = self.gates[op.inputs[0]] > 0
-        return torch.where(on, a, a * abs(slope) ** self.slopes) if slope else a * on
+        forward = self.gates[op.inputs[0]].detach()
+        if slope:
+            return torch.where(forward > 0, a, a * abs(slope) ** self.slopes)
+        # Factors in the values' own precision and layout: products with what was expanded or is bool are slow.
+        return forward.clamp_min(0).sign_() * a
 
     def maximum(self, op: Operation, values: Values) -> Tensor:
         """The sum over each window, or the entry that the forward chose."""
