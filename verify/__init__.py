@@ -11,7 +11,7 @@ from typing import Any
 
 _WHERE = {
     "falsify": "verify.search.loop",
-    "Outcome": "verify.search.loop",
+    "Outcome": "verify.search.outcome",
     "ablate": "verify.power.ablation",
     "sharpness": "verify.power.sharpness",
     "ntk_trace": "verify.networks.ntk.trace",

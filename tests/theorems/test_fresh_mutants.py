@@ -664,11 +664,11 @@ PLANTED = MISTAKES
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_fresh_mistake_is_refuted(name):
     for seed in range(2):
-        outcome = falsify(MISTAKES[name], examples=1000, seconds=10, rounds=96, seed=seed, shrinking=False)
+        outcome = falsify(MISTAKES[name], examples=1000, rounds=96, seed=seed, shrinking=False)
         assert outcome.verdict == "refuted", f"{name} (seed {seed}): {outcome.verdict}, {outcome.reasons}"
 
 
 @pytest.mark.parametrize("name", TRUTHS)
 def test_what_only_looks_wrong_survives(name):
-    outcome = falsify(TRUTHS[name], examples=200, seconds=10, shrinking=False)
+    outcome = falsify(TRUTHS[name], examples=200, shrinking=False)
     assert outcome.verdict == "survived", f"{name}: {outcome.decision}"

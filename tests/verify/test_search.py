@@ -131,7 +131,7 @@ def test_shrinking_never_leaves_the_refuted_set():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="unknown stage 'guess'"):
         falsify(SQUARE, stages=("guess",))
-    with pytest.raises(ValueError, match="examples must be at least 1"):
+    with pytest.raises(ValueError, match="must be at least 1; got 0"):
         falsify(SQUARE, examples=0)
     with pytest.raises(KeyError, match="has no assumption 'nonsense'"):
         falsify(SQUARE, drop=("nonsense",))

@@ -136,6 +136,10 @@ def _budget(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
         "--json", action="store_true", default=default(False), help="machine-readable rows on standard output"
     )
     parser.add_argument("--workers", type=int, default=default(2), help="processes (default: 2)")
+    parser.add_argument(
+        "--seconds", type=float, default=default(None),
+        help="stop each search after so many seconds and say so (default: no limit; then the clock decides nothing)",
+    )  # fmt: skip
 
 
 def _data(parser: argparse.ArgumentParser, *, top: bool = False) -> None:

@@ -17,6 +17,7 @@ from verify.app import page as html
 from verify.app import runner
 from verify.app import tables as report
 from verify.app.runner import Row, Task
+from verify.search.budgets import budget_named
 
 REPORTS = Path("reports")
 
@@ -71,7 +72,9 @@ def everything(options: argparse.Namespace) -> int:
 def _task(options: argparse.Namespace, claim: Claim, model: str, data: str = "", drop: Sequence[str] = ()) -> Task:
     folder = getattr(options, "data_dir", "") if data != "digits" else ""
     samples, device = getattr(options, "samples", 8), getattr(options, "device", "cpu")
-    return Task(claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop))
+    return Task(
+        claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop), options.seconds
+    )
 
 
 def _on_models(options: argparse.Namespace, chosen: Sequence[Claim]) -> list[Task]:
@@ -126,6 +129,8 @@ def run(options: argparse.Namespace) -> int:
             c.assumption(name)
     tasks = [_task(options, c, options.on, options.data, options.drop) for c in chosen]
     rows = _rows([replace(t, replay=options.replay) for t in tasks], options)
+    order = {c.id: i for i, c in enumerate(chosen)}
+    rows.sort(key=lambda r: order[r.claim])
     if options.scale:
         rows = _with_empirical(rows, chosen, options)
     _shown(rows, options)
@@ -200,10 +205,10 @@ def ablate(options: argparse.Namespace) -> int:
     from verify.power.ablation import ablate as search
     from verify.power.ablation import needed
 
-    budget = runner.budget_named(options.budget)
+    budget = budget_named(options.budget)
     rows: list[dict[str, Any]] = []
     for claim in matching(options.claim or ["*"]):
-        outcomes = search(claim, examples=budget.examples, seconds=budget.seconds, seed=options.seed)
+        outcomes = search(claim, examples=budget.examples, seconds=options.seconds, seed=options.seed)
         for name, outcome in outcomes.items():
             found = outcome.counterexample
             rows.append({
@@ -225,11 +230,11 @@ def sharpness(options: argparse.Namespace) -> int:
     """How small an error would be seen?"""
     from verify.power.sharpness import sharpness as measure
 
-    budget = runner.budget_named(options.budget)
+    budget = budget_named(options.budget)
     rows: list[dict[str, Any]] = []
     for claim in matching(options.claim):
         if claim.status is Status.PROVED:
-            one = measure(claim, examples=budget.examples, seconds=budget.seconds, seed=options.seed)
+            one = measure(claim, examples=budget.examples, seconds=options.seconds, seed=options.seed)
             rows.append({"claim": claim.id, "error seen": one.smallest_change, "why not smaller": one.reason})
     if options.json:
         print(json.dumps(rows, indent=1))
@@ -243,9 +248,9 @@ def docs(options: argparse.Namespace) -> int:
     from verify.studies import claims_page as pages
 
     if not options.render:
-        budget = runner.budget_named(options.budget)
+        budget = budget_named(options.budget)
         pages.collect(
-            seed=options.seed, examples=budget.examples, seconds=budget.seconds, workers=options.workers,
+            seed=options.seed, examples=budget.examples, workers=options.workers,
             only=options.only, progress=lambda identity: print(identity, file=sys.stderr),
         )  # fmt: skip
     from verify.studies import questions_page as questions

@@ -108,7 +108,7 @@ def sharpness(
     claim: Claim | str,
     *,
     examples: int = 200,
-    seconds: float = 10.0,
+    seconds: float | None = None,
     seed: int = 0,
     changes: Sequence[float] = CHANGES,
 ) -> Sharpness:
@@ -117,7 +117,7 @@ def sharpness(
     Args:
         claim: a proved claim, or its id.
         examples: exact instances for each search.
-        seconds: limit for each search.
+        seconds: a person's limit for each search; None: no limit.
         seed: the seed.
         changes: relative changes to try, largest first; stops at the first that is not seen.
 

@@ -59,7 +59,7 @@ def register_profiles() -> None:
     from hypothesis import settings
     from hypothesis.errors import InvalidArgument
 
-    from verify.app.runner import BUDGETS
+    from verify.search.budgets import BUDGETS
 
     for name in PROFILES:
         try:

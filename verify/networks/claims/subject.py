@@ -36,7 +36,8 @@ from verify.networks.claims.restated import FORMS, HOW, WHY, NoForm, without_enu
 from verify.networks.exact.fixed_point import WORK, digits_needed, work
 from verify.networks.exact.to_graph import to_network
 from verify.networks.paths.sums import NoPathSums
-from verify.search.loop import Outcome, Search
+from verify.search.loop import Search
+from verify.search.outcome import Outcome
 from verify.search.strategies import StackChooser, draw
 
 SETTINGS = (NetworkOnData, NetworkWeights, ObjectiveOnNetwork, RescaledNetwork, PruningRun, GuardedRun)
@@ -153,7 +154,7 @@ class Subject:
         rng = np.random.default_rng([search.seed, 7])
         broken: dict[str, int] = {}
         without: dict[str, int] = {}
-        instances: Iterator[Any] = self._instances(rng, search.claim if self.climbing else None, search.deadline)
+        instances: Iterator[Any] = self._instances(rng, search.claim if self.climbing else None, time.monotonic() + 5.0)
         if self.exact is not None:
             instances = self._exact_instances(search.claim, rng)
         elif search.claim.id in RUN_FORMS:
@@ -185,7 +186,7 @@ class Subject:
         out.reasons += [f"{count} instances left out: {why}" for why, count in without.items()]
         if self.exact is not None:
             out.stages["exact"] = f"{out.examples} instances, every path enumerated in rationals"
-            return search.finish(max(2.0, search.deadline - time.monotonic()))
+            return search.finish()
         return self._finished(search)
 
     def _finished(self, search: Search) -> Outcome:
@@ -209,7 +210,7 @@ class Subject:
             if out.undefined:
                 out.reasons.append(f"undefined on {out.undefined} instances")
             out.reasons.append(self._tried(search.claim, formal=False))
-        out.seconds = time.monotonic() - search.start
+        out.seconds = search.limit.elapsed()
         return out
 
     def _trial_run(self, claim: Claim) -> ModuleRun:
