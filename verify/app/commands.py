@@ -101,7 +101,8 @@ def _rows(tasks: Sequence[Task], options: argparse.Namespace, *, quiet: bool = F
     except KeyboardInterrupt:
         options.interrupted = True
         print(f"interrupted: {len(rows)} of {len(tasks)} checks were made", file=sys.stderr)
-    return rows
+    asked = {t.reproduce: n for n, t in enumerate(tasks)}  # they finish in any order
+    return sorted(rows, key=lambda r: asked[r.reproduce])
 
 
 def _with_empirical(rows: list[Row], chosen: Sequence[Claim], options: argparse.Namespace) -> list[Row]:
@@ -129,8 +130,6 @@ def run(options: argparse.Namespace) -> int:
             c.assumption(name)
     tasks = [_task(options, c, options.on, options.data, options.drop) for c in chosen]
     rows = _rows([replace(t, replay=options.replay) for t in tasks], options)
-    order = {c.id: i for i, c in enumerate(chosen)}
-    rows.sort(key=lambda r: order[r.claim])
     if options.scale:
         rows = _with_empirical(rows, chosen, options)
     _shown(rows, options)
@@ -165,8 +164,6 @@ def falsify(options: argparse.Namespace) -> int:
     )
     chosen = [c for c in matching([options.claims]) if c.status is not Status.EMPIRICAL]
     rows = _rows([_task(options, c, options.on, options.data) for c in chosen], options)
-    order = {c.id: i for i, c in enumerate(chosen)}
-    rows.sort(key=lambda r: order[r.claim])
     if options.json:
         print(json.dumps([r.to_json() for r in rows], indent=1))
         return _code(rows, options)
