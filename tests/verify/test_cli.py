@@ -52,6 +52,25 @@ def test_list_needs_neither_torch_nor_hypothesis():
     assert out.strip().splitlines()[-1] == "[]"
 
 
+def test_ablating_a_claim_without_assumptions_says_so(capsys):
+    assert main(["ablate", "sketching/mask-size"]) == 0
+    assert "sketching/mask-size is proved without assumptions: nothing to drop" in capsys.readouterr().out
+    assert main(["ablate", "path-exclusion/kinks"]) == 0
+    assert "path-exclusion/kinks is refuted: only hypotheses of proved claims are dropped" in capsys.readouterr().out
+
+
+def test_a_folder_of_data_that_does_not_exist_is_an_error_even_where_it_is_not_used(capsys):
+    for words in (["run", "sketching/mask-size"], ["falsify", "--on", "zoo:mlp"], []):
+        assert "no such folder: /no/such/folder" in fails(capsys, *words, "--data-dir", "/no/such/folder")
+
+
+@pytest.mark.parametrize("words", [["findings"], ["bench", "start"], ["docs"]])
+def test_commands_about_the_repository_say_that_they_need_a_checkout(capsys, monkeypatch, words):
+    monkeypatch.setitem(sys.modules, "verify.studies", None)
+    monkeypatch.setitem(sys.modules, "verify.bench", None)
+    assert "needs a checkout of the repository" in fails(capsys, *words)
+
+
 def test_show_says_what_is_assumed(capsys):
     assert main(["show", "path-exclusion/kernel-by-gradient"]) == 0
     out = capsys.readouterr().out

@@ -7,7 +7,7 @@ import pytest
 
 from theory.claims import Assumption, Claim, Source, Status, claim_named
 from theory.instances import Instance, array
-from theory.relations import Relation, Verdict, at_most, decide, equal, less, positive
+from theory.relations import Relation, Verdict, at_most, decide, equal, holds, less, positive
 from verify.power.ablation import ablate, needed
 from verify.power.sharpness import perturbed, sharpness
 from verify.search import strategies
@@ -104,6 +104,17 @@ def test_sharpness_sees_small_errors_and_says_where_there_is_slack():
     slack = made(lambda i: at_most(i.a * i.a, 4 * i.a * i.a + i.b * i.b))
     assert sharpness(slack, examples=50).smallest_change == float("inf")
     assert "slack" in sharpness(slack, examples=50).reason
+
+
+def test_sharpness_of_a_claim_that_is_a_plain_yes_on_some_instances():
+    def sometimes(instance):
+        return holds(True) if instance.v.shape[-1] % 2 else SQUARE.function(instance)
+
+    assert sharpness(made(sometimes), examples=50).smallest_change <= 0.001
+
+
+def test_a_claim_without_assumptions_has_nothing_to_ablate():
+    assert ablate(SQUARE) == {}
 
 
 def test_a_perturbed_equality_is_refuted_exactly():

@@ -7,14 +7,18 @@ verdict contradicts what is believed of a claim, 0 that none does.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from theory.claims import PAPERS
 
 BUDGETS = ("quick", "default", "thorough")
 BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "scaling", "start",
            "architectures", "sweeps", "zoo")  # fmt: skip
+
+NEEDS_CHECKOUT = {"findings": "verify.studies", "docs": "verify.studies", "bench": "verify.bench"}
 
 _EXAMPLES = """\
 examples:
@@ -193,9 +197,29 @@ def _dispatch(options: argparse.Namespace) -> int:
         return _show(options)
     if options.command == "check":
         return _check(options)
+    if options.command in NEEDS_CHECKOUT:
+        _in_checkout(options.command)
+    folder = getattr(options, "data_dir", "")
+    if folder and not Path(folder).is_dir():
+        raise ValueError(f"--data-dir: no such folder: {folder}")
     from verify.app import commands
 
     return int(getattr(commands, options.command or "everything")(options))
+
+
+def _in_checkout(command: str) -> None:
+    """Studies and benchmarks are about this repository, and are not installed with the package.
+
+    Raises:
+        ValueError: there is no checkout.
+    """
+    try:
+        importlib.import_module(NEEDS_CHECKOUT[command])
+    except ImportError:
+        raise ValueError(
+            f"{command} needs a checkout of the repository: it compares with what is recorded there, "
+            "and is not part of the installed package"
+        ) from None
 
 
 def _list(options: argparse.Namespace) -> int:

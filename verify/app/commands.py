@@ -204,7 +204,8 @@ def ablate(options: argparse.Namespace) -> int:
 
     budget = budget_named(options.budget)
     rows: list[dict[str, Any]] = []
-    for claim in matching(options.claim or ["*"]):
+    chosen = matching(options.claim or ["*"])
+    for claim in chosen:
         outcomes = search(claim, examples=budget.examples, seconds=options.seconds, seed=options.seed)
         for name, outcome in outcomes.items():
             found = outcome.counterexample
@@ -219,8 +220,15 @@ def ablate(options: argparse.Namespace) -> int:
         count = sum(r["is"].startswith("needed") for r in rows)
         print(f"\n{count} of {len(rows)} assumptions needed")
     else:
-        print("nothing to ablate: only proved claims have assumptions to drop")
+        for claim in chosen:
+            print(f"{claim.id} is {_nothing_to_drop(claim)}")
     return 0
+
+
+def _nothing_to_drop(claim: Claim) -> str:
+    if claim.status is Status.PROVED:
+        return "proved without assumptions: nothing to drop"
+    return f"{claim.status}: only hypotheses of proved claims are dropped"
 
 
 def sharpness(options: argparse.Namespace) -> int:
