@@ -7,7 +7,7 @@ import pytest
 from theory.claims import Status, claims
 from theory.relations import Verdict
 from verify import certificates, docs, questions
-from verify.second_opinion import Net, instance_of, objective_after, path_survives, pruned
+from verify.certificates.second_opinion import Net, instance_of, objective_after, path_survives, pruned
 
 RECORD = json.loads(docs.RECORD.read_text())["claims"]
 FILES = sorted(docs.CERTIFICATES.glob("*.json"))
