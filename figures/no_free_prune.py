@@ -30,9 +30,9 @@ from figures.style import (
     series,
     summary,
 )
-from verify import empirical, sequential
 from verify.experiments import counts
-from verify.trials import Configuration, Trial
+from verify.experiments import decide as empirical
+from verify.trials.store import Configuration, Trial, sequential
 
 
 def _memorisation_rows(trials: Sequence[Trial]) -> Rows:

@@ -83,7 +83,7 @@ class Claim:
         statement: the rest of the docstring; mathematics between dollar signs.
         source, status, assumptions: as given.
         setting: the class of its instances.
-        draws: hints for drawing instances (see `verify.strategies`).
+        draws: hints for drawing instances (see `verify.search.strategies`).
         twin: id of the repaired (or literal) claim, empty if there is none.
         slack: why a bound of it could be made smaller unnoticed; empty where equality is (nearly) reached.
         function: instance -> Relation.

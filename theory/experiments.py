@@ -1,7 +1,7 @@
 """Outcomes of finished experiments, and the statistics that empirical claims are about.
 
 The claims on these settings define what is measured; the decision is made from trials by sequential
-tests (`verify.sequential`), never by drawing numbers, so the settings have no array fields.
+tests (`verify.trials.sequential`), never by drawing numbers, so the settings have no array fields.
 """
 
 from __future__ import annotations

@@ -10,16 +10,16 @@ import importlib
 from typing import Any
 
 _WHERE = {
-    "falsify": "verify.search",
-    "Outcome": "verify.search",
-    "ablate": "verify.ablation",
-    "sharpness": "verify.sharpness",
-    "ntk_trace": "verify.networks.ntk",
-    "ntk_trace_estimate": "verify.networks.ntk",
-    "path_bound": "verify.networks.path_sums",
-    "saliency": "verify.networks.saliency",
-    "prune": "verify.networks.masks",
-    "assumptions": "verify.networks.capture",
+    "falsify": "verify.search.loop",
+    "Outcome": "verify.search.loop",
+    "ablate": "verify.power.ablation",
+    "sharpness": "verify.power.sharpness",
+    "ntk_trace": "verify.networks.ntk.trace",
+    "ntk_trace_estimate": "verify.networks.ntk.trace",
+    "path_bound": "verify.networks.paths.sums",
+    "saliency": "verify.networks.scores.methods",
+    "prune": "verify.networks.scores.prune",
+    "assumptions": "verify.networks.claims.assumptions",
 }
 
 __all__ = list(_WHERE)
@@ -29,6 +29,6 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'verify' has no attribute {name!r}; it has {', '.join(__all__)}")
     value = getattr(importlib.import_module(_WHERE[name]), name)
-    # Importing a module of the same name (verify.sharpness) binds the module first; rebind the function.
+    # Importing a module of the same name (verify.power.sharpness) binds the module first; rebind the function.
     globals()[name] = value
     return value

@@ -2,7 +2,7 @@
 
 import sys
 
-from verify.cli import main
+from verify.app.cli import main
 
 if __name__ == "__main__":  # worker processes import this module again
     sys.exit(main())

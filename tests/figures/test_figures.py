@@ -7,8 +7,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from figures import cli, registry, style
-from verify import data, trials
 from verify.experiments import sketches
+from verify.trials.store import data
+from verify.trials.store import store as trials
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from theory.pruning import PruningRun
 from theory.relations import Verdict, decide
 from verify import certificates
 from verify.certificates.second_opinion import Net, path_survives, pruned
-from verify.findings import arithmetic, page
-from verify.strategies import StackChooser, draw
-from verify.strategies.pruning import pruning_run
+from verify.search.strategies import StackChooser, draw
+from verify.search.strategies.pruning import pruning_run
+from verify.studies.findings import arithmetic, page
 
 
 def chooser(seed):

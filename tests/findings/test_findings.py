@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from verify.cli import main
-from verify.findings import measures, page, plain, tables
-from verify.findings.model import Numbers, percent
+from verify.app.cli import main
+from verify.studies.findings import measures, page, plain, tables
+from verify.studies.findings.model import Numbers, percent
 
 
 def test_the_page_is_what_certificates_and_tables_give():

@@ -3,7 +3,7 @@
 import pytest
 
 from theory.claims import claims
-from verify import plugin
+from verify.app import plugin
 
 
 def pytest_generate_tests(metafunc):

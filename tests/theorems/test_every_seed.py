@@ -4,7 +4,7 @@ import pytest
 
 from theory.claims import Status, claim_named, claims
 from theory.relations import Verdict, decide
-from verify.search import falsify
+from verify.search.loop import falsify
 
 FIRST = (
     "sketching/transfer-literal",

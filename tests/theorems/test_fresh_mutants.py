@@ -25,7 +25,7 @@ from theory.relations import at_most, equal, equivalent, holds, less
 from theory.scalars import absolute, indicator, sqrt, total
 from theory.separability import cover_number
 from theory.sketches import binary_masks, normalised, squared
-from verify.search import falsify
+from verify.search.loop import falsify
 
 MISTAKES, TRUTHS = {}, {}
 

@@ -21,7 +21,7 @@ from theory.papers import no_free_prune as paper
 from theory.relations import at_most
 from theory.scalars import exp, total
 from theory.separability import cover_number
-from verify.search import falsify
+from verify.search.loop import falsify
 
 PLANTED = {}
 

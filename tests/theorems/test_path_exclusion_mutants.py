@@ -11,9 +11,9 @@ from theory.papers import path_exclusion as px
 from theory.paths import on_path
 from theory.relations import at_most, equal, holds, less, nonnegative, positive
 from theory.scalars import total
-from verify.ablation import ablate, needed
-from verify.search import falsify
-from verify.sharpness import sharpness
+from verify.power.ablation import ablate, needed
+from verify.power.sharpness import sharpness
+from verify.search.loop import falsify
 
 HERE = [c for c in claims() if c.id.startswith("path-exclusion/")]
 PROVED = {c.id.split("/")[1]: c for c in HERE if c.status is Status.PROVED}

@@ -17,9 +17,9 @@ from theory.relations import at_most, equal
 from theory.scalars import absolute, indicator, sqrt, total
 from theory.sketches import binary_masks, normalised, squared
 from verify import certificates
-from verify.ablation import ablate, needed
-from verify.search import falsify
-from verify.sharpness import sharpness
+from verify.power.ablation import ablate, needed
+from verify.power.sharpness import sharpness
+from verify.search.loop import falsify
 
 HERE = [c for c in claims() if c.id.startswith("sketching/")]
 PROVED = [c for c in HERE if c.status is Status.PROVED]

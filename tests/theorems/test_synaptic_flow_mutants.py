@@ -17,7 +17,7 @@ from theory.networks import ONE
 from theory.papers import synaptic_flow as paper
 from theory.relations import equal, holds, nonnegative, positive
 from theory.scalars import absolute
-from verify.search import falsify
+from verify.search.loop import falsify
 
 SEEDS = (0, 1, 2)
 CLAIMS = {c.id.split("/")[1]: c for c in vars(paper).values() if isinstance(c, Claim)}

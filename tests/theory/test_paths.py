@@ -9,8 +9,8 @@ from theory.networks import LINEAR, MAX, RELU, Builder, forward, mlp
 from theory.paths import MAX_PATHS, NetworkOnData, on_path, paths_of
 from theory.scalars import exact, floats
 from theory.spectrum import eigenvalues, largest_eigenvalue, rank
-from verify.strategies import StackChooser
-from verify.strategies.networks import EVERY_FAMILY, network_on_data
+from verify.search.strategies import StackChooser
+from verify.search.strategies.networks import EVERY_FAMILY, network_on_data
 
 STEP = fmpq(1, 10**9)
 

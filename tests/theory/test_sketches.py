@@ -14,7 +14,7 @@ from theory.relations import decide
 from theory.saliency import scores
 from theory.scalars import ZERO, exact, floats, total
 from theory.sketches import Sketch, Transfer, cube_root, inverse, normalised, sequences
-from verify.strategies import StackChooser, draw
+from verify.search.strategies import StackChooser, draw
 
 CASES = [(seed, limit) for limit in (1, 2, 3) for seed in range(8)]
 

@@ -8,8 +8,9 @@ import sys
 import pytest
 import torch
 
-from verify.bench import ntk, pages, pruning, scaling, start, training
+from verify.bench import ntk, pruning, scaling, start, training
 from verify.bench.measure import Job, Measured, compare, growth, line
+from verify.studies import benchmarks_page as pages
 
 
 def test_competitors_take_turns_and_missing_ones_say_why(monkeypatch, tmp_path):
@@ -90,7 +91,7 @@ def test_all_ways_of_training_reach_the_same_loss():
 
 def test_published_synflow_prunes_as_ours_does():
     from verify.networks import zoo
-    from verify.networks.masks import prune
+    from verify.networks.scores.prune import prune
 
     module = zoo.build("resnet20", width=4)
     theirs = pruning.published_synflow(module, 3)
@@ -134,7 +135,7 @@ def test_theorem_runs_import_only_files_with_the_mark(tmp_path):
 
 def test_tables_of_the_page_are_those_of_the_files(tmp_path):
     text = pages.PAGE.read_text()
-    assert pages.filled(text) == text, "run `python -m verify.bench.pages`"
+    assert pages.filled(text) == text, "run `python -m verify.studies.benchmarks_page`"
     assert text.count("<!-- table") == text.count("<!-- end -->") == 7
     (tmp_path / "a.csv").write_text("# seed: 0\n# threads: 1\na,b\nx,0.12345\n")
     assert pages.table(tmp_path / "a.csv", ["b", "a"]) == "*threads: 1*\n\n| b | a |\n|---|---|\n| 0.123 | x |\n"

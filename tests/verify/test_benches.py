@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from theory.claims import Status, claim_named
 from theory.relations import at_most
+from verify.app.runner import Budget
 from verify.bench import alarms, peers, seeds
 from verify.bench import search as bench
-from verify.planted import Planted, planted
-from verify.runner import Budget
-from verify.sharpness import numerical, perturbed
-from verify.strategies import draw
-from verify.trials import read_csv
+from verify.power.planted import Planted, planted
+from verify.power.sharpness import numerical, perturbed
+from verify.search.strategies import draw
+from verify.trials.store import read_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 

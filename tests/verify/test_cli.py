@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from theory.claims import claims
+from verify.app.cli import _parser, main
 from verify.certificates import digest
-from verify.cli import _parser, main
-from verify.search import falsify
+from verify.search.loop import falsify
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +45,7 @@ def test_list_shows_every_claim(capsys):
 
 def test_list_needs_neither_torch_nor_hypothesis():
     code = (
-        "import sys; from verify.cli import main; main(['list']); "
+        "import sys; from verify.app.cli import main; main(['list']); "
         "print(sorted({'torch', 'hypothesis', 'rich', 'matplotlib'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
@@ -67,7 +67,7 @@ def test_run_refutes_saves_and_check_decides_again_without_torch(capsys, tmp_pat
     assert "--seed 4" in captured.out
     path = tmp_path / "sketching--mask-keeps-s-weights.json"
     code = (
-        "import sys; from verify.cli import main; code = main(['check', sys.argv[1]]); "
+        "import sys; from verify.app.cli import main; code = main(['check', sys.argv[1]]); "
         "print('torch' in sys.modules, code)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT, check=True)

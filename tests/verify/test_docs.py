@@ -6,8 +6,10 @@ import pytest
 
 from theory.claims import Status, claims
 from theory.relations import Verdict
-from verify import certificates, docs, questions
+from verify import certificates
 from verify.certificates.second_opinion import Net, instance_of, objective_after, path_survives, pruned
+from verify.studies import claims_page as docs
+from verify.studies import questions_page as questions
 
 RECORD = json.loads(docs.RECORD.read_text())["claims"]
 FILES = sorted(docs.CERTIFICATES.glob("*.json"))

@@ -12,9 +12,8 @@ from hypothesis.database import InMemoryExampleDatabase
 
 from theory.claims import claim_named
 from theory.relations import holds
-from verify import examples
-from verify.runner import BUDGETS
-from verify.search import falsify
+from verify.app.runner import BUDGETS
+from verify.search.loop import examples, falsify
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIM = claim_named("path-exclusion/objective-is-a-bound")

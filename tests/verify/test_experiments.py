@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from verify import data, empirical
 from verify.experiments import capacity, cifar, spectra
+from verify.experiments import decide as empirical
 from verify.experiments.scores import make_masks
-from verify.training import initial
+from verify.trials.store import data
+from verify.trials.training import initial
 
 
 def test_px_is_synflow_l2_where_there_is_one_output():

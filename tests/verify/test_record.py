@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from verify import empirical, record, sequential, trials
+from verify.experiments import decide as empirical
+from verify.studies import recorded as record
+from verify.trials.store import sequential
+from verify.trials.store import store as trials
 
 
 def trial(method, seed, own, foreign):
@@ -43,7 +46,7 @@ def test_empirical_rows_say_which_tests_lead():
 
 def test_the_command_line_prints_the_tests_behind_a_verdict(tmp_path, monkeypatch, capsys):
     """`run --scale` decides an EMPIRICAL claim; the table's remarks show effect and e-value."""
-    from verify.cli import main
+    from verify.app.cli import main
 
     def decided(claim, scale, **_):
         line = empirical.Line("imp gains", True, sequential.paired_sign([1.0] * 40, 0.001), None, 0.08, 0.01, 40)

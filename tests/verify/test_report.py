@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from theory.claims import claim_named, claims
-from verify import html, report
-from verify.runner import Row, Task, run_task
+from verify.app import page as html
+from verify.app import tables as report
+from verify.app.runner import Row, Task, run_task
 
 
 @pytest.fixture(scope="module")

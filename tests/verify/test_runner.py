@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from theory.claims import Status, claim_named
-from verify.runner import BUDGETS, Task, budget_named, disagreement, run, run_task
-from verify.search import Outcome
+from verify.app.runner import BUDGETS, Task, budget_named, disagreement, run, run_task
+from verify.search.loop import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = ("sketching/mask-size", "sketching/mask-keeps-s-weights", "path-exclusion/objective-is-a-bound")
@@ -74,7 +74,7 @@ def test_the_command_to_reproduce_names_everything():
 
 
 def test_the_command_to_reproduce_reproduces(capsys):
-    from verify.cli import main
+    from verify.app.cli import main
 
     row = run_task(Task("sketching/mask-keeps-s-weights", "quick", 11))
     assert main([*row.reproduce.split()[3:], "--json"]) == 0
@@ -124,7 +124,7 @@ def test_interrupting_reports_what_was_seen(tmp_path, workers):
 
 def test_an_interrupt_inside_a_finaliser_is_not_lost():
     """Python prints and forgets what a finaliser raises, so the interrupt waits until it is over."""
-    from verify import runner
+    from verify.app import runner
 
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGALRM)}
     seen = []

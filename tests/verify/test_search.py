@@ -8,11 +8,10 @@ import pytest
 from theory.claims import Assumption, Claim, Source, Status, claim_named
 from theory.instances import Instance, array
 from theory.relations import Relation, Verdict, at_most, decide, equal, less, positive
-from verify import strategies
-from verify.ablation import ablate, needed
-from verify.search import falsify
-from verify.sharpness import perturbed, sharpness
-from verify.shrink import shrink
+from verify.power.ablation import ablate, needed
+from verify.power.sharpness import perturbed, sharpness
+from verify.search.loop import falsify, strategies
+from verify.search.shrink import shrink
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from verify import sequential
 from verify.bench import sequential as bench
+from verify.trials.store import sequential
 
 
 def test_paired_sign_is_the_mean_of_products():

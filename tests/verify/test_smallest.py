@@ -6,8 +6,8 @@ import pytest
 from theory.claims import claim_named
 from theory.scalars import exact
 from theory.sketches import Sketch
-from verify.search import MOST, falsify, growing
-from verify.smallest import VALUES, _amount, _sizes, _structure, grid
+from verify.search.loop import MOST, falsify, growing
+from verify.search.smallest import VALUES, _amount, _sizes, _structure, grid
 
 
 def sketch(d, n):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from verify import training
 from verify.experiments import capacity, scores
-from verify.training import Recipe, initial, train
+from verify.trials.store import training
+from verify.trials.training import Recipe, initial, train
 
 X = torch.randn(20, 5, generator=torch.Generator().manual_seed(1))
 Y = torch.where(torch.rand(20, generator=torch.Generator().manual_seed(2)) < 0.5, -1.0, 1.0)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from verify import trials
 from verify.experiments import selfcheck
+from verify.trials.store import store as trials
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ def test_configuration_writes_out_defaults_and_names_mistakes():
     with pytest.raises(ValueError, match="needs a value for 'seed'"):
         selfcheck.mean_of_draws.configuration()
     with pytest.raises(ValueError, match="no experiment"):
-        trials.experiment_of({"experiment": "verify.trials:nothing"})
+        trials.experiment_of({"experiment": "verify.trials.store:nothing"})
     with pytest.raises(ValueError, match="at version 1, not 7"):
         trials.experiment_of({**selfcheck.mean_of_draws.configuration(seed=1), "version": 7})
 
@@ -126,7 +126,7 @@ def test_dask_gives_the_table_of_one_process(tmp_path):
 
 SWEEP = """
 import sys
-from verify import trials
+from verify.trials.store import store as trials
 from verify.experiments import selfcheck
 wanted = [selfcheck.mean_of_draws.configuration(seed=s, wait=0.03) for s in range(40)]
 trials.write_csv(trials.table(trials.run(wanted, trials.Store(sys.argv[1]), jobs=1, quiet=True)), sys.argv[2])

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from theory.claims import Status, claim_named, claims
-from verify.search import falsify
+from verify.search.loop import falsify
 
 INSTANCES = 1_000_000
 SECONDS = 20.0

@@ -28,8 +28,8 @@ def run(names: tuple[str, ...] = NAMES, seed: int = 0) -> list[dict[str, Any]]:
     Raises:
         ValueError: timm is not installed.
     """
-    from verify.networks.capture import ASSUMPTIONS, assumptions
-    from verify.networks.load import load
+    from verify.networks.claims.assumptions import ASSUMPTIONS, assumptions
+    from verify.networks.claims.load import load
 
     rows = []
     for name in names:

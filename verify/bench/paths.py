@@ -29,9 +29,9 @@ WHO = {
 def job(who: str, samples: int = SAMPLES) -> Callable[[], Any]:
     """What is timed."""
     from verify.networks import zoo
-    from verify.networks.auxiliary import flow
-    from verify.networks.path_sums import path_bound
-    from verify.networks.saliency import released, scores
+    from verify.networks.paths.auxiliary import flow
+    from verify.networks.paths.sums import path_bound
+    from verify.networks.scores.methods import released, scores
 
     generator = torch.Generator().manual_seed(0)
     module = zoo.build("resnet20")

@@ -22,9 +22,9 @@ import numpy as np
 
 from theory.relations import Verdict, decide, margins
 from theory.scalars import Array, exact
-from verify.planted import Planted
-from verify.search import suspicious
-from verify.strategies import StackChooser, draw, instances
+from verify.power.planted import Planted
+from verify.search.loop import suspicious
+from verify.search.strategies import StackChooser, draw, instances
 
 T = TypeVar("T")
 KINDS = ("fixed", "dense", "strict")

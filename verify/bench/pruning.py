@@ -3,7 +3,7 @@
 The floor of a round is a forward and a backward pass of a single sample with gradients for all weights:
 what any score by a derivative needs, without selecting weights or masking. The *published layout* of
 SynFlow is that of its authors' code (absolute values written into the module, a backward pass, signs
-restored, `kthvalue` over all scores, masks multiplied in); that of PX is `verify.networks.saliency.released`
+restored, `kthvalue` over all scores, masks multiplied in); that of PX is `verify.networks.scores.methods.released`
 (both auxiliary networks at the full batch), with the same selection.
 """
 
@@ -27,7 +27,7 @@ SAMPLES = 32
 def job(who: str, rounds: int = ROUNDS, samples: int = SAMPLES) -> Callable[[], Any]:
     """What is timed: all rounds."""
     from verify.networks import zoo
-    from verify.networks.masks import prune
+    from verify.networks.scores.prune import prune
 
     module = zoo.build("resnet20")
     x = torch.randn(samples, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -80,7 +80,7 @@ def published_synflow(module: nn.Module, rounds: int) -> dict[str, Tensor]:
 
 def published_px(module: nn.Module, x: Tensor, rounds: int) -> Mapping[str, Tensor]:
     """PX with both auxiliary networks at the full batch, selected as SynFlow's authors do."""
-    from verify.networks.saliency import released
+    from verify.networks.scores.methods import released
 
     names = [n for n, p in module.named_parameters() if p.ndim > 1]
     masks: dict[str, Tensor] | None = None

@@ -18,9 +18,9 @@ import numpy as np
 
 from theory.relations import decide, margins
 from verify.bench.peers import KINDS, METHODS, search
-from verify.planted import Planted, planted
-from verify.search import falsify
-from verify.strategies import StackChooser, draw, instances
+from verify.power.planted import Planted, planted
+from verify.search.loop import falsify
+from verify.search.strategies import StackChooser, draw, instances
 
 LIMIT = 10.0
 """Seconds for ours, for each planted claim."""
@@ -183,8 +183,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main(folder: str = "results") -> None:
     """Measure, and write ``bench_search.csv``, ``bench_search_summary.csv`` and ``bench_rates.csv``."""
-    from verify.docs import provenance
-    from verify.trials import write_csv
+    from verify.studies.claims_page import provenance
+    from verify.trials.store import write_csv
 
     about = provenance(0) | {
         "seconds": "of processor time; 2 cores, shared with other work",

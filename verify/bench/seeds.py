@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Any
 
 from theory.claims import Claim, Status, claims
-from verify.runner import BUDGETS
-from verify.search import Outcome, falsify
+from verify.app.runner import BUDGETS
+from verify.search.loop import Outcome, falsify
 
 
 def _searched(claim: Claim, seed: int, shrinking: bool) -> Outcome:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.sequential import _mixture, rejection_times
+from verify.trials.sequential import _mixture, rejection_times
 
 CONFIDENCE = 1e-6
 CHUNK = 500

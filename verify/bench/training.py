@@ -74,7 +74,7 @@ def job(who: str, widths: Sequence[int], samples: int, copies: int = COPIES, ste
             return statistics.fmean(p.result() for p in parts)
 
         return both
-    from verify.training import Recipe, initial, train
+    from verify.trials.training import Recipe, initial, train
 
     x, y = data(widths, samples)
     seen: list[Tensor] = []
@@ -84,7 +84,7 @@ def job(who: str, widths: Sequence[int], samples: int, copies: int = COPIES, ste
             seen.append(outputs)
 
     def stacked() -> float:
-        from verify.training import losses
+        from verify.trials.training import losses
 
         train(initial(widths, list(seeds)), x, y, Recipe(steps=steps), watch=watch)
         return float(losses(seen.pop(), y).mean())

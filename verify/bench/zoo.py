@@ -28,8 +28,8 @@ def run(
 
     from theory.claims import Status, claims
     from theory.paths import NetworkOnData
-    from verify.networks.load import load
-    from verify.networks.subject import SETTINGS, Subject
+    from verify.networks.claims.load import load
+    from verify.networks.claims.subject import SETTINGS, Subject
 
     torch.set_num_threads(1)
     rows = []
@@ -76,8 +76,8 @@ def _few(reasons: list[str]) -> list[str]:
 
 def main(path: str = "results/zoo_tables.csv") -> None:
     """Write the table, after each network."""
-    from verify.docs import provenance
-    from verify.trials import write_csv
+    from verify.studies.claims_page import provenance
+    from verify.trials.store import write_csv
 
     rows: list[dict[str, Any]] = []
     for name, samples in NETWORKS.items():

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from verify.experiments.scores import live_weights, make_masks
-from verify.training import Recipe, accuracy, initial, train
-from verify.trials import experiment
+from verify.trials.store import experiment
+from verify.trials.training import Recipe, accuracy, initial, train
 
 
 def _seeds(seed: int, copies: int) -> list[int]:

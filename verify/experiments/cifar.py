@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from verify import data
-from verify.trials import experiment
+from verify.trials.store import data, experiment
 
 METHODS = ("px", "px-released", "synflow", "synflow-l2", "ntk-sap", "snip", "grasp", "magnitude", "random")
 """What is compared, "dense" beside them. Not "px-frozen": its activation is that of the dense network, the same for
@@ -32,7 +31,7 @@ def images(split: str, samples: int, size: int) -> tuple[Tensor, Tensor]:
     The same part for every seed. ``size`` below 32 averages over squares of pixels.
 
     Raises:
-        DataError: the data set is not where `verify.data.folder` looks.
+        DataError: the data set is not where `verify.trials.data.folder` looks.
         ValueError: a size that does not divide 32.
     """
     if size < 1 or 32 % size:
@@ -71,9 +70,9 @@ def resnet20(
         network's outputs are the same for all images that it was scored on.
     """
     from verify.networks import zoo
-    from verify.networks.masks import prune
-    from verify.networks.saliency import constant_on
-    from verify.training import ImageRecipe, train_module
+    from verify.networks.scores.methods import constant_on
+    from verify.networks.scores.prune import prune
+    from verify.trials.training import ImageRecipe, train_module
 
     module = zoo.build("resnet20", seed=seed)
     x, y = images("train", samples, size)

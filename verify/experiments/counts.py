@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog
 
-from verify.trials import experiment
+from verify.trials.store import experiment
 
 
 def separable(x: np.ndarray, y: np.ndarray) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from verify.experiments.scores import live_weights, make_masks
-from verify.training import Recipe, accuracy, initial, train
-from verify.trials import experiment
+from verify.trials.store import experiment
+from verify.trials.training import Recipe, accuracy, initial, train
 
 TEST = 597
 """The last 597 of the 1797 digits are for testing."""

@@ -1,4 +1,4 @@
-"""Saliency scores and masks of stacks of perceptrons (`verify.training.Stack`), all copies at once.
+"""Saliency scores and masks of stacks of perceptrons (`verify.trials.training.Stack`), all copies at once.
 
 The scores are the papers': `tests/verify/test_training.py` holds them against path enumeration. Biases
 start at zero and are never pruned, so no path through one has a nonzero value when masks are made; they
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from verify.training import (
+from verify.trials.training import (
     CAPACITY,
     Masks,
     Recipe,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from verify.trials import experiment
+from verify.trials.store import experiment
 
 
 @experiment(version=2)
@@ -19,7 +19,7 @@ def ablation(claim: str, assumption: str, *, seconds: float = 3.0, examples: int
     Returns:
         verdict: "needed", "undefined without it" or "not found"; how: how it was decided.
     """
-    from verify.search import falsify
+    from verify.search.loop import falsify
 
     found = falsify(claim, drop=(assumption,), examples=examples, seconds=seconds, seed=seed)
     verdict = "needed" if found.verdict == "refuted" else "undefined without it" if found.undefined else "not found"
@@ -33,7 +33,7 @@ def smallest_change(claim: str, *, seconds: float = 3.0, seed: int) -> dict[str,
     Returns:
         change: 2 stands for "not even one half"; reason: in words, where there is no small number.
     """
-    from verify.sharpness import sharpness
+    from verify.power.sharpness import sharpness
 
     found = sharpness(claim, seconds=seconds, seed=seed)
     change = found.smallest_change
@@ -50,7 +50,7 @@ def time_to_falsify(claim: str, *, seconds: float = 20.0, seed: int) -> dict[str
     Returns:
         found; seconds (wall clock: the one result here that is not a function of the configuration); stage.
     """
-    from verify.search import falsify
+    from verify.search.loop import falsify
 
     found = falsify(claim, seconds=seconds, seed=seed, shrinking=False)
     return {"found": found.verdict == "refuted", "seconds": found.seconds, "stage": found.stage}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.trials import experiment
+from verify.trials.store import experiment
 
 
 @experiment(version=1)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from verify.experiments.scores import path_scores
-from verify.training import Stack, initial
-from verify.trials import experiment
+from verify.trials.store import experiment
+from verify.trials.training import Stack, initial
 
 
 def linear_model(data: str, seed: int) -> tuple[np.ndarray, np.ndarray]:

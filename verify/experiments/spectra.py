@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from verify.experiments.scores import activation, make_masks, path_scores, scores
-from verify.training import Stack, initial, top_masks
-from verify.trials import experiment
+from verify.trials.store import experiment
+from verify.trials.training import Stack, initial, top_masks
 
 
 def jacobian(stack: Stack, x: Tensor) -> Tensor:

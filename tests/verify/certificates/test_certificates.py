@@ -12,7 +12,7 @@ from theory.relations import Verdict, decide
 from verify import certificates
 from verify.certificates import CertificateError
 from verify.certificates.checking import FIELDS
-from verify.search import falsify
+from verify.search.loop import falsify
 
 ROOT = Path(__file__).resolve().parents[3]
 

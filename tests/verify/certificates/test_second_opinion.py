@@ -8,8 +8,8 @@ import pytest
 from theory.papers import path_exclusion
 from theory.pruning import PruningRun
 from verify.certificates.second_opinion import Net, objective_after, path_survives, pruned
-from verify.strategies import StackChooser, draw
-from verify.strategies.pruning import pruning_run
+from verify.search.strategies import StackChooser, draw
+from verify.search.strategies.pruning import pruning_run
 
 
 def chooser(seed):

@@ -5,14 +5,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.verify.networks.drawn import FAMILIES, module_on_data
 from verify.networks import zoo
-from verify.networks.auxiliary import UnknownOperation
-from verify.networks.capture import ASSUMPTIONS, assumptions
-from verify.networks.drawn import FAMILIES, module_on_data
-from verify.networks.ntk import jacobian_squares, ntk_trace
-from verify.networks.operations import UNKNOWN, Batch, NotFollowed, evaluation_mode, record, record_and_run
-from verify.networks.path_sums import path_bound
-from verify.networks.saliency import activation_per_output
+from verify.networks.claims.assumptions import ASSUMPTIONS, assumptions
+from verify.networks.ntk.trace import jacobian_squares, ntk_trace
+from verify.networks.paths.auxiliary import UnknownOperation
+from verify.networks.paths.sums import path_bound
+from verify.networks.recording.record import UNKNOWN, Batch, NotFollowed, evaluation_mode, record, record_and_run
+from verify.networks.scores.methods import activation_per_output
 
 
 def inputs(*shape, seed=0):

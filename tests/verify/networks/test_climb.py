@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from tests.verify.networks.drawn import module_on_data
 from theory.claims import Claim, Source, Status, claim_named
 from theory.paths import NetworkOnData
 from theory.relations import at_most, equal
-from verify.networks.climb import FloatOnData, NotClimbable, excess
-from verify.networks.drawn import module_on_data
-from verify.networks.on_data import ModuleOnData
-from verify.networks.subject import Subject
+from verify.networks.claims.climb import FloatOnData, NotClimbable, excess
+from verify.networks.claims.module_on_data import ModuleOnData
+from verify.networks.claims.subject import Subject
 
 
 def planted(function):

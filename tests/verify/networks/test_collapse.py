@@ -4,11 +4,11 @@ import torch
 from torch import nn
 
 from verify.networks import zoo
-from verify.networks.collapse import CRITICAL, branches, collapse, ranges, rows_of, study, summary
-from verify.networks.masks import prune
-from verify.networks.released_px import score
-from verify.networks.saliency import live_paths, on_live_paths, released
-from verify.trials import perform, read_csv
+from verify.networks.scores.methods import live_paths, on_live_paths, released
+from verify.networks.scores.prune import prune
+from verify.studies.collapse import CRITICAL, branches, collapse, ranges, rows_of, study, summary
+from verify.studies.released_px import score
+from verify.trials.store import perform, read_csv
 
 
 def test_live_weights_are_those_on_paths():
@@ -51,7 +51,7 @@ def gaussian_images(samples):
 
 
 def test_rows_of_a_trial(monkeypatch):
-    monkeypatch.setattr("verify.networks.collapse.cifar10_images", gaussian_images)
+    monkeypatch.setattr("verify.studies.collapse.cifar10_images", gaussian_images)
     trial = perform(
         collapse.configuration(network="resnet20", method="synflow", density=None, rounds=3, samples=2, seed=0)
     )
@@ -62,8 +62,8 @@ def test_rows_of_a_trial(monkeypatch):
 
 
 def test_tables_are_written_after_each_trial(monkeypatch, tmp_path):
-    monkeypatch.setattr("verify.networks.collapse.cifar10_images", gaussian_images)
-    monkeypatch.setattr("verify.networks.collapse.DENSITIES", ())
+    monkeypatch.setattr("verify.studies.collapse.cifar10_images", gaussian_images)
+    monkeypatch.setattr("verify.studies.collapse.DENSITIES", ())
     methods = ("magnitude", "random")
     rows = study("resnet20", methods, rounds=2, samples=2, results=tmp_path, store=tmp_path / "trials")
     assert [r["method"] for r in rows] == list(methods)
@@ -73,7 +73,7 @@ def test_tables_are_written_after_each_trial(monkeypatch, tmp_path):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("verify.networks.collapse.prune", interrupted)
+    monkeypatch.setattr("verify.studies.collapse.prune", interrupted)
     again = study("resnet20", methods, rounds=2, samples=2, results=tmp_path, store=tmp_path / "trials")
     assert again == rows
     with pytest.raises(KeyboardInterrupt):
@@ -82,7 +82,7 @@ def test_tables_are_written_after_each_trial(monkeypatch, tmp_path):
 
 
 def test_ranges_in_three_precisions(monkeypatch):
-    monkeypatch.setattr("verify.networks.collapse.cifar10_images", gaussian_images)
+    monkeypatch.setattr("verify.studies.collapse.cifar10_images", gaussian_images)
     found = {
         t: perform(ranges.configuration(network="resnet20", method="px", dtype=t, samples=2, seed=0)).results
         for t in ("float32", "float64", "longdouble")

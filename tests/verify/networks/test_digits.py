@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from tests.verify.networks.drawn import FAMILIES, module_on_data
 from verify.networks import zoo
-from verify.networks.digits import (
+from verify.networks.exact.fixed_point import (
     BASE,
     Evaluation,
     carried,
@@ -21,10 +22,9 @@ from verify.networks.digits import (
     sum_of,
     work,
 )
-from verify.networks.drawn import FAMILIES, module_on_data
-from verify.networks.operations import record
-from verify.networks.rounding import forward_errors
-from verify.networks.to_graph import network_on_data
+from verify.networks.exact.rounding import forward_errors
+from verify.networks.exact.to_graph import network_on_data
+from verify.networks.recording.record import record
 
 
 def exact_values(fixed):

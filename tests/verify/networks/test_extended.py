@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import nn
 
+from tests.verify.networks.drawn import module_on_data
 from theory.paths import on_path
 from theory.scalars import floats
 from verify.networks import zoo
-from verify.networks.drawn import module_on_data
-from verify.networks.extended import PathSums
-from verify.networks.operations import record
-from verify.networks.path_sums import NoPathSums
-from verify.networks.saliency import saliency
-from verify.networks.to_graph import network_on_data
+from verify.networks.exact.extended import PathSums
+from verify.networks.exact.to_graph import network_on_data
+from verify.networks.paths.sums import NoPathSums
+from verify.networks.recording.record import record
+from verify.networks.scores.methods import saliency
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
+from tests.verify.networks.drawn import FAMILIES, module_on_data
 from theory.claims import claim_named
 from theory.paths import NetworkOnData
 from theory.relations import Verdict, decide
-from verify.networks.drawn import FAMILIES, module_on_data
-from verify.networks.forms import FORMS, NoForm, cuts, equal_activations, without_enumeration
-from verify.networks.on_data import ModuleOnData
-from verify.networks.subject import Subject
-from verify.networks.to_graph import network_on_data
+from verify.networks.claims.module_on_data import ModuleOnData
+from verify.networks.claims.restated import FORMS, NoForm, cuts, equal_activations, without_enumeration
+from verify.networks.claims.subject import Subject
+from verify.networks.exact.to_graph import network_on_data
 
 SAMPLED = {"path-exclusion/saliency", "path-exclusion/pruning-keeps-the-trace",
            "synaptic-flow/signed-scores-are-nonnegative", "path-exclusion/saliency-conservation",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from verify.networks.load import load
+from verify.networks.claims.load import load
 
 FILE = """
 import torch

@@ -8,9 +8,9 @@ from torch import nn
 from theory import networks as graphs
 from theory.pruning import PruningRun, keep_top_layerwise
 from theory.pruning import keep_top as theory_keep_top
-from verify.networks import masks as pruning
 from verify.networks import zoo
-from verify.networks.masks import Masks, keep_top, prune, select_weights
+from verify.networks.scores import prune as pruning
+from verify.networks.scores.prune import Masks, keep_top, prune, select_weights
 
 
 def network(rng, widths):

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.verify.networks.drawn import FAMILIES, module_on_data
 from theory.scalars import floats
-from verify.networks.drawn import FAMILIES, module_on_data
-from verify.networks.layer_squares import BLOCK, SMALL, gram_is_cheaper, rows_times, squares
-from verify.networks.ntk import Sweep, jacobian_squares, ntk_trace, ntk_trace_estimate, trace_plan
-from verify.networks.operations import record
-from verify.networks.to_graph import network_on_data
+from verify.networks.exact.to_graph import network_on_data
+from verify.networks.ntk.layers import BLOCK, SMALL, gram_is_cheaper, rows_times, squares
+from verify.networks.ntk.trace import Sweep, jacobian_squares, ntk_trace, ntk_trace_estimate, trace_plan
+from verify.networks.recording.record import record
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 from theory.scalars import floats
-from verify.networks import masks
-from verify.networks.capture import assumptions
-from verify.networks.ntk import jacobian_squares, ntk_trace, record_for, trace_plan
-from verify.networks.operations import NotFollowed
-from verify.networks.path_sums import path_bound
-from verify.networks.saliency import METHODS, activation_per_output, saliency
-from verify.networks.to_graph import network_on_data
+from verify.networks.claims.assumptions import assumptions
+from verify.networks.exact.to_graph import network_on_data
+from verify.networks.ntk.trace import jacobian_squares, ntk_trace, record_for, trace_plan
+from verify.networks.paths.sums import path_bound
+from verify.networks.recording.record import NotFollowed
+from verify.networks.scores import prune as masks
+from verify.networks.scores.methods import METHODS, activation_per_output, saliency
 
 L, D = nn.Linear, torch.float64
 

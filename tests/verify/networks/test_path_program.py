@@ -6,12 +6,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from verify.networks import masks as pruning
+from tests.verify.networks.drawn import Residual, dyadic, module_on_data
 from verify.networks import zoo
-from verify.networks.drawn import Residual, dyadic, module_on_data
-from verify.networks.masks import prune
-from verify.networks.path_program import NotCompiled, PathProgram
-from verify.networks.saliency import activation_per_output, scored_names, scores
+from verify.networks.paths.program import NotCompiled, PathProgram
+from verify.networks.scores import prune as pruning
+from verify.networks.scores.methods import activation_per_output, scored_names, scores
+from verify.networks.scores.prune import prune
 
 FAMILIES = ("mlp", "mlp-bias", "residual", "convolution", "normalised", "dilated")
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from tests.verify.networks.drawn import FAMILIES, module_on_data
 from theory.scalars import floats
-from verify.networks.drawn import FAMILIES, module_on_data
-from verify.networks.path_sums import NoPathSums, path_bound
-from verify.networks.to_graph import network_on_data
+from verify.networks.exact.to_graph import network_on_data
+from verify.networks.paths.sums import NoPathSums, path_bound
 
 CASES = [(family, seed) for family in FAMILIES for seed in range(4)]
 

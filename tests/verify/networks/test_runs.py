@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import nn
 
+from tests.verify.networks.drawn import module_on_data
 from theory.claims import claim_named
 from theory.pruning import PruningRun
 from theory.relations import Verdict, decide
 from theory.scalars import exact
-from verify.networks.drawn import module_on_data
-from verify.networks.forms import NoForm
-from verify.networks.on_data import ModuleOnData
-from verify.networks.runs import PREDICATES, RUN_FORMS, SCORERS, ModuleRun, certain_top, on_runs
-from verify.networks.subject import Subject
-from verify.networks.to_graph import network_on_data
+from verify.networks.claims.module_on_data import ModuleOnData
+from verify.networks.claims.module_run import PREDICATES, RUN_FORMS, SCORERS, ModuleRun, certain_top, on_runs
+from verify.networks.claims.restated import NoForm
+from verify.networks.claims.subject import Subject
+from verify.networks.exact.to_graph import network_on_data
 
 
 def rough(family, seed):

@@ -6,14 +6,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.verify.networks.drawn import module_on_data
 from theory import networks as graphs
 from theory import saliency as theory
 from theory.paths import NetworkOnData, path_gates, paths_of
 from theory.scalars import floats
 from verify.networks import zoo
-from verify.networks.auxiliary import Evaluation, UnknownOperation, activation, flow, record
-from verify.networks.drawn import module_on_data
-from verify.networks.saliency import (
+from verify.networks.exact.to_graph import network_on_data
+from verify.networks.paths.auxiliary import Evaluation, UnknownOperation, activation, flow, record
+from verify.networks.scores.methods import (
     METHODS,
     activation_per_output,
     constant_on,
@@ -22,7 +23,6 @@ from verify.networks.saliency import (
     saliency,
     scores,
 )
-from verify.networks.to_graph import network_on_data
 
 FAMILIES = ("mlp", "mlp-bias", "residual", "convolution", "normalised", "dilated")
 

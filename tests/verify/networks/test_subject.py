@@ -6,16 +6,16 @@ import torch
 from flint import arb
 from torch import nn
 
+from tests.verify.networks.drawn import FAMILIES, module_on_data
 from theory.claims import Claim, Source, Status, claim_named
 from theory.paths import NetworkOnData
 from theory.relations import at_most, equal
 from theory.scalars import exact
-from verify.models import subject
-from verify.networks.drawn import FAMILIES, module_on_data
-from verify.networks.on_data import ModuleOnData, Unavailable
-from verify.networks.subject import Subject
-from verify.networks.to_graph import network_on_data
-from verify.search import falsify
+from verify.experiments.models import subject
+from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
+from verify.networks.claims.subject import Subject
+from verify.networks.exact.to_graph import network_on_data
+from verify.search.loop import falsify
 
 TRACE_BOUND = claim_named("path-exclusion/trace-bound")
 
@@ -170,7 +170,7 @@ def test_sparse_weights_do_not_break_the_bound(seed):
 def test_chunks_of_samples_change_nothing(monkeypatch):
     module, x = rough("convolution", 2)
     whole = ModuleOnData.of(module, x).ntk_trace()
-    monkeypatch.setattr("verify.networks.on_data.MEMORY", 1)
+    monkeypatch.setattr("verify.networks.claims.module_on_data.MEMORY", 1)
     pieces = ModuleOnData.of(module, x).ntk_trace()
     assert whole.overlaps(pieces)
     assert pieces.rad() <= 2 * whole.rad()

@@ -1,0 +1,306 @@
+"""The commands of `verify.app.cli` that search: each takes the parsed options and returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from theory.claims import Claim, Status, claim_named, claims
+from verify.app import page as html
+from verify.app import runner
+from verify.app import tables as report
+from verify.app.runner import Row, Task
+
+REPORTS = Path("reports")
+
+
+def matching(patterns: Iterable[str]) -> list[Claim]:
+    """The claims whose ids match, in the papers' order.
+
+    Raises:
+        KeyError: a name without wildcards that no claim has.
+        ValueError: a pattern that matches nothing.
+    """
+    every, chosen = claims(), set()
+    for pattern in patterns:
+        if not any(ch in pattern for ch in "*?["):
+            chosen.add(claim_named(pattern).id)
+            continue
+        hits = {c.id for c in every if fnmatch(c.id, pattern)}
+        if not hits:
+            raise ValueError(f"no claim matches {pattern!r}; `python -m verify list` shows all")
+        chosen |= hits
+    return [c for c in every if c.id in chosen]
+
+
+def everything(options: argparse.Namespace) -> int:
+    """The main job: every claim on drawn instances and on trained models, a table and a report."""
+    chosen = matching([options.claims])
+    tasks = [_task(options, c, "") for c in chosen]
+    if not options.no_models:
+        tasks += _on_models(options, chosen)
+    rows = _rows(tasks, options)
+    if options.scale:
+        rows = _with_empirical(rows, chosen, options)
+    order = {c.id: i for i, c in enumerate(claims())}
+    rows.sort(key=lambda r: (order[r.claim], r.on != runner.DRAWN))
+    if options.json:
+        print(json.dumps([r.to_json() for r in rows], indent=1))
+    else:
+        hidden = [r for r in rows if _enumerated_only(r)]
+        report.print_table([r for r in rows if r not in hidden])
+        report.print_remarks(rows)
+        for on in dict.fromkeys(r.on for r in hidden):
+            count = sum(r.on == on for r in hidden)
+            print(f"Not in the table: {count} claims that need every path by itself, for which {on} is too large.")
+    from verify.studies.claims_page import provenance
+
+    path = html.save(rows, REPORTS / "report.html", {**provenance(options.seed), "budget": options.budget})
+    (REPORTS / "report.json").write_text(json.dumps([r.to_json() for r in rows], indent=1) + "\n")
+    print(f"report: {path}", file=sys.stderr if options.json else sys.stdout)
+    return _code(rows, options)
+
+
+def _task(options: argparse.Namespace, claim: Claim, model: str, data: str = "", drop: Sequence[str] = ()) -> Task:
+    folder = getattr(options, "data_dir", "") if data != "digits" else ""
+    samples, device = getattr(options, "samples", 8), getattr(options, "device", "cpu")
+    return Task(claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop))
+
+
+def _on_models(options: argparse.Namespace, chosen: Sequence[Claim]) -> list[Task]:
+    from verify.experiments import models
+    from verify.trials.store import data as datasets
+
+    runs = [(m, "digits") for m in ("linear", "tiny-relu", "relu")]
+    if options.data_dir:
+        name = options.data or "cifar10"
+        datasets.load(name, data_dir=options.data_dir, samples=1)
+        runs += [(m, name) for m in ("linear", "tiny-relu", "cnn")]
+    return [
+        _task(options, c, model, data)
+        for model, data in runs
+        for c in chosen
+        if c.status is not Status.EMPIRICAL and c.setting in models.trained_settings(model)
+    ]
+
+
+def _rows(tasks: Sequence[Task], options: argparse.Namespace, *, quiet: bool = False) -> list[Row]:
+    rows: list[Row] = []
+    try:
+        rows.extend(report.watched(runner.run(tasks, workers=options.workers), quiet=quiet or options.json))
+    except KeyboardInterrupt:
+        options.interrupted = True
+        print(f"interrupted: {len(rows)} of {len(tasks)} checks were made", file=sys.stderr)
+    return rows
+
+
+def _with_empirical(rows: list[Row], chosen: Sequence[Claim], options: argparse.Namespace) -> list[Row]:
+    from verify.experiments.decide import STUDIES, decide_empirical
+
+    studied = {c.id: c for c in chosen if c.status is Status.EMPIRICAL and c.id in STUDIES}
+    kept = [r for r in rows if r.claim not in studied]
+    for identity, claim in studied.items():
+        outcome = decide_empirical(identity, options.scale, jobs=options.workers, quiet=options.json)
+        kept.append(
+            Row(
+                claim=identity, title=claim.title, statement=claim.statement, status=str(claim.status),
+                source=str(claim.source), on=f"{outcome.trials} trials ({outcome.scale})", verdict=outcome.verdict,
+                how=f"e-process (error probability {outcome.alpha:g})", reasons=[str(line) for line in outcome.lines],
+            )
+        )  # fmt: skip
+    return kept
+
+
+def run(options: argparse.Namespace) -> int:
+    """Some claims, with all details."""
+    chosen = matching(options.claim)
+    for name in options.drop:
+        for c in chosen:
+            c.assumption(name)
+    tasks = [_task(options, c, options.on, options.data, options.drop) for c in chosen]
+    rows = _rows([replace(t, replay=options.replay) for t in tasks], options)
+    if options.scale:
+        rows = _with_empirical(rows, chosen, options)
+    _shown(rows, options)
+    if options.save:
+        from verify import certificates
+
+        for r in rows:
+            if r.certificate:
+                path = certificates.save(r.certificate, Path(options.save) / f"{r.claim.replace('/', '--')}.json")
+                print(f"certificate: {path}", file=sys.stderr)
+    return _code(rows, options)
+
+
+def _shown(rows: Sequence[Row], options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps([r.to_json() for r in rows], indent=1))
+    else:
+        report.print_rows(rows)
+
+
+def _enumerated_only(row: Row) -> bool:
+    """Whether nothing was decided since the claim asks for every path."""
+    return not row.examples and any("only small piecewise-linear modules" in why for why in row.reasons)
+
+
+def falsify(options: argparse.Namespace) -> int:
+    """Every claim on one architecture."""
+    from verify.experiments import models
+
+    subject = models.subject(
+        options.on, data=options.data, data_dir=options.data_dir, seed=options.seed, samples=options.samples
+    )
+    chosen = [c for c in matching([options.claims]) if c.status is not Status.EMPIRICAL]
+    rows = _rows([_task(options, c, options.on, options.data) for c in chosen], options)
+    order = {c.id: i for i, c in enumerate(chosen)}
+    rows.sort(key=lambda r: order[r.claim])
+    if options.json:
+        print(json.dumps([r.to_json() for r in rows], indent=1))
+        return _code(rows, options)
+    screen = report.console()
+    screen.print(f"{getattr(subject, 'name', options.on)}\n", style="bold")
+    assumed = getattr(subject, "report", None)
+    if assumed is not None:
+        screen.print(str(assumed), markup=False, soft_wrap=True)
+        screen.print()
+    from theory.paths import NetworkOnData
+
+    about = {c.id for c in chosen if issubclass(c.setting, NetworkOnData)}
+    shown = [r for r in rows if options.all or r.claim in about or r.verdict != "not applicable"]
+    large = [] if options.all else [r for r in shown if _enumerated_only(r)]
+    shown = [r for r in shown if r not in large]
+    report.print_table(shown, screen)
+    screen.print()
+    for r in shown:
+        if r.reasons or r.counterexample:
+            screen.print(f"{r.claim}: {r.verdict}", style="bold")
+            report.print_counterexample(r, screen)
+    if large:
+        names = ", ".join(r.claim for r in large)
+        why = "need every path by itself, for which this module is too large (--all says more)"
+        screen.print(f"{len(large)} claims {why}: {names}", style="dim", soft_wrap=True)
+    left = len(rows) - len(shown) - len(large)
+    if left:
+        screen.print(f"{left} claims are about other things than a network on data (--all shows them)", style="dim")
+    return _code(rows, options)
+
+
+def ablate(options: argparse.Namespace) -> int:
+    """Which hypotheses does each theorem need?"""
+    if not options.claim and not options.all:
+        raise ValueError("name claims, or --all for every proved one")
+    from verify.power.ablation import ablate as search
+    from verify.power.ablation import needed
+
+    budget = runner.budget_named(options.budget)
+    rows: list[dict[str, Any]] = []
+    for claim in matching(options.claim or ["*"]):
+        outcomes = search(claim, examples=budget.examples, seconds=budget.seconds, seed=options.seed)
+        for name, outcome in outcomes.items():
+            found = outcome.counterexample
+            rows.append({
+                "claim": claim.id, "without": name, "is": needed(outcome),
+                "counterexample": "" if found is None else found.summary(),
+            })  # fmt: skip
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    elif rows:
+        report.print_dicts(rows)
+        count = sum(r["is"].startswith("needed") for r in rows)
+        print(f"\n{count} of {len(rows)} assumptions needed")
+    else:
+        print("nothing to ablate: only proved claims have assumptions to drop")
+    return 0
+
+
+def sharpness(options: argparse.Namespace) -> int:
+    """How small an error would be seen?"""
+    from verify.power.sharpness import sharpness as measure
+
+    budget = runner.budget_named(options.budget)
+    rows: list[dict[str, Any]] = []
+    for claim in matching(options.claim):
+        if claim.status is Status.PROVED:
+            one = measure(claim, examples=budget.examples, seconds=budget.seconds, seed=options.seed)
+            rows.append({"claim": claim.id, "error seen": one.smallest_change, "why not smaller": one.reason})
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        report.print_dicts(rows)
+    return 0
+
+
+def docs(options: argparse.Namespace) -> int:
+    """Record everything and write docs/claims.md."""
+    from verify.studies import claims_page as pages
+
+    if not options.render:
+        budget = runner.budget_named(options.budget)
+        pages.collect(
+            seed=options.seed, examples=budget.examples, seconds=budget.seconds, workers=options.workers,
+            only=options.only, progress=lambda identity: print(identity, file=sys.stderr),
+        )  # fmt: skip
+    from verify.studies import questions_page as questions
+
+    print(pages.write())
+    print(questions.write())
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure, print, and save with provenance."""
+    from verify.studies.claims_page import provenance
+    from verify.trials.store import write_csv
+
+    module = importlib.import_module(f"verify.bench.{options.name}")
+    rows = module.run()
+    report.print_dicts(rows)
+    if hasattr(module, "summary"):
+        for name, value in module.summary(rows).items():
+            print(f"{name}: {value:.3g}" if isinstance(value, float) else f"{name}: {value}")
+    path = Path(options.csv) if options.csv else REPORTS / f"bench_{options.name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = module.about() if hasattr(module, "about") else {}
+    write_csv(rows, path, provenance={**provenance(0), **about})
+    print(f"rows: {path}")
+    return 0
+
+
+def _code(rows: Sequence[Row], options: argparse.Namespace) -> int:
+    """1 where a verdict contradicts a status, 130 where ctrl-C stopped the search, else 0."""
+    if any(r.disagrees for r in rows):
+        return 1
+    return 130 if options.interrupted else 0
+
+
+def findings(options: argparse.Namespace) -> int:
+    """Everything in docs/findings.md again, compared with the record."""
+    import tempfile
+
+    from verify.studies.findings import page
+
+    if options.write:
+        store = Path(options.store or "trials")
+        written = page.write(store, jobs=options.workers, progress=lambda name: print(name, file=sys.stderr))
+        print(f"written: {written}")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="findings-") as fresh:
+        checks = page.recompute(
+            Path(options.store or fresh), long=options.all, jobs=options.workers, quiet=options.json,
+            progress=None if options.json else lambda check: print(check, flush=True),
+        )  # fmt: skip
+    bad = [c for c in checks if c.problems]
+    if options.json:
+        print(json.dumps([{"what": c.what, "problems": c.problems, "skipped": c.skipped} for c in checks], indent=1))
+    else:
+        left = sum(bool(c.skipped) for c in checks)
+        print(f"{len(checks)} parts: {len(checks) - len(bad) - left} as recorded, {len(bad)} not, {left} not computed")
+    return int(bool(bad))

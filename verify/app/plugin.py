@@ -1,0 +1,177 @@
+"""The pytest plugin: every claim as a test, in this repository or on anybody's architecture.
+
+``pytest -m theorem`` here runs each claim by itself (see tests/theorems/test_claims.py). With
+``--architecture FILE.py:FACTORY`` every claim is checked on that module, in any repository: the tests
+are added by the plugin, none has to be written. Nothing heavy is imported until a claim is run.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+ROWS = "_pruning_theorems_rows"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options."""
+    group = parser.getgroup("theorem", "claims about pruning at initialisation (pruning-theorems)")
+    group.addoption(
+        "--architecture", metavar="FILE.py:FACTORY", default="",
+        help="check every claim on this module (also zoo:NAME, timm:NAME)",
+    )  # fmt: skip
+    group.addoption(
+        "--theorem-budget",
+        choices=("quick", "default", "thorough"),
+        default=None,
+        help="how hard to search (default: as --hypothesis-profile if that is quick or thorough, else quick)",
+    )
+    group.addoption(
+        "--claims", metavar="GLOB", default="*", help="only claims whose id matches, e.g. 'path-exclusion/*'"
+    )
+    group.addoption(
+        "--theorem-seed", type=int, default=None,
+        help="seed of the searches (default: 0, after what earlier runs have found was tried again)",
+    )  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """The marker, the list that the summary reads, and the profiles before Hypothesis's plugin loads one."""
+    if config.getoption("--hypothesis-profile", None):
+        from verify.search.examples import register_profiles
+
+        register_profiles()
+    config.addinivalue_line("markers", "theorem: a claim of one of the papers, searched for a counterexample")
+    setattr(config, ROWS, [])
+
+
+class ClaimItem(pytest.Item):
+    """One claim on the given architecture."""
+
+    def __init__(self, *, claim: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.claim = claim
+        self.add_marker(pytest.mark.theorem)
+
+    def runtest(self) -> None:
+        """Run it; a proved claim that is refuted, or a module that cannot be loaded, fails."""
+        row = run(self.config, self.claim)
+        if row.verdict == "not applicable":
+            pytest.skip("not applicable: " + ("; ".join(row.reasons) or "no reason given"))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The message alone: the traceback says nothing about the architecture."""
+        if isinstance(excinfo.value, AssertionError | ValueError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Any, int | None, str]:
+        """Where it comes from."""
+        return self.path, None, f"{self.claim} on {self.config.getoption('--architecture')}"
+
+
+class _Claims(pytest.Collector):
+    def collect(self) -> Iterator[pytest.Item]:
+        for identity in claim_ids(self.config):
+            yield ClaimItem.from_parent(self, name=identity, claim=identity)
+
+
+def claim_ids(config: pytest.Config, *, empirical: bool = False) -> list[str]:
+    """Ids of the claims that ``--claims`` selects; those decided by experiments only if asked for."""
+    from theory.claims import Status, claims
+
+    pattern = config.getoption("--claims")
+    chosen = [
+        c.id for c in claims() if fnmatch.fnmatch(c.id, pattern) and (empirical or c.status is not Status.EMPIRICAL)
+    ]
+    if not chosen:
+        raise pytest.UsageError(f"--claims {pattern!r} matches no claim; `python -m verify list` shows all")
+    return chosen
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add the claims on the architecture, if one is given, before ``-m`` and ``-k`` select among all tests."""
+    if not config.getoption("--architecture"):
+        return
+    collector = _Claims.from_parent(session, name="claims", nodeid="claims")
+    added = list(collector.collect())
+    ours = [i for i in items if "theorems" in i.nodeid and "test_claims" in i.nodeid]
+    for item in ours:
+        items.remove(item)
+    items.extend(added)
+
+
+def budget(config: pytest.Config) -> str:
+    """The name of the budget: ``--theorem-budget``, else that of the Hypothesis profile asked for, else quick."""
+    profile = config.getoption("--hypothesis-profile", None)
+    return config.getoption("--theorem-budget") or (profile if profile in ("quick", "thorough") else "quick")
+
+
+def run(config: pytest.Config, identity: str) -> Any:
+    """Search one claim with the session's options; record its row; fail where verdict and status disagree.
+
+    Raises:
+        AssertionError: the verdict contradicts the claim's status.
+        ValueError: the architecture cannot be loaded.
+    """
+    from theory.claims import Status, claim_named
+    from verify.app.runner import Task, run_task
+
+    seed = config.getoption("--theorem-seed")
+    # What makes a test fail is tried again; a claim known to be false is to be found anew by the search.
+    replay = seed is None and claim_named(identity).status is not Status.REFUTED
+    task = Task(identity, budget(config), seed or 0, config.getoption("--architecture"), replay=replay)
+    row = run_task(task)
+    getattr(config, ROWS).append(row)
+    if row.disagrees:
+        raise AssertionError("\n".join(x for x in (
+            f"{row.claim} on {row.on}: {row.verdict}, {row.disagrees}", row.counterexample, row.decision,
+            *row.reasons, f"reproduce: {row.reproduce}") if x))  # fmt: skip
+    return row
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """What is searched, where an architecture is given."""
+    architecture = config.getoption("--architecture")
+    return f"theorems on {architecture}, budget {budget(config)}" if architecture else None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Attach the row to the report, so that it survives pytest-xdist."""
+    outcome = yield
+    if call.when == "call" and item.get_closest_marker("theorem"):
+        rows, report = getattr(item.config, ROWS), outcome.get_result()  # type: ignore[attr-defined]
+        report.user_properties.extend(("theorem", row.to_json()) for row in rows)
+        rows.clear()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The table, claim by claim."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "theorem":
+                    found[value["claim"], value["on"]] = value
+    if not found:
+        return
+    from verify.app.runner import Row
+    from verify.app.tables import counted, how, number
+
+    write = terminalreporter.write_line
+    terminalreporter.section("theorems")
+    rows = [Row(**value) for _, value in sorted(found.items())]
+    wide = max(len(r.claim) for r in rows)
+    for r in rows:
+        why = r.reasons[0] if r.verdict == "not applicable" and r.reasons else ""
+        seen = f"{how(r)} {counted(r)}" if r.examples or r.screened else ""
+        line = f"{r.claim:{wide}}  {r.status:9}  {r.verdict:14}  {seen:16} {r.size or number(r.margin):>10}  {why}"
+        write(line.rstrip()[: max(120, terminalreporter._tw.fullwidth)], red=bool(r.disagrees))
+    counts = {v: sum(r.verdict == v for r in rows) for v in dict.fromkeys(r.verdict for r in rows)}
+    write(f"{len(rows)} checks: " + ", ".join(f"{n} {v}" for v, n in counts.items()))

@@ -1,0 +1,466 @@
+r"""The exact trace of the empirical NTK of a torch module, in one sweep.
+
+$\operatorname{tr}\Theta(X, X) = \sum_{n,k} \|\nabla_\theta f^k(x_n)\|^2$. Only gradients with respect to
+*activations* are propagated, for all outputs of all samples at once (sample-major, so that what belongs
+to a sample is one matrix); the squared norm of a layer's parameter gradient is then read off the layer's
+input $A$ and output gradient $G$ without forming it per sample and parameter:
+
+* a linear map: $\|g\|^2 \|a\|^2$; over several positions, or a convolution with unfolded input $U$, either
+  the rows of $G U^\top$ (one matrix product a sample, freed at once) or the Gram form
+  $\sum (G (U^\top U)) \circ G$, whichever is cheaper; biases ride along as a row of ones;
+* normalisation in evaluation mode folds into the convolution before it: its own parameters' gradients
+  are inner products of that layer's weights with the same rows;
+* what the sweep does not cover (a parameter used twice, or by an operation it does not know) makes the
+  whole trace fall back to per-sample Jacobians, and `trace_plan` says why; so does a module that
+  cannot be recorded (`verify.networks.recording.record.NotFollowed`).
+
+Squares are accumulated in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from verify.networks.ntk.adjoints import RESHAPES, input_gradient, pass_back
+from verify.networks.ntk.layers import (
+    Folded,
+    folded,
+    keep_pages,
+    layer_squares,
+    normalisation_squares,
+    rows_times,
+    unfolded_size,
+)
+from verify.networks.recording.record import (
+    CONVOLUTION,
+    GATE,
+    LINEAR,
+    MAXIMUM,
+    NORMALISATION,
+    UNKNOWN,
+    Graph,
+    NotFollowed,
+    Operation,
+    Ref,
+    evaluation_mode,
+    record,
+    record_and_run,
+)
+
+MEMORY = 1 << 30
+"""Default limit, in bytes, on what one chunk of samples may occupy."""
+CACHE = 12 << 20
+"""Bytes of gradient maps per chunk at which splitting further stops paying."""
+FIXED = 4 << 20
+"""Bytes that a sweep takes however few samples a chunk has (measured)."""
+FRAGMENTS = 2
+"""Resident memory over what is alive at one time (measured: free blocks between others, oneDNN's own copies)."""
+SPARE = 5 << 19
+"""Bytes that are not worth a chunk of their own."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a trace is computed: ``method`` "sweep" or "jacobian", and for the latter why."""
+
+    method: str
+    reasons: tuple[str, ...] = ()
+
+
+def trace_plan(graph: Graph) -> Plan:
+    """How `ntk_trace` computes the trace of a recorded module."""
+    reasons = []
+    for op in graph.operations:
+        if op.kind == UNKNOWN and op.parameters:
+            reasons.append(f"{op.label}: no rule for its parameters ({', '.join(op.parameters)})")
+        if not op.by_sample and (op.inputs or op.parameters):
+            reasons.append(f"{op.label}: its first axis is not the samples")
+        if not op.inputs and op.parameters:
+            reasons.append(f"{op.label}: acts on the parameter {op.parameters[0]} itself")
+    for name, ops in graph.readers().items():
+        if len(ops) > 1:
+            reasons.append(f"{name}: used by {len(ops)} operations")
+    return Plan("jacobian" if reasons else "sweep", tuple(dict.fromkeys(reasons)))
+
+
+def ntk_trace(
+    module: nn.Module,
+    x: Tensor,
+    *,
+    per_output: bool = False,
+    per_sample: bool = False,
+    memory: int = MEMORY,
+    graph: Graph | None = None,
+) -> Tensor:
+    """The exact NTK trace, in the module's precision with float64 sums.
+
+    Args:
+        module: the module, evaluated in evaluation mode; its state is left as it was.
+        x: inputs (N, ...), samples first. Outputs with further axes count each entry as an output.
+        per_output: the trace output by output.
+        per_sample: the trace sample by sample.
+        memory: bytes that one chunk of samples may take.
+        graph: the module's record, if it was made already.
+
+    Returns:
+        float64: a scalar, (K,), (N,) or, with both, (N, K).
+
+    Raises:
+        ValueError: no samples, no parameters, or a module that `verify.networks.recording.record.record` refuses.
+    """
+    keep_pages()
+    _check_parameters(module)
+    values = None
+    if graph is None:
+        check_inputs(x)
+        try:
+            graph, values = record_and_run(module, x, CACHE)
+            check_alone(graph)
+        except NotFollowed:
+            pass
+    if graph is None or trace_plan(graph).method != "sweep":
+        return _summed(_all_jacobians(module, x, memory), per_output, per_sample)
+    sweep = Sweep(graph, graph.tensors(module), math.prod(graph.output_shape))
+    chunks = x.detach().tensor_split(math.ceil(len(x) / sweep.chunk(memory, len(x))))
+    if len(chunks) > 1:
+        values = None
+    with torch.no_grad():
+        parts = [sweep.squares(c, values) for c in chunks]
+    return _summed(torch.cat(parts), per_output, per_sample)
+
+
+def _check_parameters(module: nn.Module) -> None:
+    if next(module.parameters(), None) is None:
+        raise ValueError("the module has no parameters: its tangent kernel is empty")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An unbiased estimate and its standard error (nan for a single probe, 0 where the number is exact)."""
+
+    value: float
+    standard_error: float
+
+
+def ntk_trace_estimate(
+    module: nn.Module, x: Tensor, *, probes: int = 2, seed: int = 0, memory: int = MEMORY
+) -> Estimate:
+    r"""An unbiased estimate of the NTK trace whose cost does not grow with the number of outputs.
+
+    For independent signs $\varepsilon_k$, $\mathbb{E} \|\nabla_\theta \sum_k \varepsilon_k f^k(x)\|^2 = \sum_k
+    \|\nabla_\theta f^k(x)\|^2$. Every sample and probe has signs of its own, so that errors average out over samples
+    as well. Worth it from a few dozen outputs; with fewer, `ntk_trace` is exact at the same cost.
+
+    Args:
+        module: the module, evaluated in evaluation mode; its state is left as it was.
+        x: inputs (N, ...), samples first.
+        probes: sign vectors for each sample.
+        seed: seed of the signs.
+        memory: bytes that one chunk of samples may take.
+
+    Raises:
+        ValueError: fewer than one probe, or as `ntk_trace`.
+    """
+    if probes < 1:
+        raise ValueError(f"probes must be at least 1; got {probes}")
+    _check_parameters(module)
+    keep_pages()
+    try:
+        graph = record_for(module, x)
+        covered = trace_plan(graph).method == "sweep"
+    except NotFollowed:
+        covered = False
+    if not covered:
+        return Estimate(float(_all_jacobians(module, x, memory).sum()), 0.0)
+    tensors = graph.tensors(module)
+    sweep = Sweep(graph, tensors, probes)
+    generator = torch.Generator().manual_seed(seed)
+    signs = torch.randint(0, 2, (len(x), probes, *graph.output_shape), generator=generator) * 2 - 1
+    signs = signs.to(tensors[graph.parameters[0]])
+    size = sweep.chunk(memory, len(x))
+    pairs = zip(x.detach().split(size), signs.split(size), strict=True)
+    with torch.no_grad():
+        squares = torch.cat([sweep.squares(c, weights=s) for c, s in pairs])
+    # Samples are not alike, so the error is that of the probes within each.
+    error = math.nan if probes == 1 else float((squares.var(dim=1).sum() / probes).sqrt())
+    return Estimate(float(squares.mean(dim=1).sum()), error)
+
+
+def _all_jacobians(module: nn.Module, x: Tensor, memory: int) -> Tensor:
+    """Squared gradient norms (N, K) of a module that the sweep does not cover."""
+    parameters = sum(p.numel() for p in module.parameters())
+    with torch.no_grad(), evaluation_mode(module):
+        outputs = module(x.detach()[:1]).numel()
+    size = max(1, memory // (16 * max(1, parameters * outputs)))
+    return torch.cat([jacobian_squares(module, c) for c in x.detach().split(size)])
+
+
+def _summed(squares: Tensor, per_output: bool, per_sample: bool) -> Tensor:
+    axes = [i for i, keep in ((0, per_sample), (1, per_output)) if not keep]
+    return squares.sum(dim=axes) if axes else squares
+
+
+def record_for(module: nn.Module, x: Tensor) -> Graph:
+    """`record` with the checks that every fast quantity makes of its arguments."""
+    check_inputs(x)
+    graph = record(module, x)
+    check_alone(graph)
+    return graph
+
+
+def check_alone(graph: Graph) -> None:
+    """Raise unless a sample's output depends on that sample alone.
+
+    Raises:
+        ValueError: says what was wrong.
+    """
+    if not graph.alone:
+        raise ValueError(
+            "the module's output for a sample depends on the rest of the batch: there is no function of one sample"
+        )
+
+
+def check_inputs(x: Tensor) -> None:
+    """Raise unless ``x`` can be an input: floating-point numbers, samples first.
+
+    Raises:
+        ValueError: says what was wrong.
+    """
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise ValueError(f"x must be a floating-point tensor; got {getattr(x, 'dtype', type(x).__name__)}")
+    if x.ndim < 1 or len(x) == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}; at least one sample is needed")
+
+
+class Sweep:
+    """The sweep over one graph; see the module's docstring."""
+
+    def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], outputs: int) -> None:
+        self.graph, self.tensors, self.outputs = graph, tensors, outputs
+        uses = graph.uses()
+        self.folded: dict[int, Folded] = {}
+        self.normalisations: set[int] = set()
+        for i, op in enumerate(graph.operations):
+            source = op.inputs[0].index if op.kind == NORMALISATION else -1
+            before = graph.operations[source] if source >= 0 else None
+            alone = before is not None and uses[Ref(source)] == [i] and graph.output != Ref(source)
+            if before is not None and alone and before.kind == CONVOLUTION:
+                self.folded[source] = folded(op, tensors)
+                self.normalisations.add(i)
+        self.moving = self._moving()
+
+    def _moving(self) -> set[Ref]:
+        """The values that depend on a parameter: only they need a gradient."""
+        out: set[int] = set()
+        for i, op in enumerate(self.graph.operations):
+            if op.floating and (op.parameters or any(r.index in out for r in op.inputs)):
+                out.add(i)
+        return {r for op in self.graph.operations for r in op.inputs if r.index in out}
+
+    def chunk(self, memory: int, samples: int | None = None) -> int:
+        """Samples a chunk: within the limit, in the cache, and in twice what a plain backward pass would take.
+
+        Args:
+            memory: the limit in bytes; one sample is taken even where that does not fit.
+            samples: samples in all; without it what a backward pass would take is not looked at.
+        """
+        size = 8 if any(t.dtype == torch.float64 for t in self.tensors.values()) else 4
+        shapes = [math.prod(op.shape[1:]) for op in self.graph.operations]
+        unfolded = max([_unfolded(self.graph, i) for i in range(len(shapes))] or [0])
+        largest = max([1, *shapes])
+        sample = size * (sum(shapes) + 4 * self.outputs * largest + 2 * unfolded)
+        sizes = [(memory - FIXED) // (FRAGMENTS * sample), CACHE // (size * self.outputs * largest)]
+        if samples is not None:
+            parameters = sum(self.tensors[n].numel() for n in self.graph.parameters)
+            sizes.append((2 * size * (samples * sum(shapes) + parameters) + SPARE) // sample)
+        return max(1, min(sizes))
+
+    def squares(
+        self, x: Tensor, values: dict[Ref, Tensor] | None = None, gates: Mapping[Ref, Tensor] | None = None,
+        weights: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Squared gradient norms (S, K) in float64.
+
+        Args:
+            x: inputs.
+            values: forward values to use instead of evaluating (they are consumed).
+            gates: forward values whose signs and maxima are the gates, if other than ``values``.
+            weights: (S, M, *output shape): the gradients of M weighted sums of the outputs, sample by sample,
+                instead of those of each output; then the result has shape (S, M).
+        """
+        graph = self.graph
+        values = graph.run(self.tensors, x) if values is None else values
+        gates = values if gates is None else gates
+        out = torch.zeros(len(x), self.outputs, dtype=torch.float64, device=x.device)
+        if weights is None:
+            # The leading axis is 1 for as long as the gradients are the same for every sample.
+            unit = torch.eye(self.outputs, dtype=values[graph.output].dtype, device=x.device)
+            weights = unit.reshape(1, self.outputs, *graph.output_shape)
+        adjoint = Adjoint()
+        adjoint.add(graph.output, weights, own=False)
+        for i in reversed(range(len(graph.operations))):
+            op = graph.operations[i]
+            parts = adjoint.take(i)
+            if not parts:
+                continue
+            if i in self.normalisations:
+                adjoint.add(op.inputs[0], *parts[Ref(i)])
+            elif op.kind in (LINEAR, CONVOLUTION):
+                g, own = parts[Ref(i)]
+                out += self._layer(i, g, values)
+                if op.inputs[0] in self.moving:
+                    shape = values[op.inputs[0]].shape
+                    adjoint.add(op.inputs[0], self._input_gradient(i, g, own, shape), own=True)
+            elif op.kind == NORMALISATION:
+                g, own = parts[Ref(i)]
+                out += normalisation_squares(op, g, values[op.inputs[0]], self.tensors)
+                if op.inputs[0] in self.moving:
+                    factor = folded(op, self.tensors).factor
+                    adjoint.add(op.inputs[0], times(g, _by_channel(factor, g), own), own=True)
+            elif op.kind == GATE:
+                g, own = parts[Ref(i)]
+                if op.inputs[0] in self.moving:
+                    adjoint.add(op.inputs[0], times(g, _gate(op, gates[op.inputs[0]])[:, None], own), own=True)
+            else:
+                wanted = [r for r in op.inputs if r in self.moving]
+                given = {r: g for r, (g, _) in parts.items()}
+                back = pass_back(i, op, given, gates, self.tensors, wanted, len(x)) if wanted else []
+                for r, g in back:
+                    # Spread by a maximum, it is new; reshaped, as much this operation's own as it was.
+                    adjoint.add(r, g, own=op.kind == MAXIMUM or (op.name in RESHAPES and parts[Ref(i)][1]))
+            if op.kind != GATE:
+                values.pop(Ref(i), None)
+        return out
+
+    def _layer(self, i: int, g: Tensor, values: Mapping[Ref, Tensor]) -> Tensor:
+        op, s = self.graph.operations[i], self.graph.operations[i].settings
+        learned = (s["weight"] in op.parameters, s["bias"] in op.parameters)
+        weight = self.tensors[s["weight"]]
+        return layer_squares(op, g, values[op.inputs[0]], values[Ref(i)], weight, learned, self.folded.get(i))
+
+    def _input_gradient(self, i: int, g: Tensor, own: bool, shape: torch.Size) -> Tensor:
+        op = self.graph.operations[i]
+        weight, after = self.tensors[op.settings["weight"]], self.folded.get(i)
+        if after is not None:
+            # The smaller of the two is scaled.
+            if weight.numel() > g.numel():
+                g = times(g, _by_channel(after.factor, g), own)
+            else:
+                weight = weight * after.factor.reshape(-1, *[1] * (weight.ndim - 1))
+        if op.kind == LINEAR:
+            return rows_times(g.reshape(1, -1, g.shape[-1]), weight.mT[None]).reshape(*g.shape[:-1], -1)
+        if _thins(op):
+            return _spread(op, g, weight, shape)
+        return input_gradient(op, g, weight, shape)
+
+
+def _thins(op: Operation) -> bool:
+    """Whether a convolution only looks at some of its input's positions: windows of one, strides above one."""
+    s = op.settings
+    return math.prod(s["kernel"]) == 1 and max(s["stride"]) > 1 and not any(s["padding"])
+
+
+def _spread(op: Operation, g: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+    """`input_gradient` of such a convolution: that of stride one, put where it belongs (oneDNN is slow at this)."""
+    s = op.settings
+    ones = (1,) * len(s["stride"])
+    narrow = replace(op, settings={**s, "stride": ones})
+    small = input_gradient(narrow, g, weight, (*shape[:2], *g.shape[3:]))
+    out = small.new_zeros(*g.shape[:2], *shape[1:])
+    places = [slice(None)] * 3 + [slice(0, step * n, step) for step, n in zip(s["stride"], g.shape[3:], strict=True)]
+    out[tuple(places)] = small
+    return out
+
+
+class Adjoint:
+    """Gradients on their way back, and whether each tensor is used by nobody else and can be overwritten."""
+
+    def __init__(self) -> None:
+        self.parts: dict[Ref, tuple[Tensor, bool]] = {}
+
+    def add(self, ref: Ref, g: Tensor, own: bool) -> None:
+        """Add ``g`` to the gradient of a value, in place where one of the two can be overwritten."""
+        if ref not in self.parts:
+            self.parts[ref] = g, own
+            return
+        other, owned = self.parts[ref]
+        if owned and other.shape[0] >= g.shape[0]:
+            self.parts[ref] = other.add_(g), True
+        elif own and g.shape[0] >= other.shape[0]:
+            self.parts[ref] = g.add_(other), True
+        else:
+            self.parts[ref] = other + g, True
+
+    def take(self, index: int) -> dict[Ref, tuple[Tensor, bool]]:
+        """Remove and return the gradients of an operation's results."""
+        return {r: self.parts.pop(r) for r in [r for r in self.parts if r.index == index]}
+
+
+def times(g: Tensor, factor: Tensor, own: bool) -> Tensor:
+    """Their product, in place if ``g`` can be overwritten and has its shape."""
+    return g.mul_(factor) if own and g.shape[0] >= factor.shape[0] else g * factor
+
+
+def _gate(op: Operation, values: Tensor) -> Tensor:
+    """The derivative of a (leaky) ReLU: a factor in the values' precision, since mixed products are slow."""
+    slope = op.settings["slope"]
+    if slope == 0:
+        return values.clamp_min(0).sign_()
+    return torch.where(values > 0, 1.0, slope).to(values.dtype)
+
+
+def _by_channel(factor: Tensor, g: Tensor) -> Tensor:
+    """A factor (C,) in the axes of a gradient (S, K, C, ...)."""
+    return factor.reshape(1, 1, -1, *[1] * (g.ndim - 3))
+
+
+def _unfolded(graph: Graph, i: int) -> int:
+    op = graph.operations[i]
+    if op.kind != CONVOLUTION:
+        return 0
+    source = op.inputs[0].index
+    return unfolded_size(op, (2, *graph.input_shape)[1:] if source < 0 else graph.operations[source].shape[1:])
+
+
+def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:
+    """Squared gradient norms (S, K) from per-sample Jacobians: slow, general, and the peer of the sweep.
+
+    ``vmap(jacrev)`` where the module allows it, else one backward pass per sample and output.
+    """
+    parameters = {n: p.detach() for n, p in module.named_parameters()}
+    buffers = {n: b.detach() for n, b in module.named_buffers()}
+
+    def one(p: dict[str, Tensor], sample: Tensor) -> Tensor:
+        out = torch.func.functional_call(module, (p, buffers), (sample[None],))
+        if out.ndim < 1 or out.ndim != dims or len(out) != 1:
+            raise ValueError(
+                f"the module maps one sample to shape {tuple(out.shape)}: the first axis must be samples, of one, too"
+            )
+        return out[0].reshape(-1)
+
+    with torch.no_grad(), evaluation_mode(module):
+        dims = module(x[:2]).ndim
+    with torch.enable_grad(), evaluation_mode(module):
+        try:
+            jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=(None, 0))(parameters, x)
+        except RuntimeError:
+            return torch.stack([_one_by_one(one, parameters, sample) for sample in x])
+    return sum(j.double().square().reshape(*j.shape[:2], -1).sum(-1) for j in jacobian.values())
+
+
+def _one_by_one(one: Any, parameters: Mapping[str, Tensor], sample: Tensor) -> Tensor:
+    leaves = {n: p.clone().requires_grad_() for n, p in parameters.items()}
+    out = one(leaves, sample)
+    rows = []
+    for k in range(len(out)):
+        grads = torch.autograd.grad(out[k], list(leaves.values()), retain_graph=True, allow_unused=True)
+        rows.append(
+            sum((g.double().square().sum() for g in grads if g is not None), torch.zeros((), dtype=torch.float64))
+        )
+    return torch.stack(rows)

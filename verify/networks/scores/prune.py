@@ -1,0 +1,374 @@
+"""Iterative pruning of a torch module: masks from scores, round by round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from theory.pruning import kept_by_round
+from verify.networks.paths.auxiliary import Scaled
+from verify.networks.paths.program import PathProgram
+from verify.networks.scores.methods import (
+    PATHS,
+    activation_per_output,
+    check_data,
+    check_masks,
+    constant_on,
+    live_paths,
+    scored_names,
+    unchecked_scores,
+)
+
+SELECTIONS, SCOPES = ("top", "sample"), ("global", "layerwise")
+COMPILED_FROM = 5
+"""Rounds from which it pays to compile path scores."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round left.
+
+    Attributes:
+        kept: number of weights left.
+        layers: number of weights left in each scored parameter.
+        log10_objective: log10 of the R by which the round pruned, -inf for 0 (None for methods without one).
+        log10_paths: log10 of the number of input-output paths left, -inf for none (None if not asked for).
+        constant: whether the outputs are the same for every sample (None if not asked for).
+    """
+
+    kept: int
+    layers: dict[str, int]
+    log10_objective: float | None = None
+    log10_paths: float | None = None
+    constant: bool | None = None
+
+    @property
+    def alive(self) -> bool | None:
+        """Whether an input-output path is left (None if not asked for)."""
+        return None if self.log10_paths is None else self.log10_paths > float("-inf")
+
+    @property
+    def emptied(self) -> tuple[str, ...]:
+        """The parameters that have lost all their weights."""
+        return tuple(n for n, k in self.layers.items() if k == 0)
+
+
+@dataclass(frozen=True)
+class Masks(Mapping[str, Tensor]):
+    """Boolean masks by parameter name, True where a weight stays, and how they came about.
+
+    Attributes:
+        masks: the masks.
+        method: the method that chose them.
+        rounds: one record a round.
+    """
+
+    masks: dict[str, Tensor]
+    method: str = ""
+    rounds: tuple[Round, ...] = field(default=())
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.masks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.masks)
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @property
+    def kept(self) -> int:
+        """Number of weights that stay."""
+        return sum(int(m.sum()) for m in self.masks.values())
+
+    @property
+    def total(self) -> int:
+        """Number of weights."""
+        return sum(m.numel() for m in self.masks.values())
+
+    @property
+    def density(self) -> float:
+        """Fraction of the weights that stays."""
+        return self.kept / self.total
+
+    def layers(self) -> dict[str, int]:
+        """Number of weights that stay in each parameter."""
+        return {n: int(m.sum()) for n, m in self.masks.items()}
+
+    @torch.no_grad()
+    def apply(self, module: nn.Module) -> nn.Module:
+        """Set the masked weights of ``module`` to 0, in place, and return it.
+
+        Raises:
+            KeyError: a mask for a parameter that the module does not have.
+            ValueError: a mask whose shape is not its parameter's.
+        """
+        check_masks(module, self.masks)
+        for n, p in module.named_parameters():
+            if n in self.masks:
+                p.mul_(self.masks[n].to(p))
+        return module
+
+
+def prune(
+    module: nn.Module, method: str, *, density: float | None = None, keep: int | None = None, rounds: int = 100,
+    select: str = "top", x: Tensor | None = None, y: Tensor | None = None, scope: str = "global", seed: int = 0,
+    schedule: str = "exponential", scored: str = "weights", biases: bool = True, rescale: bool = True,
+    study: bool = False,
+) -> Masks:  # fmt: skip
+    """Masks that keep a share of the weights of ``module``, scored anew in each round; the module is not changed.
+
+    Exactly the number asked for is kept ("layerwise": in each layer the same share, rounded up); masked
+    weights stay masked; of equal scores the weight with the higher index stays.
+
+    Args:
+        module: the module.
+        method: a name from `verify.networks.scores.methods.METHODS`.
+        density: share of the weights to keep, in (0, 1]; or
+        keep: number of weights to keep.
+        rounds: number of rounds.
+        select: "top" keeps the largest scores; "sample" draws weights one by one without replacement with
+            probabilities proportional to |score|, weights of score 0 last.
+        x: inputs, where the method needs them.
+        y: labels or targets, where the method needs them.
+        scope: "global" or "layerwise".
+        seed: seed of every random choice.
+        schedule: "exponential", "linear", "one-at-a-time" or "one-shot".
+        scored: "weights" (tensors with two axes or more) or "all" parameters.
+        biases: whether paths from the constant input count in path scores.
+        rescale: keep path sums in range by powers of two.
+        study: also record the number of live paths and whether the network is constant on ``x``, each round.
+
+    Raises:
+        KeyError: unknown method.
+        ValueError: bad settings or data, or scores that are not finite.
+    """
+    check_data(module, method, x, y)
+    for name, value, known in (("select", select, SELECTIONS), ("scope", scope, SCOPES)):
+        if value not in known:
+            raise ValueError(f"{name} is one of {', '.join(known)}; got {value!r}")
+    if study and x is None:
+        raise ValueError("study needs data: give x")
+    own = dict(module.named_parameters())
+    names = scored_names(module, scored)
+    shapes = {n: own[n].shape for n in names}
+    count = sum(own[n].numel() for n in names)
+    goal = _goal(count, density, keep)
+    settings = {"scored": scored, "biases": biases, "rescale": rescale, "seed": seed}
+    score = _scorer(module, method, names, rounds, x, y, settings)
+    left = _Left(shapes, own[names[0]].device)
+    generator = torch.Generator().manual_seed(seed)
+    records = []
+    for r, kept in enumerate(kept_by_round(count, goal, rounds, schedule)):
+        found, log10_objective = score(r, left)
+        gone = left.choose(found, kept, select, scope, generator)
+        score.drop(gone)
+        more = {}
+        if study:
+            assert x is not None
+            masks = left.masks()
+            more = {"log10_paths": live_paths(module, x, masks), "constant": constant_on(module, x, masks)}
+        records.append(Round(len(left.indices), dict(left.layers), log10_objective, **more))  # type: ignore[arg-type]
+    return Masks(left.masks(), method, tuple(records))
+
+
+class _CallByCall:
+    """Scores evaluated afresh in every round."""
+
+    def __init__(
+        self, module: nn.Module, method: str, x: Tensor | None, y: Tensor | None, settings: Mapping[str, Any]
+    ) -> None:
+        self.module, self.method, self.x, self.y, self.settings = module, method, x, y, dict(settings)
+        self.frozen: Scaled | None = None
+        if method == "px-frozen":
+            assert x is not None
+            biases, rescale = settings["biases"], settings["rescale"]
+            self.frozen = activation_per_output(module, x, biases=biases, rescale=rescale)
+
+    def __call__(self, r: int, left: _Left) -> tuple[Tensor, float | None]:
+        seed = self.settings["seed"] if self.method == "random" else self.settings["seed"] + r
+        frozen = None if self.frozen is None else self.frozen.value
+        found = unchecked_scores(
+            self.module, self.method, self.x, self.y, masks=left.masks() if r else None, frozen=frozen,
+            **{**self.settings, "seed": seed},
+        )  # fmt: skip
+        log = found.log10_objective
+        if log is not None and self.frozen is not None:
+            log += self.frozen.exponent * math.log10(2)
+        return torch.cat([found.values[n].flatten() for n in left.shapes]), log
+
+    def drop(self, gone: Tensor) -> None:
+        """Nothing is kept between rounds."""
+
+
+class _Compiled:
+    """Path scores by a program that is made once."""
+
+    def __init__(self, module: nn.Module, method: str, names: Sequence[str], x: Tensor, biases: bool) -> None:
+        data = method in ("px", "px-frozen")
+        self.program = PathProgram(module, x, names, 1 if method == "synflow" else 2, biases=biases, data=data)
+        self.weights = self.program.activation() if method == "px-frozen" else None
+        self.anew = method == "px"
+
+    def __call__(self, r: int, left: _Left) -> tuple[Tensor, float | None]:
+        return self.program.scores(self.program.activation() if self.anew else self.weights)
+
+    def drop(self, gone: Tensor) -> None:
+        """Mask more weights."""
+        self.program.drop(gone)
+
+
+def _scorer(
+    module: nn.Module, method: str, names: Sequence[str], rounds: int, x: Tensor | None, y: Tensor | None,
+    settings: Mapping[str, Any],
+) -> _Compiled | _CallByCall:  # fmt: skip
+    """What scores the rounds: a program where it pays and the module allows it."""
+    if method in PATHS and rounds >= COMPILED_FROM and settings["rescale"] and settings["scored"] == "weights":
+        assert x is not None
+        try:
+            return _Compiled(module, method, names, x, settings["biases"])
+        except ValueError:
+            # Not compiled, or not even recorded: call by call it is, or says what is wrong.
+            pass
+    return _CallByCall(module, method, x, y, settings)
+
+
+class _Left:
+    """The scored weights that are left, numbered through all scored parameters.
+
+    Attributes:
+        shapes: shapes of the scored parameters, by name.
+        indices: numbers of the weights left, ascending, shape (kept,).
+        layers: how many each parameter has left.
+    """
+
+    def __init__(self, shapes: Mapping[str, torch.Size], device: torch.device) -> None:
+        self.shapes, self.device = dict(shapes), device
+        self.sizes = [s.numel() for s in self.shapes.values()]
+        self.ends = np.cumsum(self.sizes)
+        self.indices = np.arange(self.ends[-1])
+        self.layers = dict(zip(self.shapes, self.sizes, strict=True))
+        self.flat = torch.ones(int(self.ends[-1]), dtype=torch.bool, device=device)
+
+    def masks(self) -> dict[str, Tensor]:
+        """The masks as they are now."""
+        parts = self.flat.clone().split(self.sizes)
+        return {n: p.view(s) for (n, s), p in zip(self.shapes.items(), parts, strict=True)}
+
+    def choose(self, found: Tensor, kept: int, select: str, scope: str, generator: torch.Generator) -> Tensor:
+        """Keep ``kept`` weights by the scores ``found``, shape (all,), and return the numbers of those that go."""
+        _check_finite(found)
+        if select == "top" and scope == "global" and self.device.type == "cpu":
+            stays = _top(torch.from_numpy(found.detach().numpy()[self.indices]), kept).numpy()
+        else:
+            after = _chosen(found, self.flat, self.sizes, kept, select, scope, generator)
+            stays = after.cpu().numpy()[self.indices]
+        gone, self.indices = self.indices[~stays], self.indices[stays]
+        lost = np.diff(np.searchsorted(gone, self.ends), prepend=0)
+        self.layers = {n: k - int(d) for (n, k), d in zip(self.layers.items(), lost, strict=True)}
+        out = torch.from_numpy(gone).to(self.device)
+        self.flat[out] = False
+        return out
+
+
+def _goal(count: int, density: float | None, keep: int | None) -> int:
+    if (density is None) == (keep is None):
+        raise ValueError("give either density or keep")
+    if keep is not None:
+        if not 1 <= keep <= count:
+            raise ValueError(f"keep must be between 1 and the {count} weights; got {keep}")
+        return keep
+    assert density is not None
+    if not 0 < density <= 1:
+        raise ValueError(f"density must be above 0 and at most 1; got {density}")
+    return max(1, round(density * count))
+
+
+def select_weights(
+    found: Mapping[str, Tensor], masks: Mapping[str, Tensor], kept: int, *, select: str = "top",
+    scope: str = "global", generator: torch.Generator | None = None,
+) -> dict[str, Tensor]:  # fmt: skip
+    """The masks after a round that keeps ``kept`` weights by the scores ``found``.
+
+    Raises:
+        ValueError: scores that are not finite, or not of the masks' shapes.
+    """
+    for n, m in masks.items():
+        if n not in found or found[n].shape != m.shape:
+            raise ValueError(f"the scores of {n} do not have the shape {tuple(m.shape)} of its mask")
+    flat_scores = torch.cat([found[n].flatten() for n in masks])
+    flat_masks = torch.cat([m.flatten() for m in masks.values()])
+    _check_finite(flat_scores)
+    sizes = [m.numel() for m in masks.values()]
+    left = _chosen(flat_scores, flat_masks, sizes, kept, select, scope, generator)
+    return {n: part.view(m.shape) for (n, m), part in zip(masks.items(), left.split(sizes), strict=True)}
+
+
+def _check_finite(found: Tensor) -> None:
+    # A finite sum has finite terms; only if it is not are they looked at one by one.
+    if not math.isfinite(float(found.sum())) and not bool(torch.isfinite(found).all()):
+        raise ValueError("scores are not finite: use rescale=True, float64, or smaller weights")
+
+
+def _chosen(
+    found: Tensor, mask: Tensor, sizes: Sequence[int], kept: int, select: str, scope: str,
+    generator: torch.Generator | None,
+) -> Tensor:  # fmt: skip
+    """The flat mask after a round."""
+    if select == "sample":
+        uniform = torch.rand(found.shape, generator=generator, dtype=torch.float64).to(found.device)
+        # Exponential clocks: the first to ring are a sample without replacement.
+        found = found.abs().double().log() - (-uniform.log()).log()
+    if scope == "global":
+        return keep_top(found, mask, kept)
+    shares = [-(-s * kept // len(found)) for s in sizes]
+    pieces = zip(found.split(list(sizes)), mask.split(list(sizes)), shares, strict=True)
+    return torch.cat([keep_top(s, m, k) for s, m, k in pieces])
+
+
+def keep_top(found: Tensor, mask: Tensor, kept: int) -> Tensor:
+    """The mask of the ``kept`` largest scores among the weights in ``mask``; of equal ones the higher index stays.
+
+    Args:
+        found: scores, shape (N,).
+        mask: bool, shape (N,); what is outside stays outside.
+        kept: how many to keep; all of ``mask`` where it has no more.
+    """
+    inside = mask.nonzero().flatten()
+    if kept >= len(inside):
+        return mask.clone()
+    stays = _top(found[inside].detach(), kept)
+    out = torch.zeros_like(mask)
+    out[inside[stays]] = True
+    return out
+
+
+def _top(values: Tensor, kept: int) -> Tensor:
+    """Which are the ``kept`` largest; of equal ones those with higher index."""
+    drop = len(values) - kept
+    if drop <= 0:
+        return torch.ones_like(values, dtype=torch.bool)
+    threshold = _smallest(values, drop)
+    stays = values > threshold
+    spare = kept - int(torch.count_nonzero(stays))
+    if spare:
+        tied = (values == threshold).nonzero().flatten()
+        stays[tied[len(tied) - spare :]] = True
+    return stays
+
+
+def _smallest(values: Tensor, position: int) -> Tensor:
+    """The ``position``-th smallest value, counted from 1."""
+    if values.device.type != "cpu":
+        return values.kthvalue(position).values
+    # Torch's own selection takes seconds on 10^7 numbers on a CPU.
+    return torch.as_tensor(np.partition(values.numpy(), position - 1)[position - 1])
+
+
+__all__ = ["Masks", "Round", "keep_top", "prune", "select_weights"]

@@ -1,0 +1,66 @@
+"""Strategies: how instances of each setting are drawn.
+
+`draw(claim, chooser)` gives an instance for a claim; `instances(claim)` is the same as a Hypothesis
+strategy. To add a setting, write ``@draws(MySetting) def my_setting(c, **hints)`` in a module here and
+import it below.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from theory.claims import Assumption, Claim
+from verify.search.strategies.choosers import Chooser, HypothesisChooser, StackChooser
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+_DRAWERS: dict[type, Callable[..., Any]] = {}
+_MODULES = ("sketch", "networks", "pruning", "laws", "path_exclusion")
+
+
+def draws(setting: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated ``f(chooser, **hints) -> instance`` as the strategy of a setting."""
+
+    def register(f: Callable[..., Any]) -> Callable[..., Any]:
+        _DRAWERS[setting] = f
+        return f
+
+    return register
+
+
+def draw(claim: Claim, chooser: Chooser, broken: Assumption | None = None) -> Any:
+    """An instance for ``claim`` (not filtered by its assumptions), with ``broken`` violated on purpose.
+
+    Raises:
+        LookupError: no strategy for the claim's setting.
+    """
+    if claim.setting not in _DRAWERS:
+        for name in _MODULES:
+            importlib.import_module(f"verify.search.strategies.{name}")
+    if claim.setting not in _DRAWERS:
+        raise LookupError(f"no strategy draws {claim.setting.__name__}; register one with @draws")
+    hints = {k: v for k, v in claim.draws.items() if k != "stack"}
+    instance = _DRAWERS[claim.setting](chooser, **hints)
+    return broken.breaks(chooser, instance) if broken is not None and broken.breaks is not None else instance
+
+
+def instances(claim: Claim, drop: tuple[str, ...] = ()) -> SearchStrategy[Any]:
+    """Hypothesis strategy of single exact instances that satisfy the claim's assumptions, but for ``drop``."""
+    from hypothesis import strategies as st
+
+    kept = [a for a in claim.assumptions if a.name not in drop]
+    dropped = [a for a in claim.assumptions if a.name in drop and a.breaks is not None]
+
+    @st.composite
+    def one(draw_: Any) -> Any:
+        chooser = HypothesisChooser(draw_)
+        broken = chooser.pick([None, *dropped]) if dropped else None
+        return draw(claim, chooser, broken)
+
+    return one().filter(lambda i: bool(i.valid()) and all(bool(a.predicate(i)) for a in kept))
+
+
+__all__ = ["Chooser", "HypothesisChooser", "StackChooser", "draw", "draws", "instances"]

@@ -1,0 +1,53 @@
+"""Settings of their own in the path-exclusion paper: smooth units, batch normalisation, guarded runs, descent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from theory.descent import KernelDescent
+from theory.guarded import GuardedRun
+from theory.released import NormalisedNetwork
+from theory.smooth import UNITS, SmoothNetwork
+from verify.search.strategies import draws
+from verify.search.strategies.choosers import Chooser
+from verify.search.strategies.pruning import pruning_run
+
+
+@draws(SmoothNetwork)
+def smooth_network(c: Chooser, *, units: Sequence[str] = UNITS, samples: int = 3) -> SmoothNetwork:
+    """One or two hidden layers of one to three units."""
+    widths = (c.integer(1, 2), *(c.integer(1, 3) for _ in range(c.integer(1, 2))), c.integer(1, 2))
+    net = SmoothNetwork(widths, c.pick(units), np.zeros(1), np.zeros((1, 1))).network
+    return SmoothNetwork(
+        widths, c.pick(units), c.numbers((net.parameters,)), c.numbers((c.integer(1, samples), widths[0]))
+    )
+
+
+@draws(NormalisedNetwork)
+def normalised_network(c: Chooser) -> NormalisedNetwork:
+    """A stem, up to one residual block and a head, one or two channels."""
+    channels, blocks, outputs, positions = c.integer(1, 2), c.integer(0, 1), c.integer(1, 2), c.integer(2, 3)
+    x = c.numbers((c.integer(1, 2), positions))
+    empty = NormalisedNetwork(channels, blocks, outputs, True, False, True, x[0], x, x[0])
+    theta, d = c.numbers((empty.parameters,)), c.weights((outputs,))
+    return NormalisedNetwork(channels, blocks, outputs, True, False, True, theta, x, d)
+
+
+@draws(GuardedRun)
+def guarded_run(c: Chooser, **hints: Any) -> GuardedRun:
+    """A run of one weight a round."""
+    run = pruning_run(c, **hints)
+    return GuardedRun(run.network, run.theta, run.x, run.keep, 1, run.scorer)
+
+
+@draws(KernelDescent)
+def kernel_descent(c: Chooser) -> KernelDescent:
+    """Two diagonal kernels of one to three eigenvalues."""
+    m = c.integer(1, 3)
+    eta = c.positives((1,))[..., 0] / 8
+    return KernelDescent(
+        c.integer(1, 3), c.weights((m,)), c.weights((m,)), c.numbers((m,)), eta if np.ndim(eta) else np.asarray(eta)
+    )

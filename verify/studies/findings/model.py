@@ -1,0 +1,99 @@
+"""What a finding is, and where its numbers come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from verify.studies.findings.tables import TABLES
+from verify.studies.findings.witness import Witness
+
+Row = dict[str, Any]
+
+
+class Numbers:
+    """The recorded tables, asked for by name; every number of the text comes from here."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, list[Row]] = {}
+        self.used: dict[str, None] = {}
+
+    def rows(self, table: str, **where: Any) -> list[Row]:
+        """The rows of a table with these values.
+
+        Raises:
+            KeyError: no such table, or no such row.
+        """
+        self.used[table] = None
+        if table not in self._tables:
+            self._tables[table] = TABLES[table].read()
+        found = [r for r in self._tables[table] if all(str(r[k]) == str(v) for k, v in where.items())]
+        if not found:
+            raise KeyError(f"{TABLES[table].path.name} has no row with {where}")
+        return found
+
+    def all(self, table: str, column: str, **where: Any) -> list[Any]:
+        """A column."""
+        return [r[column] for r in self.rows(table, **where)]
+
+    def one(self, table: str, column: str, **where: Any) -> Any:
+        """One number.
+
+        Raises:
+            KeyError: several rows fit.
+        """
+        rows = self.rows(table, **where)
+        if len(rows) > 1:
+            raise KeyError(f"{TABLES[table].path.name} has {len(rows)} rows with {where}")
+        return rows[0][column]
+
+    def range(self, table: str, column: str, form: str = ".3g", **where: Any) -> str:
+        """Smallest to largest, or the one value."""
+        values = self.all(table, column, **where)
+        low, high = format(min(values), form), format(max(values), form)
+        return low if low == high else f"{low} to {high}"
+
+
+def percent(v: float, digits: int = 1) -> str:
+    """A share as per cent; 100 only if it is all."""
+    shown = f"{100 * v:.{digits}f}"
+    if float(shown) == 100 and v < 1:
+        shown = f"{math.floor(1000 * v) / 10:.1f}" if v < 0.999 else "over 99.9"
+    return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
+
+
+def power(log10: float) -> str:
+    """10 to a power, one decimal."""
+    return f"10^{log10:.1f}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding.
+
+    Attributes:
+        name: kebab-case.
+        title: what is found, in a line.
+        tested: the statement tested, and where it stands.
+        claims: ids of the claims that say it, refuted ones first.
+        shown: counterexamples with the function that writes each out.
+        instead: what is true instead, with the ids of proved claims.
+        practice: numbers -> what it means on real networks.
+        precision: numbers -> the check on the real architecture in several precisions.
+        second: what the second implementation recomputes.
+        limits: what the finding does not say.
+    """
+
+    name: str
+    title: str
+    tested: str
+    claims: tuple[str, ...]
+    shown: tuple[tuple[Witness, Callable[[dict[str, Any]], list[str]]], ...]
+    instead: str
+    practice: Callable[[Numbers], str]
+    precision: Callable[[Numbers], str]
+    second: str
+    limits: str
+    repaired: tuple[str, ...] = field(default=())
