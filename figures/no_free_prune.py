@@ -32,7 +32,8 @@ from figures.style import (
 )
 from verify.experiments import counts
 from verify.experiments import decide as empirical
-from verify.trials.store import Configuration, Trial, sequential
+from verify.trials import sequential
+from verify.trials.store import Configuration, Trial
 
 
 def _memorisation_rows(trials: Sequence[Trial]) -> Rows:

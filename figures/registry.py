@@ -17,8 +17,8 @@ from typing import Any
 
 from matplotlib.figure import Figure as Canvas
 
+from verify.trials import store as trials
 from verify.trials.store import Configuration, Trial
-from verify.trials.store import store as trials
 
 MODULES = ("sketching", "path_exclusion", "no_free_prune", "ours")
 SCALES = ("smoke", "small", "full")

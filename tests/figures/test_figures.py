@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from figures import cli, registry, style
 from verify.experiments import sketches
-from verify.trials.store import data
-from verify.trials.store import store as trials
+from verify.trials import data
+from verify.trials import store as trials
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from verify.trials.store import data
+from verify.trials import data
 
 CIFAR = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10"
 

@@ -13,7 +13,7 @@ from hypothesis.database import InMemoryExampleDatabase
 from theory.claims import claim_named
 from theory.relations import holds
 from verify.app.runner import BUDGETS
-from verify.search.loop import examples, falsify
+from verify.search import examples, falsify
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIM = claim_named("path-exclusion/objective-is-a-bound")

@@ -6,7 +6,7 @@ import torch
 from verify.experiments import capacity, cifar, spectra
 from verify.experiments import decide as empirical
 from verify.experiments.scores import make_masks
-from verify.trials.store import data
+from verify.trials import data
 from verify.trials.training import initial
 
 

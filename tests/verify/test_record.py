@@ -5,8 +5,8 @@ import pytest
 
 from verify.experiments import decide as empirical
 from verify.studies import recorded as record
-from verify.trials.store import sequential
-from verify.trials.store import store as trials
+from verify.trials import sequential
+from verify.trials import store as trials
 
 
 def trial(method, seed, own, foreign):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from verify.bench import sequential as bench
-from verify.trials.store import sequential
+from verify.trials import sequential
 
 
 def test_paired_sign_is_the_mean_of_products():

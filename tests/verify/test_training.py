@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from verify.experiments import capacity, scores
-from verify.trials.store import training
+from verify.trials import training
 from verify.trials.training import Recipe, initial, train
 
 X = torch.randn(20, 5, generator=torch.Generator().manual_seed(1))

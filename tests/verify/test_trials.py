@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from verify.experiments import selfcheck
-from verify.trials.store import store as trials
+from verify.trials import store as trials
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,7 +126,7 @@ def test_dask_gives_the_table_of_one_process(tmp_path):
 
 SWEEP = """
 import sys
-from verify.trials.store import store as trials
+from verify.trials import store as trials
 from verify.experiments import selfcheck
 wanted = [selfcheck.mean_of_draws.configuration(seed=s, wait=0.03) for s in range(40)]
 trials.write_csv(trials.table(trials.run(wanted, trials.Store(sys.argv[1]), jobs=1, quiet=True)), sys.argv[2])

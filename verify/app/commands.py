@@ -76,7 +76,7 @@ def _task(options: argparse.Namespace, claim: Claim, model: str, data: str = "",
 
 def _on_models(options: argparse.Namespace, chosen: Sequence[Claim]) -> list[Task]:
     from verify.experiments import models
-    from verify.trials.store import data as datasets
+    from verify.trials import data as datasets
 
     runs = [(m, "digits") for m in ("linear", "tiny-relu", "relu")]
     if options.data_dir:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from verify.trials.store import data, experiment
+from verify.trials import data
+from verify.trials.store import experiment
 
 METHODS = ("px", "px-released", "synflow", "synflow-l2", "ntk-sap", "snip", "grasp", "magnitude", "random")
 """What is compared, "dense" beside them. Not "px-frozen": its activation is that of the dense network, the same for

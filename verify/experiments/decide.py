@@ -19,9 +19,10 @@ import numpy as np
 from scipy import stats
 
 from verify.experiments import capacity, counts, digits, sketches, spectra
+from verify.trials import data, sequential
+from verify.trials import store as trials
 from verify.trials.sequential import Test
-from verify.trials.store import Configuration, Trial, data, sequential
-from verify.trials.store import store as trials
+from verify.trials.store import Configuration, Trial
 
 SCALES = ("smoke", "small", "full")
 ALPHA = 0.01

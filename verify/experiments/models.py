@@ -34,7 +34,7 @@ from theory.scalars import Array, exact, floats
 from theory.sketches import Sketch, Transfer
 from verify.search.loop import Outcome, Search
 from verify.search.strategies import StackChooser, draw
-from verify.trials.store import data as datasets
+from verify.trials import data as datasets
 
 MODELS = ("linear", "tiny-relu", "relu", "cnn")
 NETWORK_SETTINGS = (NetworkOnData, NetworkWeights, PruningRun)

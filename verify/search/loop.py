@@ -205,7 +205,7 @@ class Search:
 
     def replay(self, store: ExampleDatabase) -> None:
         """Stage 0."""
-        from verify.search.loop import examples
+        from verify.search import examples
 
         names, tried = tuple(a.name for a in self.dropped), 0
         for value, instance in examples.kept(store, self.claim, names):
@@ -419,7 +419,7 @@ def falsify(
     if replayed:
         outcome.reasons.append("an earlier run found this; a run with --seed searches anew")
     elif database is not None and outcome.counterexample is not None:
-        from verify.search.loop import examples as kept
+        from verify.search import examples as kept
 
         kept.keep(database, claim, tuple(a.name for a in search.dropped), outcome.counterexample)
     return outcome

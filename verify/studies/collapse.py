@@ -26,7 +26,7 @@ from verify.networks.exact.extended import PathSums
 from verify.networks.recording.record import record
 from verify.networks.scores.methods import PATHS, activation_per_output, on_live_paths, scored_names, scores
 from verify.networks.scores.prune import Masks, prune
-from verify.trials.store import store as trials
+from verify.trials import store as trials
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10" / "train.parquet"
 CRITICAL = {"resnet20": 4, "resnet32": 4, "resnet50": 6, "vgg16_bn": 14, "vgg19_bn": 17}

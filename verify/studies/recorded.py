@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from verify.experiments import decide as empirical
-from verify.trials.store import sequential
-from verify.trials.store import store as trials
+from verify.trials import sequential
+from verify.trials import store as trials
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from verify.networks import zoo
-from verify.trials.store import store as trials
+from verify.trials import store as trials
 
 Array = np.ndarray
 Pull = Callable[[Array], None]

@@ -6,7 +6,7 @@ configuration, so a sweep may be killed at any moment: the trials in hand are lo
 started again it continues. Results are a function of the configuration alone; where and when they were
 computed is recorded beside them, never mixed in.
 
-    from verify.trials.store import store as trials
+    from verify.trials import store as trials
     from verify.experiments import capacity
 
     store = trials.Store("trials")

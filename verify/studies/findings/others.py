@@ -9,7 +9,7 @@ from verify.studies.findings import arithmetic
 from verify.studies.findings.measures import GUARDED, SCORERS
 from verify.studies.findings.model import Finding, Numbers, percent
 from verify.studies.findings.witness import Witness, no_ties, no_zero_start, no_zero_weights, no_zeros
-from verify.trials.store import sequential
+from verify.trials import sequential
 
 NAMES = {"resnet20": "ResNet-20", "vgg16_bn": "VGG-16-BN"}
 

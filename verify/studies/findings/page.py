@@ -19,7 +19,7 @@ from verify.studies.findings.arithmetic import MOST_LINES
 from verify.studies.findings.model import Finding, Numbers
 from verify.studies.findings.tables import ROOT, TABLES, Table, differences
 from verify.studies.findings.witness import Witness
-from verify.trials.store import store as trials
+from verify.trials import store as trials
 
 PAGE = ROOT / "docs" / "findings.md"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.studies.findings import measures
-from verify.trials.store import store as trials
+from verify.trials import store as trials
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "results"
