@@ -15,9 +15,11 @@ from typing import Any
 
 from theory.networks import INPUT, ONE, Network
 
-MAX_WORK = 4_000_000
+MAX_WORK = 2_000_000
 """Most operations that `verify.certificates.check` does for one certificate."""
 WORD = 128
+MAX_BITS = 100_000
+"""Most bits of a common denominator."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def height(instance: Any, *more: int) -> int:
     common = 1
     for q in {int(v.q) for v in entries} | {1}:
         common = lcm(common, q)
-        if common.bit_length() > MAX_WORK:
-            break
+        if common.bit_length() > MAX_BITS:
+            return MAX_WORK * WORD  # too much for anything
     return max(top, *(m.bit_length() for m in more), 1) + common.bit_length()
 
 
@@ -120,8 +122,8 @@ def on_data(instance: Any) -> Work:
     count = max(net.parameters, len(net.edges))
     pairs = walks.count**2 * (count + size)
     matrices = size**2 * count + size**4
-    cuts = cuts_at_most(net) * (len(net.edges) + len(net.units))
-    removals = net.parameters * samples * (len(net.edges) + count) * (2 + len(net.outputs)) + walks.count * count
+    cuts = 4 * cuts_at_most(net) * (len(net.edges) + len(net.units))
+    removals = 6 * net.parameters * samples * (len(net.edges) + count) * (2 + len(net.outputs)) + walks.count * count
     operations = 6 * _passes(net, samples) + pairs + matrices + cuts + removals
     return Work(operations, _bits_of(instance, 4 * (walks.longest + 1)))
 
@@ -155,7 +157,7 @@ def pruning_run(run: Any) -> Work:
     walks, count = walks_of(net), net.parameters
     once = 3 * _passes(net, samples)
     if run.scorer == "trace-loss":
-        once += count * samples * (len(net.edges) + count) * (2 + len(net.outputs))
+        once += 4 * count * samples * (len(net.edges) + count) * (2 + len(net.outputs))
     if run.scorer == "grasp":
         once += walks.count * walks.longest**3
     cuts = cuts_at_most(net) * (len(net.edges) + len(net.units))
