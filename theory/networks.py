@@ -18,10 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from theory import reading
 from theory.instances import Instance, array, shown
 from theory.scalars import Array, exact, indicator, is_exact, rational, text, zeros
 
@@ -76,8 +77,9 @@ class Network:
         used = sorted({e.parameter for e in self.edges if e.parameter is not None})
         if sorted(j for layer in self.layers for j in layer) != list(range(self.parameters)):
             raise ValueError(f"layers {self.layers} do not number the parameters 0..{self.parameters - 1} once each")
-        if used and used[-1] >= self.parameters:
-            raise ValueError(f"edge parameter {used[-1]} is in no layer")
+        for j in used:
+            if not 0 <= j < self.parameters:
+                raise ValueError(f"edge parameter {j} is in no layer")
         for o in self.outputs:
             if not 0 <= o < len(self.units):
                 raise ValueError(f"output {o} is not a unit")
@@ -117,20 +119,24 @@ class Network:
 
     @staticmethod
     def from_json(data: Any) -> Network:
-        """The network that `to_json` wrote; ValueError where it is not one."""
-        try:
-            edges = tuple(Edge(int(s), int(t), None if p is None else int(p), str(f)) for s, t, p, f in data["edges"])
-            for e in edges:
-                rational(e.factor)
-            return Network(
-                tuple(str(u) for u in data["units"]),
-                edges,
-                tuple(int(o) for o in data["outputs"]),
-                tuple(tuple(int(j) for j in layer) for layer in data["layers"]),
-                str(Fraction(data["slope"])),
-            )
-        except (KeyError, TypeError) as e:
-            raise ValueError(f"not a network: {e!r}") from None
+        """The network that `to_json` wrote.
+
+        Raises:
+            ValueError: it is no network, or one without units, without outputs or with an empty layer.
+        """
+        read = reading.fields(data, [f.name for f in dataclasses.fields(Network)], "network")
+        if type(read["edges"]) is not list:
+            raise ValueError(f"edges: expected a list, found {reading.brief(read['edges'])}")
+        edges = tuple(Edge(*reading.typed(e, tuple[int, int, int | None, str])) for e in read["edges"])
+        for factor in (*(e.factor for e in edges), read["slope"]):
+            reading.number(factor)
+        layers = reading.typed(read["layers"], tuple[tuple[int, ...], ...])
+        outputs = reading.typed(read["outputs"], tuple[int, ...])
+        if not outputs:
+            raise ValueError("a network has at least one output")
+        if not all(layers):
+            raise ValueError("a layer without parameters")
+        return Network(reading.typed(read["units"], tuple[str, ...]), edges, outputs, layers, read["slope"])
 
 
 class Builder:
@@ -244,6 +250,19 @@ class NetworkInstance(Instance):
             raise ValueError(
                 f"theta has shape {np.shape(self.theta)}, the network {self.network.parameters} parameters"
             )
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """The instance that `to_json` wrote; inputs ``x``, where the setting has any, fit the network.
+
+        Raises:
+            ValueError: see `Instance.from_json`.
+        """
+        made = super().from_json(data)
+        x, inputs = getattr(made, "x", None), len(made.network.inputs)
+        if x is not None and (x.shape[0] == 0 or x.shape[1] != inputs):
+            raise ValueError(f"{cls.__name__}: x has shape {x.shape}; expected (samples, {inputs})")
+        return made
 
     @classmethod
     def read_field(cls, name: str, value: object) -> object:

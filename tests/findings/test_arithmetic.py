@@ -12,9 +12,9 @@ from theory.papers import path_exclusion
 from theory.pruning import PruningRun
 from theory.relations import Verdict, decide
 from verify import certificates
+from verify.certificates.second_opinion import Net, path_survives, pruned
 from verify.search.strategies import StackChooser, draw
 from verify.search.strategies.pruning import pruning_run
-from verify.second_opinion import Net, path_survives, pruned
 from verify.studies.findings import arithmetic, page
 
 
@@ -33,8 +33,9 @@ WITNESSES = page.witnesses()
 def test_every_counterexample_is_decided_again_and_is_what_the_page_says(witness):
     check = page.check_witness(witness)
     assert not check.problems
-    claim, instance, decision = certificates.check(witness.path)
-    assert decision.verdict is Verdict.REFUTED
+    checked = certificates.check(witness.path)
+    claim, instance = checked.claim, checked.instance
+    assert checked.decision.verdict is Verdict.REFUTED
     assert claim.status == "refuted"
     assert all(bool(a.predicate(instance)) for a in (*claim.assumptions, *witness.also))
 

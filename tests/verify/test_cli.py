@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from theory.claims import claims
+from theory.claims import claim_named, claims
 from verify.app.cli import _parser, main
-from verify.certificates import digest
+from verify.certificates import digest, replay
 from verify.search.loop import falsify
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,6 +200,9 @@ def test_instances_that_do_not_fit(capsys, tmp_path, certificate, change, messag
 def test_a_true_instance_refutes_nothing(capsys, tmp_path, certificate):
     body = {k: v for k, v in certificate.items() if k != "digest"}
     body["instance"] = {**body["instance"], "theta": ["1", "2", "1"], "x": [["1", "1"]]}
+    claim = claim_named(body["claim"])
+    instance = claim.setting.from_json(body["instance"])
+    body["replay"] = replay(claim, instance, instance.to_json())
     assert main(["check", written(tmp_path, body)]) == 1
     assert "does not refute" in capsys.readouterr().out
 

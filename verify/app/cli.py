@@ -261,14 +261,16 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from theory.relations import Verdict
-    from verify.certificates import check
+    from verify.certificates import CertificateError, check
 
     worst = 0
     for path in options.certificate:
-        claim, instance, decision = check(path)
-        print(f"{path}: {claim.id}\n  {instance.summary()}\n  {decision}")
-        if decision.verdict is not Verdict.REFUTED:
-            print("  this instance does not refute the claim")
-            worst = 1
+        try:
+            checked = check(path)
+        except CertificateError as e:
+            print(f"python -m verify: {e}", file=sys.stderr)
+            worst = 2
+            continue
+        print(f"{path}: {checked.claim.id}\n  {checked.instance.summary()}\n  {checked.decision}\n  {checked}")
+        worst = max(worst, 0 if checked.confirmed else 1)
     return worst

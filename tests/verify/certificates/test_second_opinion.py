@@ -7,9 +7,9 @@ import pytest
 
 from theory.papers import path_exclusion
 from theory.pruning import PruningRun
+from verify.certificates.second_opinion import Net, objective_after, path_survives, pruned
 from verify.search.strategies import StackChooser, draw
 from verify.search.strategies.pruning import pruning_run
-from verify.second_opinion import Net, objective_after, path_survives, pruned
 
 
 def chooser(seed):
@@ -53,7 +53,7 @@ def test_other_runs_are_refused():
 
 
 def test_it_shares_no_code():
-    import verify.second_opinion as module
+    from verify.certificates import second_opinion as module
 
     source = Path(module.__file__).read_text()
     assert "import theory" not in source
