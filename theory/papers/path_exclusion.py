@@ -10,6 +10,8 @@ v_p^2$. PX scores a weight by $S_j = \theta_j^2\, \partial_{\theta_j^2} \sum_k D
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,7 @@ from theory.experiments import PairedTrials
 from theory.flows import over
 from theory.guarded import GuardedRun, live, own_edges
 from theory.instances import per_instance
-from theory.networks import INPUT, LINEAR, RELU, Builder
+from theory.networks import INPUT, LEAKY, LINEAR, ONE, RELU, Builder, mlp
 from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW
 from theory.paths import NetworkOnData, on_path
 from theory.pruning import PruningRun
@@ -332,8 +334,11 @@ def beyond_piecewise_linear(instance: SmoothNetwork) -> Relation:
     return at_most(instance.ntk_trace(), instance.formal_bound())
 
 
+tanh_units = Assumption("tanh-units", "the unit is tanh", lambda i: i.unit == "tanh", lambda c, i: i.with_(unit="gelu"))
+
+
 @claim(about=SmoothNetwork, source=Source(None, "slope and value of tanh against the identity"), status=Status.PROVED,
-       draws={"units": ("tanh",)}, twin="path-exclusion/beyond-piecewise-linear",
+       assumes=(tanh_units,), draws={"units": ("tanh",)}, twin="path-exclusion/beyond-piecewise-linear",
        slack="tanh stays below the identity except at 0; equality is approached as the inputs go to 0")  # fmt: skip
 def tanh_with_every_gate_on(instance: SmoothNetwork) -> Relation:
     r"""For tanh the bound holds if every gate counts as on.
@@ -579,20 +584,48 @@ def leaves_as_many_outputs_as_synflow_l2(run: PruningRun) -> Relation:
     return at_most(theirs, ours).when(np.asarray(run.final_objective() > 0, dtype=bool))
 
 
-def _hidden_relu(run: PruningRun) -> bool:
+def _hidden_relus(run: PruningRun) -> bool:
     n = run.network
     hidden = [u for i, u in enumerate(n.units) if i not in n.inputs and i not in n.outputs]
-    return own_edges(n) and all(u == RELU for u in hidden) and len(set(run.path_lengths())) == 1
+    return own_edges(n) and all(u in (RELU, ONE) for u in hidden)
+
+
+def _cancelling(c: Any, run: PruningRun) -> PruningRun:
+    """One weight on two inputs that are added: what it adds at the one may be what it takes away at the other."""
+    b = Builder(2)
+    (w,), out = b.new_parameters(1), b.unit(LINEAR)
+    for s in b.inputs:
+        b.connect(s, out, w)
+    x = c.numbers((1, 1))
+    return run.with_(network=b.network((out,)), theta=c.positives((1,)), x=np.concatenate([x, -x], axis=-1), keep=1)
+
+
+greedy_by_trace = Assumption(
+    "greedy-by-trace", "the score of a weight is the trace that its removal costs",
+    lambda run: run.scorer == "trace-loss", lambda c, run: run.with_(scorer="px"),
+)  # fmt: skip
+
+one_at_a_time = Assumption(
+    "one-at-a-time", "a round removes one weight",
+    lambda run: all(a - b <= 1 for a, b in pairwise((run.weights, *run.kept_by_round()))),
+    lambda c, run: run.with_(schedule="one-shot"),
+)  # fmt: skip
+
+hidden_relus = Assumption(
+    "hidden-relus", "hidden units are ReLUs, and every edge has a weight of its own", _hidden_relus, _cancelling
+)
+
+TRACE_GREEDY = (starts_live, greedy_by_trace, one_at_a_time, rescored, global_masking, ties_broken, everything_scored,
+                hidden_relus, equal_path_lengths)  # fmt: skip
 
 
 @claim(about=PruningRun, source=Source(None, "a scorer with a guarantee, on the trace itself"), status=Status.PROVED,
-       assumes=(starts_live,), twin="path-exclusion/stays-alive-literal",
-       draws={**RUNS, "scorers": ("trace-loss",), "families": ("mlp",), "kinds": (RELU,), "samples": 2,
-              "nonzero": True})  # fmt: skip
+       assumes=TRACE_GREEDY, twin="path-exclusion/stays-alive-literal",
+       draws={**RUNS, "scorers": ("trace-loss",), "families": ("mlp",), "kinds": (RELU,), "nonzero": True})  # fmt: skip
 def trace_greedy_stays_alive(run: PruningRun) -> Relation:
     r"""On a ReLU network, removing one at a time what costs the least trace never brings the trace to 0.
 
-    Down to the critical compression, for perceptrons of ReLU units with nonzero weights and a live path.
+    Down to the critical compression, on networks of ReLU units with a live path.
 
     Proof. While a live path and more weights than one path's are left, some removal leaves a live path (the proof of
     `guarded-pruning-keeps-a-live-path`). A live path makes the trace positive: its last hidden unit is on, so the
@@ -600,7 +633,7 @@ def trace_greedy_stays_alive(run: PruningRun) -> Relation:
     largest trace after one removal is positive.
     """
     after = masked_trace(run.network, run.masked(run.final_mask()), run.x)
-    return positive(after).when(_hidden_relu(run) and run.keep >= run.smallest_path())
+    return positive(after).when(run.keep >= run.smallest_path())
 
 
 @claim(about=NetworkOnData, source=Source(None, "the share of a path in the outputs"), status=Status.PROVED,
@@ -645,11 +678,39 @@ def released_scorer(instance: NetworkOnData) -> Relation:
     return equal(instance.saliency("px-released"), instance.saliency("px"))
 
 
+def _leaky(c: Any, instance: NetworkOnData) -> NetworkOnData:
+    net = mlp((1, c.integer(1, 2), 1), kind=LEAKY)
+    return NetworkOnData(net, c.numbers((net.parameters,)), c.numbers((1, 1)))
+
+
+def _averaged(c: Any, instance: NetworkOnData) -> NetworkOnData:
+    b = Builder(1)
+    weights, out = b.new_parameters(2), b.unit(LINEAR)
+    for w, factor in zip(weights, (1, "1/2"), strict=True):
+        b.connect(0, out, w, factor)
+    return NetworkOnData(b.network((out,)), c.numbers((2,)), c.numbers((1, 1)))
+
+
+zero_one_gates = Assumption(
+    "zero-one-gates", "every gate is 0 or 1: no unit is leaky",
+    lambda i: LEAKY not in i.network.units or Fraction(i.network.slope) in (0, 1), _leaky,
+)  # fmt: skip
+
+unit_factors = Assumption(
+    "unit-factors", "every constant factor is 1: no average pooling, no normalisation",
+    lambda i: all(Fraction(e.factor) == 1 for e in i.network.edges), _averaged,
+)  # fmt: skip
+
+
 @claim(about=NetworkOnData, source=Source(PATH_EXCLUSION, "the released code where nothing is called fc or bn"),
-       status=Status.PROVED, twin="path-exclusion/released-scorer",
+       status=Status.PROVED, assumes=(zero_one_gates, unit_factors), twin="path-exclusion/released-scorer",
        draws={"families": ("mlp", "mlp-bias", "residual"), "kinds": (RELU, LINEAR)})  # fmt: skip
 def released_scorer_agrees_without_fc(instance: NetworkOnData) -> Relation:
-    r"""Without normalisation and with no layer called fc the released code computes the saliency of the paper.
+    r"""With no layer called fc the released code computes the saliency of the paper, if gates are 0 or 1.
+
+    And if constant factors are 1: the code copies the slopes of leaky units and the factors of average pools into its
+    first auxiliary network, and into the second, as they are; the paper's $D_k$ has squared slopes and no factors, its
+    $v_p^2$ squared factors. For $f = \mathrm{leaky}(wx)$ with slope $1/4$ at $w = -1$, $x = 1$: $1/4$ and $1/16$.
 
     Proof. Then every parameter is set to one in the one auxiliary network and squared in the other, whose derivative is
     nonnegative.

@@ -9,12 +9,21 @@ $R = \sum_p |v_p|$, the network with weights $|\theta|$ on the input of ones.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from theory.claims import Assumption, Source, Status, claim
-from theory.collapse import THEOREM, count_is_exact, distinct_scores, unsigned_scores, vanishing_scores
+from theory.collapse import (
+    THEOREM,
+    count_is_exact,
+    distinct_scores,
+    one_round,
+    published_threshold,
+    unsigned_scores,
+    vanishing_scores,
+)
 from theory.cuts import by_edge, cut_matrix
 from theory.flows import (
     ObjectiveOnNetwork,
@@ -26,6 +35,7 @@ from theory.flows import (
     over,
 )
 from theory.instances import per_instance
+from theory.networks import Builder
 from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW
 from theory.paths import NetworkOnData
 from theory.pruning import PruningRun, released_count
@@ -233,7 +243,7 @@ def released_count_is_exact(run: PruningRun) -> Relation:
     about=PruningRun,
     source=Source(None, "the repaired form of synaptic-flow/released-threshold-keeps-the-target"),
     status=Status.PROVED,
-    assumes=(distinct_scores, count_is_exact),
+    assumes=(published_threshold, one_round, distinct_scores, count_is_exact),
     twin="synaptic-flow/released-threshold-keeps-the-target",
     draws={
         "rules": ("threshold-released",), "schedules": ("one-shot",), "scorers": ("magnitude", "synflow-signed"),
@@ -287,17 +297,33 @@ def released_synflow_l2_conserves(instance: NetworkOnData) -> Relation:
     return equal(sums[..., 1:], sums[..., :-1])
 
 
+def _negative_edge(c: Any, instance: NetworkOnData) -> NetworkOnData:
+    b = Builder(1)
+    net = b.network(b.scale(b.inputs, factor=-1))
+    return NetworkOnData(net, c.numbers((net.parameters,)), c.numbers((1, 1)))
+
+
+nonnegative_factors = Assumption(
+    "nonnegative-factors",
+    "no constant factor of an edge is negative",
+    lambda i: all(Fraction(e.factor) >= 0 for e in i.network.edges),
+    _negative_edge,
+)
+
+
 @claim(
     about=NetworkOnData,
     source=Source(SYNAPTIC_FLOW, "definition of SynFlow; a question of users of the public code"),
     status=Status.PROVED,
+    assumes=(nonnegative_factors,),
     twin="synaptic-flow/signed-scores-are-nonnegative",
 )
 def why_absolute_values(instance: NetworkOnData) -> Relation:
     r"""With $|\theta|$ the score is nonnegative, and another abs() around it changes nothing.
 
     $S_j = |\theta_j|\, \partial R/\partial|\theta_j| \ge 0$, so $|S_j| = S_j$, for $R$ the sum of the
-    outputs of the network with weights $|\theta|$ on the input of ones.
+    outputs of the network with weights $|\theta|$ on the input of ones, if its constant factors are nonnegative
+    (a difference of two branches has one that is not, and so has the shift of a normalisation).
 
     Proof. $R$ is built from nonnegative numbers by sums, products and maxima: it grows with each $|\theta_j|$.
     """
@@ -367,7 +393,7 @@ def layer_rescaling(instance: RescaledNetwork) -> Relation:
         for cut in cuts:
             after = scorer.scores(network, values * (1 - cut) + values * factor * cut, instance.x, None)
             parts.append(equal(after, before, name))
-    return all_of(*parts)
+    return all_of(*parts) if parts else equal(instance.theta, instance.theta).when(False)
 
 
 @claim(
