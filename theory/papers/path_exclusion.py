@@ -615,8 +615,10 @@ hidden_relus = Assumption(
     "hidden-relus", "hidden units are ReLUs, and every edge has a weight of its own", _hidden_relus, _cancelling
 )
 
-TRACE_GREEDY = (starts_live, greedy_by_trace, one_at_a_time, rescored, global_masking, ties_broken, everything_scored,
-                hidden_relus, equal_path_lengths)  # fmt: skip
+TRACE_GREEDY = (
+    starts_live, greedy_by_trace, one_at_a_time, rescored, global_masking, ties_broken, hidden_relus,
+    equal_path_lengths,
+)  # fmt: skip
 
 
 @claim(about=PruningRun, source=Source(None, "a scorer with a guarantee, on the trace itself"), status=Status.PROVED,

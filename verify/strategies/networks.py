@@ -12,7 +12,7 @@ from verify.strategies.choosers import Chooser
 
 EVERY_FAMILY = ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised", "heads")
 """Families of architectures a claim may ask for with ``draws={"families": (...)}``."""
-OTHER_FAMILIES = ("deep-pool", "pooled-convolution", "recurrent", "any")
+OTHER_FAMILIES = ("deep-pool", "pooled-convolution", "recurrent", "chains", "any")
 """Families that are drawn only where a claim asks for them, or beyond its hints."""
 FACTORS = (1, 1, 1, "1/2", 2, -1, "-3/2")
 SLOPES = ("1/4", "1/4", "1/2", 0, 1, 2, "-1/2")
@@ -60,6 +60,11 @@ def network(
         h = b.dense(b.inputs, 2 * c.integer(1, 2), kind=kind)
         h = b.pool(h, 2, kind=c.pick((MAX, LINEAR)))
         return b.network(b.dense(h, c.integer(1, outputs)))
+    if family == "chains":
+        # Side by side, of one or two weights each: what goes with a chain goes whole.
+        b = Builder(inputs=1 + c.integer(1, width))
+        ends = [b.dense((x,), 1, kind=kind) if c.flip() else (x,) for x in b.inputs]
+        return b.network(b.dense([u for (u,) in ends], 1))
     if family == "heads":
         # Each output reads units of its own: with a dense last layer all outputs have the same activation.
         h = b.dense(b.inputs, 2, kind=kind) if c.flip() else (b.inputs * 2)[:2]
