@@ -87,6 +87,10 @@ def counted_once(instance, path_weights):
     return (c[..., :, None] * (on_path(instance.network) > 0).astype(int)).sum(axis=-2)
 
 
+def number_kept(run):
+    return run.final_mask()[..., run.prunable].sum(axis=-1)
+
+
 def kept(run):
     return np.array(run.kept_by_round())
 
@@ -125,10 +129,8 @@ MISTAKES = {
         ),
     },
     "threshold-keeps-the-target": {
-        "one more": lambda run: equal(run.final_mask()[..., run.prunable].sum(axis=-1), run.keep + 1),
-        "the pruned are counted": lambda run: equal(
-            run.final_mask()[..., run.prunable].sum(axis=-1), run.weights - run.keep
-        ),
+        "one more": lambda run: equal(number_kept(run), run.keep + 1),
+        "the pruned are counted": lambda run: equal(number_kept(run), run.weights - run.keep),
     },
     "masked-weights-stay-masked": {
         "the inclusion reversed": lambda run: holds((run.masks() | ~run.masks_before()).all(axis=(-2, -1))),
