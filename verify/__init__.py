@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from verify.power.ablation import ablate
     from verify.power.sharpness import sharpness
     from verify.search.loop import falsify
-    from verify.search.loop.outcome import Outcome
+    from verify.search.outcome import Outcome
 
 __all__ = [
     "Outcome",
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _WHERE = {
-    "Outcome": "verify.search.loop.outcome",
+    "Outcome": "verify.search.outcome",
     "ablate": "verify.power.ablation",
     "assumptions": "verify.networks.claims.assumptions",
     "falsify": "verify.search.loop",

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from verify.search.loop.budgets import Budget
 
 from theory.claims import Status, claim_named
 from theory.relations import at_most
@@ -15,6 +14,7 @@ from verify.bench import alarms, peers, seeds
 from verify.bench import search as bench
 from verify.power.planted import Planted, planted
 from verify.power.sharpness import numerical, perturbed
+from verify.search.budgets import Budget
 from verify.search.strategies import draw
 from verify.trials.store import read_csv
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis.database import InMemoryExampleDatabase
-from verify.search.loop.budgets import BUDGETS
 
 from theory.claims import claim_named
 from theory.relations import holds
 from verify.search import examples
+from verify.search.budgets import BUDGETS
 from verify.search.loop import falsify
 
 ROOT = Path(__file__).resolve().parents[2]

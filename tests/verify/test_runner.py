@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from verify.search.loop.budgets import budget_named
-from verify.search.loop.outcome import Outcome
 
 from theory.claims import Status, claim_named
 from verify.app.runner import Task, disagreement, run, run_task
+from verify.search.budgets import budget_named
+from verify.search.outcome import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = ("sketching/mask-size", "sketching/mask-keeps-s-weights", "path-exclusion/objective-is-a-bound")

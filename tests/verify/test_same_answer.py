@@ -10,13 +10,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from verify.search.loop.outcome import Outcome
 
 from theory.claims import Status, claim_named
 from verify.app.runner import Task, disagreement, run_task
 from verify.power.ablation import ablate
 from verify.power.sharpness import sharpness
 from verify.search.loop import budgets, falsify
+from verify.search.outcome import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = ("path-exclusion/no-collapse-literal", "sketching/optimal-probabilities", "no-free-prune/decoupling")

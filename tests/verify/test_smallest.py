@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from verify.search.loop.screening import MOST, size_limit
 
 from theory.claims import claim_named
 from theory.scalars import exact
 from theory.sketches import Sketch
 from verify.search.loop import falsify
+from verify.search.screening import MOST, size_limit
 from verify.search.smallest import VALUES, _amount, _sizes, _structure, grid
 
 

@@ -12,13 +12,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from verify.search.loop.budgets import budget_named
-
 from theory.claims import Claim, Status, claim_named, claims
 from verify.app import page as html
 from verify.app import runner
 from verify.app import tables as report
 from verify.app.runner import Row, Task
+from verify.search.budgets import budget_named
 
 REPORTS = Path("reports")
 

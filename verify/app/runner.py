@@ -22,9 +22,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from verify.search.loop.budgets import budget_named
-
 from theory.claims import Claim, Status, claim_named
+from verify.search.budgets import budget_named
 
 WORKERS = 2
 DRAWN = "drawn instances"
@@ -211,9 +210,8 @@ def run_task(task: Task) -> Row:
         KeyError: no such claim or assumption.
         ValueError: a model, data set or budget that does not exist or cannot be read.
     """
-    from verify.search.loop.outcome import Outcome
-
     from verify.search.loop import falsify
+    from verify.search.outcome import Outcome
 
     claim, budget = claim_named(task.claim), budget_named(task.budget)
     options: dict[str, Any] = {"examples": budget.examples, "seconds": task.seconds, "seed": task.seed}

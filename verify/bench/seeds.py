@@ -6,9 +6,9 @@ from collections import Counter
 from typing import Any
 
 from theory.claims import Claim, Status, claims
+from verify.search.budgets import BUDGETS
 from verify.search.loop import falsify
-from verify.search.loop.budgets import BUDGETS
-from verify.search.loop.outcome import Outcome
+from verify.search.outcome import Outcome
 
 
 def _searched(claim: Claim, seed: int, shrinking: bool) -> Outcome:

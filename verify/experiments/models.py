@@ -33,7 +33,7 @@ from theory.pruning import PruningRun
 from theory.scalars import Array, exact, floats
 from theory.sketches import Sketch, Transfer
 from verify.search.loop import Search
-from verify.search.loop.outcome import Outcome
+from verify.search.outcome import Outcome
 from verify.search.strategies import StackChooser, draw
 from verify.trials import data as datasets
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verify.search.loop.outcome import Outcome
-
 from theory.claims import Claim, Status, claim_named
 from verify.search.loop import falsify
+from verify.search.outcome import Outcome
 
 
 def ablate(

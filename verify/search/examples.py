@@ -60,7 +60,8 @@ def register_profiles() -> None:
     """Register the budgets ``quick`` and ``thorough`` as Hypothesis profiles, unless their names are taken."""
     from hypothesis import settings
     from hypothesis.errors import InvalidArgument
-    from verify.search.loop.budgets import BUDGETS
+
+    from verify.search.budgets import BUDGETS
 
     for name in PROFILES:
         try:

@@ -20,14 +20,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from verify.search.loop.budgets import Limit
-from verify.search.loop.outcome import Outcome
-from verify.search.loop.screening import Problem, mutated, size_limit, suspicious
 
 from theory.claims import Claim, Status, claim_named
 from theory.relations import Decision, Verdict, decide
 from verify import certificates
 from verify.search import examples as kept_examples
+from verify.search.budgets import Limit
+from verify.search.outcome import Outcome
+from verify.search.screening import Problem, mutated, size_limit, suspicious
 from verify.search.smallest import smallest
 from verify.search.strategies import StackChooser, draw, instances
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from flint import fmpq
-from verify.search.loop.budgets import Limit
 
 from theory.instances import Instance
 from theory.network_sketches import NetworkWeights, SignAverage
@@ -19,6 +18,7 @@ from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.scalars import exact, zeros
 from theory.sketches import Sketch, Transfer
+from verify.search.budgets import Limit
 
 StillRefuted = Callable[[Any], bool]
 

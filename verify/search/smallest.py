@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from verify.search.loop.budgets import Limit
-from verify.search.loop.screening import Problem, suspicious
 
+from verify.search.budgets import Limit
+from verify.search.screening import Problem, suspicious
 from verify.search.shrink import shrink
 from verify.search.strategies import StackChooser, draw
 

@@ -16,13 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from verify.search.loop.outcome import Outcome
-
 from theory.claims import Claim, Status, claim_named, claims
 from verify import certificates
 from verify.power.ablation import ablate, needed
 from verify.power.sharpness import sharpness
 from verify.search.loop import falsify
+from verify.search.outcome import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "results" / "claims.json"

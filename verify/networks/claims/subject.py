@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from verify.search.loop.outcome import Outcome
 
 import verify.networks.claims.restated_flow  # noqa: F401  (registers its forms)
 from theory.claims import Claim
@@ -38,6 +37,7 @@ from verify.networks.exact.fixed_point import WORK, digits_needed, work
 from verify.networks.exact.to_graph import to_network
 from verify.networks.paths.sums import NoPathSums
 from verify.search.loop import Search
+from verify.search.outcome import Outcome
 from verify.search.strategies import StackChooser, draw
 
 SETTINGS = (NetworkOnData, NetworkWeights, ObjectiveOnNetwork, RescaledNetwork, PruningRun, GuardedRun)
