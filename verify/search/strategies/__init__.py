@@ -69,7 +69,7 @@ def instances(claim: Claim, drop: tuple[str, ...] = ()) -> SearchStrategy[Any]:
     def one(draw_: Any) -> Any:
         chooser = HypothesisChooser(draw_)
         broken = chooser.pick([None, *dropped]) if dropped else None
-        return draw(claim, chooser, broken)
+        return draw(claim, chooser, broken, beyond=chooser.flip())
 
     return one().filter(lambda i: bool(i.valid()) and all(bool(a.predicate(i)) for a in kept))
 
