@@ -53,7 +53,7 @@ def draw(claim: Claim, chooser: Chooser, broken: Assumption | None = None, *, be
         raise LookupError(f"no strategy draws {claim.setting.__name__}; register one with @draws")
     hints = {k: v for k, v in claim.draws.items() if k != "stack"}
     if beyond:
-        hints |= {k: v for k, v in _BEYOND[claim.setting].items() if chooser.flip()}
+        hints |= {k: v for k, v in _BEYOND.get(claim.setting, {}).items() if chooser.flip()}
     instance = _DRAWERS[claim.setting](chooser, **hints)
     return broken.breaks(chooser, instance) if broken is not None and broken.breaks is not None else instance
 
