@@ -158,7 +158,7 @@ class Instance:
     @classmethod
     def read_field(cls, name: str, value: Any) -> Any:
         """The value of a field that is no array, from JSON: of the type the field is declared with."""
-        return reading.typed(value, _types(cls)[name])
+        return reading.typed(value, _types(cls)[name])  # type: ignore[arg-type]
 
     def key(self) -> str:
         """A string that is the same for the same instance only."""
