@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
@@ -157,7 +158,7 @@ class Instance:
     @classmethod
     def read_field(cls, name: str, value: Any) -> Any:
         """The value of a field that is no array, from JSON: of the type the field is declared with."""
-        return reading.typed(value, get_type_hints(cls)[name])
+        return reading.typed(value, _types(cls)[name])  # type: ignore[arg-type]
 
     def key(self) -> str:
         """A string that is the same for the same instance only."""
@@ -195,6 +196,11 @@ def per_instance(a: Any, axes: int) -> Any:
 def _complexity(v: Any) -> int:
     p, q = abs(int(v.p)), int(v.q)
     return p + 2 * (q - 1) + (1 if v < 0 else 0)
+
+
+@cache
+def _types(setting: type[Instance]) -> dict[str, Any]:
+    return get_type_hints(setting)
 
 
 def shown(value: Any) -> str:
