@@ -247,7 +247,7 @@ def energy_saliency_is_positive_on_live_paths(instance: NetworkOnData) -> Relati
 def energy_stays_alive(run: PruningRun) -> Relation:
     r"""Iterated pruning by the energy of the paths through a weight keeps a live path.
 
-    False: contributions 2, 2 and -3 keep a ReLU on, and of them one of the two smallest goes first. With PX two inputs
-    False with three inputs: contributions 2, 2 and -3 keep a ReLU on, and one of the two smallest goes first.
+    False with three inputs: contributions 2, 2 and -3 keep a ReLU on, and one of the two smallest goes first. For PX
+    two inputs are enough (`stays-alive-literal`).
     """
     return positive(run.final_objective()).when(run.keep >= run.smallest_path())

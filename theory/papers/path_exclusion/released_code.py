@@ -76,6 +76,17 @@ def released_scorer_agrees_without_fc(instance: NetworkOnData) -> Relation:
     return equal(released, instance.saliency("px"))
 
 
+@claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("the released code where nothing is called fc or bn"), see="saliency")
+@hints(families=("mlp", "chains", "pool"), kinds=(LEAKY, RELU))
+def released_scorer_agrees_beyond_relus(instance: NetworkOnData) -> Relation:
+    r"""With no layer called fc the released code computes the saliency of the paper, whatever the units.
+
+    False with leaky units, whose slopes it does not square, and where average pools and skip connections meet.
+    """
+    released = path_exclusion_released(instance.network, instance.theta, instance.x, unsquared=())
+    return equal(released, instance.saliency("px"))
+
+
 def _flag(name: str, sentence: str, field: str, value: bool) -> Assumption:
     return Assumption(
         name, sentence, lambda i: getattr(i, field) is value, lambda c, i: i.with_(**{field: not value})

@@ -76,7 +76,8 @@ def maximal_critical_compression(run: PruningRun) -> Relation:
 
     Proof. $S_j = \sum_{p \ni j} c_p$, so pruning a set $P$ leaves $R \ge R_0 - S(P)$ by the union bound.
     With $L$ weights on every path, $\sum_j S_j = L R_0$, and the $q$ smallest of $a$ scores sum to at
-    most $q L R_0 / a < R_0$ as soon as $qL < a$; for $q = 1$ that is every $a > L$.
+    most $q L R_0 / a < R_0$ as soon as $qL < a$; for $q = 1$ that is every $a > L$. No more than that will do: at
+    $qL = a$ two of the four unit weights of a 1-2-1 network, removed at once, may be a layer.
     """
     kept = np.array(run.kept_by_round())
     return holds(run.alive_by_round() | (kept < run.smallest_path()), "a path keeps all its weights")
