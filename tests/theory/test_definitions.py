@@ -15,7 +15,7 @@ from theory.networks import edge_values
 from theory.paths import NetworkOnData, on_path, path_gates
 from theory.pruning import ranks
 from theory.scalars import total
-from verify.search import falsify
+from verify.search.loop import falsify
 
 
 def without_the_third_sample(i):
