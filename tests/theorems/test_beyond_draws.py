@@ -100,21 +100,25 @@ def transfer(m):
     return made.with_(**{mixed: m.weights(2)})
 
 
-def network(m, linear=False):
+def network(m):
     """A random graph: shared and repeated weights, constant edges, factors, any units, sometimes a bias."""
     if m.rng.random() < 0.35:
         return mlp([m.integer(1, 2) for _ in range(m.integer(2, 4))], kind=m.of(LINEAR, RELU))
     b = Builder(inputs=m.integer(1, 2))
-    parameters = b.new_parameters(m.integer(1, 5))
+    own = m.rng.random() < 0.4
+    parameters = () if own else b.new_parameters(m.integer(1, 5))
     kinds = m.of((LINEAR,), (LINEAR, RELU), (RELU,), (LINEAR, RELU, LEAKY, MAX))
     for _ in range(m.integer(1, 4)):
         before = len(b.units)
         unit = b.unit(m.of(*kinds))
         for source in m.rng.choice(before, min(before, m.integer(1, 2)), replace=m.rng.random() < 0.2):
-            chosen = None if m.rng.random() < 0.2 else parameters[m.integer(0, len(parameters) - 1)]
+            if own:
+                (chosen,) = b.new_parameters(1)
+            else:
+                chosen = None if m.rng.random() < 0.2 else m.of(*parameters)
             b.connect(int(source), unit, chosen, m.of(1, 1, 1, -1, "1/2"))
-        if m.rng.random() < 0.1:
-            b.connect(b.one, b.unit(LINEAR), m.of(None, parameters[0]))
+        if not own and m.rng.random() < 0.1:
+            b.connect(b.one, b.unit(LINEAR))
     outputs = [len(b.units) - 1] if m.rng.random() < 0.6 else [len(b.units) - 2, len(b.units) - 1]
     return b.network(outputs)
 
@@ -138,7 +142,7 @@ def sign_average(m):
 
 def mask_law(m):
     n = m.integer(1, 4)
-    every = [v for v in product((0, 1), repeat=n)]
+    every = list(product((0, 1), repeat=n))
     if m.rng.random() < 0.5:
         k = m.integer(0, n)
         every = [v for v in every if sum(v) == k]

@@ -24,7 +24,7 @@ from theory.paths import on_path, path_gates
 from theory.relations import at_most, equal, equivalent, holds, less
 from theory.scalars import absolute, indicator, sqrt, total
 from theory.separability import cover_number
-from theory.sketches import binary_masks, normalised, squared
+from theory.sketches import binary_masks, inverse, normalised, squared
 from verify.search import falsify
 
 MISTAKES, TRUTHS = {}, {}
@@ -160,39 +160,40 @@ def largest_row_for_the_frobenius_norm(i):
 
 @wrong("sketching/transfer-relative")
 def mean_relative_change_for_the_largest(i):
-    mean = last(absolute(i.change) / absolute(i.w0)) / i.w.shape[-1]
+    mean = last(absolute(i.change) * inverse(absolute(i.w0))) / i.w.shape[-1]
     second = i.s * i.trained.mse(i.initial.optimal) + i.trained.signal
     return at_most(second, (1 + mean) * i.initial.a * i.trained.a)
 
 
 @wrong("sketching/transfer-relative")
 def relative_to_all_weights(i):
-    rho = sqrt(i.relative_distance_squared())
+    rho = sqrt(squared(i.change) / squared(i.w0))
     second = i.s * i.trained.mse(i.initial.optimal) + i.trained.signal
     return at_most(second, (1 + rho) * i.initial.a * i.trained.a)
 
 
+def mixed(i):
+    """What `transfer-mixture` bounds, and its two terms."""
+    u, v = i.initial.a**2, i.initial.f_squared * squared(i.seen(i.change))
+    return i.s * i.trained.mse(i.mixture(i.share())) + i.trained.signal, u / (1 - i.share()), v / i.share()
+
+
 @wrong("sketching/transfer-mixture")
-def shares_not_rooted(i):
-    b, c = i.share_roots()
-    bound = (i.initial.a / (b * b) + sqrt(i.initial.f_squared * squared(i.change)) / (c * c)) ** 2
-    return at_most(bound * (b * c) ** 2, i.s * i.trained.mse(i.mixture(i.share())) + i.trained.signal)
+def shares_squared(i):
+    error, u, v = mixed(i)
+    return at_most(u / (1 - i.share()) + v / i.share(), 4 * error)
 
 
 @wrong("sketching/transfer-mixture")
 def largest_of_the_two_for_their_sum(i):
-    b, c = i.share_roots()
-    u, v = i.initial.a / b, sqrt(i.initial.f_squared * squared(i.change)) / c
-    larger = (u + v + absolute(u - v)) / 2
-    return at_most(i.s * i.trained.mse(i.mixture(i.share())) + i.trained.signal, larger * larger)
+    error, u, v = mixed(i)
+    return at_most(error, (u + v + absolute(u - v)) / 2)
 
 
 @wrong("sketching/transfer-best-mixture")
-def a_share_in_proportion_to_v(i):
-    u2, v2 = i.initial.a**2, i.initial.f_squared * squared(i.change)
-    r, t = sk.cube_root(u2), sk.cube_root(v2)
-    best, u, v = u2 + 3 * r * r * t + 3 * r * t * t + v2, sqrt(u2), sqrt(v2)
-    return at_most((u + v) * (sqrt(u) + sqrt(v)) ** 2, best)
+def a_share_by_square_roots(i):
+    u, v = i.initial.a, sqrt(i.initial.f_squared * squared(i.seen(i.change)))
+    return at_most((sqrt(u) + sqrt(v)) * (u * sqrt(u) + v * sqrt(v)), (u + v) ** 2)
 
 
 @wrong("sketching/binary-mask-error")
