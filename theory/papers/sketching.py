@@ -642,7 +642,7 @@ def synflow_deep_same_first(i: NetworkWeights) -> Relation:
 
 
 @claim(about=NetworkWeights, source=OURS, status=Status.REFUTED, assumes=(linear_units, weights_of_their_own),
-       twin="sketching/synflow-first-power")  # fmt: skip
+       draws={"families": ("mlp",)}, twin="sketching/synflow-first-power")  # fmt: skip
 def synflow_first_has_sketch_weight(i: NetworkWeights) -> Relation:
     r"""On deep linear networks, what SynFlow ranks first has positive sketch weight.
 
@@ -927,7 +927,7 @@ def two_draws_never_beat_top(i: Sketch) -> Relation:
 
 
 @claim(about=Sketch, source=OURS, status=Status.REFUTED, assumes=(three_draws_or_more, clear_top),
-       draws={"q": False, "rows": "balanced", "repeats": 4, "most": 5},
+       draws={"q": False, "rows": "balanced", "repeats": 4, "most": 5, "wide": 16},
        twin="sketching/sampling-never-beats-top-of-few")  # fmt: skip
 def three_draws_never_beat_top(i: Sketch) -> Relation:
     r"""Three or more draws never have less error than keeping the largest, even if all others cancel.
