@@ -15,7 +15,7 @@ import pytest
 from flint import fmpq
 
 from theory.claims import Status, claims
-from theory.information import MaskLaw, TestedLaw
+from theory.information import ConditionedLaw, MaskLaw, TestedLaw
 from theory.memorisation import FittedMasks, MemorisingMasks, NoisyFits, PrunedUnit, ThresholdUnit
 from theory.network_sketches import FIXED, INDEPENDENT, NetworkWeights, SignAverage
 from theory.networks import LEAKY, LINEAR, MAX, RELU, Builder, mlp
@@ -235,6 +235,7 @@ MAKERS = {
     Sketch: sketch, Transfer: transfer, NetworkWeights: network_weights, SignAverage: sign_average, MaskLaw: mask_law,
     TestedLaw: law_with_a_test, MemorisingMasks: memorising, FittedMasks: fitted, NoisyFits: noisy,
     ThresholdUnit: threshold_unit, PrunedUnit: pruned_unit, LinearEnsemble: linear_ensemble,
+    ConditionedLaw: lambda m: ConditionedLaw(m.weights(m.integer(1, 3), m.integer(1, 4), m.integer(1, 5))),
     BestDirection: lambda m: BestDirection(m.integer(2, 5000)),
 }  # fmt: skip
 

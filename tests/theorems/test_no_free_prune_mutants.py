@@ -12,13 +12,17 @@ from theory.information import (
     at_most_logs,
     binary_divergence,
     binary_entropy,
+    conditional_entropy,
     constant_log,
+    decoupled,
+    divergence_from_decoupled,
     entropy,
     equal_logs,
+    mutual_information,
     rational_part,
 )
 from theory.papers import no_free_prune as paper
-from theory.relations import at_most
+from theory.relations import at_most, equal
 from theory.scalars import exp, total
 from theory.separability import cover_number
 from verify.search import falsify
@@ -58,6 +62,67 @@ def one_mask_too_few(i):
 def fewer_than_k(i):
     counts = [max(sum(comb(i.n, j) for j in range(k)), 1) for k in range(i.n + 1)]
     return at_most_logs(entropy(i.mask_weights()), paper._logs_of(counts, i))
+
+
+@mistake(paper.information_range)
+def information_below_half_the_entropy_of_the_data(i):
+    return at_most_logs(i.information() * 2, entropy(total(i.weights, axis=-1)))
+
+
+@mistake(paper.information_is_divergence)
+def divergence_the_other_way_round(i):
+    joint = i.weights
+    whole = np.asarray(total(joint, axis=(-2, -1)))[..., None, None]
+    swapped = decoupled(joint) / (whole * whole)
+    return equal_logs(i.information(), divergence_from_decoupled(swapped))
+
+
+@mistake(paper.information_is_divergence)
+def uncertainty_of_the_data_given_the_mask(i):
+    left = conditional_entropy(np.swapaxes(i.weights, -1, -2))
+    return equal_logs(i.information(), entropy(i.mask_weights()) - left)
+
+
+@mistake(paper.conditional_information_is_an_average)
+def information_without_the_initial_weights(i):
+    return equal_logs(i.information(), mutual_information(total(i.weights, axis=-3)))
+
+
+@mistake(paper.conditional_information_is_an_average)
+def knowing_the_initial_weights_never_adds_information(i):
+    return at_most_logs(i.information(), mutual_information(total(i.weights, axis=-3)))
+
+
+@mistake(paper.decoupling_total_variation)
+def half_the_variation(i):
+    return at_most(i.gap() ** 2, i.proxy * i.total_variation() ** 2)
+
+
+@mistake(paper.decoupling_total_variation)
+def pinsker_with_four(i):
+    return at_most_logs(rational_part(4 * i.total_variation() ** 2, i.weights), i.information())
+
+
+@mistake(paper.decoupling_total_variation)
+def less_likely_pairs(i):
+    return equal(i.with_(tests=1 - i.likelier()).gap(), i.total_variation())
+
+
+@mistake(paper.memorisation_information)
+def by_mask_is_no_more_than_on_average(i):
+    return at_most_logs(i.divergence_by_mask(), binary_divergence(i.memorised(), i.by_chance()))
+
+
+@mistake(paper.memorising_needs_parameters)
+def no_doubt_given_the_mask(i):
+    allowed = i.information() + i.log_size_when_memorised() + i.log_size_when_not()
+    return at_most_logs(constant_log(2, i.memorised()) * i.n, allowed)
+
+
+@mistake(paper.memorising_needs_parameters)
+def every_labeling_without_those_missed(i):
+    allowed = i.information() + i.log_size_when_memorised() + i.doubt_given_mask()
+    return at_most_logs(constant_log(2, i.memorised()) * i.n, allowed)
 
 
 @mistake(paper.data_independent_mask)

@@ -18,12 +18,16 @@ from flint import fmpq
 
 from theory.claims import Assumption, Source, Status, claim
 from theory.information import (
+    ConditionedLaw,
     MaskLaw,
     TestedLaw,
     at_most_logs,
+    average_information,
     binary_divergence,
     binary_entropy,
+    conditional_entropy,
     constant_log,
+    divergence_from_decoupled,
     entropy,
     equal_logs,
     is_decoupled,
@@ -84,16 +88,20 @@ exactly_k_weights = Assumption(
 def information_range(instance: MaskLaw) -> Relation:
     r"""The mask's information lies between 0 and the logarithm of the number of masks.
 
-    $0 \le I(m; D) \le H(m) \le \log \binom{N}{k}$ if exactly $k$ weights are kept.
+    $0 \le I(m; D) \le H(m) \le \log \binom{N}{k}$ if exactly $k$ weights are kept, and $I(m; D) \le H(D)$.
 
     Proof. Gibbs' inequality; $I = H(m) - H(m \mid D)$; the uniform law has the largest entropy.
     """
-    information, entropy_of_mask = instance.information(), entropy(instance.mask_weights())
-    n = instance.n
+    return _range_of_information(instance, [comb(instance.n, k) for k in range(instance.n + 1)], "H(m) <= log C(N, k)")
+
+
+def _range_of_information(law: MaskLaw, masks: list[int], last: str) -> Relation:
+    information, entropy_of_mask = law.information(), entropy(law.mask_weights())
     return all_of(
         at_most_logs(information * 0, information, "0 <= I"),
         at_most_logs(information, entropy_of_mask, "I <= H(m)"),
-        at_most_logs(entropy_of_mask, _logs_of([comb(n, k) for k in range(n + 1)], instance), "H(m) <= log C(N, k)"),
+        at_most_logs(information, entropy(total(law.weights, axis=-1)), "I <= H(D)"),
+        at_most_logs(entropy_of_mask, _logs_of(masks, law), last),
     )
 
 
@@ -101,16 +109,41 @@ def information_range(instance: MaskLaw) -> Relation:
 def information_range_at_most_k(instance: MaskLaw) -> Relation:
     r"""The same if at most k weights are kept.
 
-    $0 \le I(m; D) \le H(m) \le \log \sum_{i \le k} \binom{N}{i}$ if at most $k$ weights are kept.
+    $0 \le I(m; D) \le H(m) \le \log \sum_{i \le k} \binom{N}{i}$ if at most $k$ weights are kept, and
+    $I(m; D) \le H(D)$.
 
     Proof. As `information-range`; there are $\sum_{i \le k} \binom{N}{i}$ masks.
     """
-    information, entropy_of_mask = instance.information(), entropy(instance.mask_weights())
-    n = instance.n
-    return all_of(
-        at_most_logs(information * 0, information, "0 <= I"),
-        at_most_logs(information, entropy_of_mask, "I <= H(m)"),
-        at_most_logs(entropy_of_mask, _logs_of([masks_at_most(n, k) for k in range(n + 1)], instance), "H(m) <= log"),
+    return _range_of_information(instance, [masks_at_most(instance.n, k) for k in range(instance.n + 1)], "H(m) <= log")
+
+
+@claim(about=MaskLaw, source=Source(None, "beside No Free Prune"), status=Status.PROVED)
+def information_is_divergence(instance: MaskLaw) -> Relation:
+    r"""Information is the divergence from independence, and what the data leaves less uncertain.
+
+    $I(m; D) = \mathrm{KL}(P(m, D) \,\|\, P(m) P(D)) = H(m) - H(m \mid D)$, with $I = H(m) + H(D) - H(m, D)$; each
+    from its own sum of logarithms.
+
+    Proof. $\log \frac{P(m, D)}{P(m) P(D)} = \log P(m \mid D) - \log P(m)$, averaged.
+    """
+    information = instance.information()
+    left = entropy(instance.mask_weights()) - conditional_entropy(instance.weights)
+    divergence = divergence_from_decoupled(instance.weights)
+    return equal_logs(information, divergence, "divergence") & equal_logs(information, left, "conditional entropy")
+
+
+@claim(about=ConditionedLaw, source=Source(None, "beside No Free Prune"), status=Status.PROVED)
+def conditional_information_is_an_average(instance: ConditionedLaw) -> Relation:
+    r"""Given random initial weights, information is averaged over them.
+
+    $I(m; D \mid w_0) = \sum_{w_0} P(w_0)\, I(m; D \mid w_0 = w_0)$, the left side as
+    $H(w_0, D) + H(w_0, m) - H(w_0, D, m) - H(w_0)$; and it is at least 0.
+
+    Proof. Each entropy is $H(w_0)$ plus the average of the entropies given $w_0$.
+    """
+    information = instance.information()
+    return equal_logs(information, average_information(instance.weights)) & at_most_logs(
+        information * 0, information, "0 <= I"
     )
 
 
@@ -159,7 +192,8 @@ def decoupling(instance: TestedLaw) -> Relation:
     r"""What depends on mask and data together differs from the decoupled value by at most the information.
 
     $|E\,g(M, D) - E\,g(M, D')| \le \sqrt{2 \sigma^2 I(M; D)}$ for an independent copy $D'$ of the data, if
-    $g(m, D)$ is $\sigma$-sub-Gaussian for each $m$. Stated squared.
+    $g(m, D)$ is $\sigma$-sub-Gaussian for each $m$. Stated squared, and decided for $g$ of range at most $2\sigma$
+    for each $m$.
 
     Proof. Donsker and Varadhan: $\lambda (E\,g(M,D) - E\,g(M,D')) - \lambda^2\sigma^2/2 \le I(M; D)$ for all
     $\lambda$; choose the best. The constant 2 is best: for $M = D$ with probability $1/2 + t$ and the best $g$ the
@@ -167,6 +201,29 @@ def decoupling(instance: TestedLaw) -> Relation:
     """
     gap = instance.gap()
     return at_most_logs(rational_part(gap * gap, instance.weights), instance.information() * (2 * instance.proxy))
+
+
+@claim(
+    about=TestedLaw, source=Source(None, "beside No Free Prune: which test sees most"), status=Status.PROVED,
+    assumes=(sub_gaussian,),
+)  # fmt: skip
+def decoupling_total_variation(instance: TestedLaw) -> Relation:
+    r"""The test that sees most of the information is whether the pair is likelier than by chance.
+
+    With $T = TV(P(M, D), P(M) P(D))$: $|E\,g(M, D) - E\,g(M, D')| \le 2 \sigma T \le \sqrt{2 \sigma^2 I(M; D)}$
+    for $g$ of range at most $2\sigma$ for each $m$ (squared), and $g = 1[P(m, d) > P(m) P(d)]$ has the gap $T$.
+
+    Proof. The differences $P(m, d) - P(m) P(d)$ sum to 0 for each $m$, so half the range of $g(m, \cdot)$ times
+    their absolute values bounds the gap; Pinsker's inequality.
+    """
+    gap, variation = instance.gap(), instance.total_variation()
+    best = instance.with_(tests=instance.likelier()).gap()
+    pinsker = at_most_logs(
+        rational_part(2 * variation * variation, instance.weights), instance.information(), "Pinsker"
+    )
+    return (
+        at_most(gap * gap, 4 * instance.proxy * variation * variation, "gap") & equal(best, variation, "best") & pinsker
+    )
 
 
 # -- assumptions on labels ------------------------------------------------------------------------
@@ -311,12 +368,15 @@ def counting(instance: PrunedUnit) -> Relation:
 def memorisation_information(instance: MemorisingMasks) -> Relation:
     r"""Memorising more than by chance costs information.
 
-    $d(p \,\|\, q) \le I(M; Y)$ for $p = P(Y \in G_M)$, $q = E|G_M|/2^n$, uniform labels.
+    $d(p \,\|\, q) \le E_M\, d(p_M \,\|\, q_M) \le I(M; Y)$ for $p = P(Y \in G_M)$, $q = E|G_M|/2^n$, $p_m = P(Y \in
+    G_m \mid M = m)$, $q_m = |G_m|/2^n$ and uniform labels.
 
-    Proof. Data processing: the event $Y \in G_M$ has probability $p$ under the joint law and $q$ under the product of
-    the marginals. Attained, for instance, when one point is memorised by copying its label into the mask.
+    Proof. Data processing given $M$, and $d$ is jointly convex. The second is an equality iff, given $M$ and
+    whether $Y \in G_M$, $Y$ is uniform; the first if $p_m$ and $q_m$ do not depend on $m$.
     """
-    return at_most_logs(binary_divergence(instance.memorised(), instance.by_chance()), instance.information())
+    by_mask = instance.divergence_by_mask()
+    divergence = binary_divergence(instance.memorised(), instance.by_chance())
+    return at_most_logs(divergence, by_mask, "on average") & at_most_logs(by_mask, instance.information(), "by mask")
 
 
 @claim(
@@ -343,15 +403,18 @@ def _log(p: Any) -> Any:
 def memorising_needs_parameters(instance: MemorisingMasks) -> Relation:
     r"""To memorise, effective parameters must be at least samples.
 
-    $p\, n \le I(M; Y) + E[1_S \log_2 |G_M|] + h(p)$ in bits, $S$ the event $Y \in G_M$; hence $p = 1$ implies
-    $I + E \log_2 |G_M| \ge n$. With $b$-bit weights $\log_2 |G_m| \le b \|m\|_0$.
+    With $S$ the event $Y \in G_M$, in bits: $n \le I(M; Y) + E[1_S \log_2 |G_M|] + E[1_{\bar S} \log_2 (2^n - |G_M|)] +
+    H(S \mid M)$. Hence $p\, n \le I + E[1_S \log_2 |G_M|] + h(p)$, and $I + E \log_2 |G_M| \ge n$ where $p = 1$.
 
-    Proof. Fano: given $M$ and $S$, $Y$ is one of $|G_M|$ labelings, so $H(Y \mid M) \le h(p) + E[1_S \log |G_M|] + (1
-    - p) n \log 2$. Equality at $p = 1$ iff, given $M$, $Y$ is uniform on $G_M$.
+    Proof. Fano: given $M$ and $S$, $Y$ is one of $|G_M|$ or of $2^n - |G_M|$ labelings; equality iff it is uniform on
+    them. With $b$-bit weights $\log_2 |G_m| \le b \|m\|_0$: then weights and information together pay for the samples.
     """
     p = instance.memorised()
-    allowed = instance.information() + instance.log_size_when_memorised() + binary_entropy(p)
-    return at_most_logs(constant_log(2, p) * (p * instance.n), allowed)
+    known, size, nats = instance.information(), instance.log_size_when_memorised(), constant_log(2, p) * instance.n
+    exact = known + size + instance.log_size_when_not() + instance.doubt_given_mask()
+    return at_most_logs(nats, exact, "every labeling") & at_most_logs(
+        nats * p, known + size + binary_entropy(p), "those memorised"
+    )
 
 
 @claim(about=MemorisingMasks, source=Source(NO_FREE_PRUNE, SEED), status=Status.PROVED, assumes=(uniform_labels,))
@@ -419,23 +482,25 @@ def information_is_enough(instance: CorrelationMask) -> Relation:
 
 
 @claim(
-    about=LinearEnsemble, source=Source(NO_FREE_PRUNE, "seed; after Bubeck & Sellke 2021"), status=Status.PROVED,
-    twin="no-free-prune/law-of-robustness-many-components",
+    about=LinearEnsemble,
+    source=Source(NO_FREE_PRUNE, "seed; after Bubeck & Sellke 2021; two classes with closed forms"),
+    status=Status.PROVED, twin="no-free-prune/law-of-robustness-many-components",
     slack="a tail bound with constants for every class of functions; the classes with closed forms stay far below it",
 )  # fmt: skip
 def law_of_robustness_finite(instance: LinearEnsemble) -> Relation:
-    r"""A finite class that fits below the noise level is not smooth.
+    r"""On two classes with closed forms, what fits below the noise level is not smooth.
 
-    For a finite class $F$ clipped to $[-1, 1]$ and one $c$-isoperimetric component in dimension $d$: $P(\exists f \in
-    F: \mathrm{Lip} f \le L, \text{train MSE} \le \sigma^2 - \varepsilon) \le e^{-n\varepsilon^2/32} + 2
-    e^{-n\varepsilon^2/128} + |F| e^{-n\varepsilon^2 d / (64 K c L^2)}$, with $K = 3.3$ in general and $K = 1/2$ for
-    Gaussian $x$ and labels $\pm 1$.
+    For Gaussian inputs, labels $\pm 1$ ($\sigma^2 = 1$) and two classes: $P(\exists f \in F: \text{train MSE} \le
+    \sigma^2 - \varepsilon) \le e^{-n\varepsilon^2/32} + 2 e^{-n\varepsilon^2/128} + |F| e^{-n\varepsilon^2 d / (64 K c
+    L^2)}$ with $K = 1/2$, for $N$ linear functions of Lipschitz constant $L$ along orthonormal directions (unclipped:
+    correlation at least $\varepsilon/2$ has probability $1 - \Phi(t)^N$, $t = \varepsilon\sqrt{nd}/(2L)$; balls), and
+    without the last term for two constants ($L = 0$: a binomial tail).
 
-    Proof. Split $y$ into signal and noise and $f$ into mean and rest; Hoeffding for the first two terms, isoperimetry
-    and a union bound for the third; the general $K$ is numerical and not checked here. What is decided here are two
-    classes whose success has a closed form: $N$ linear functions along orthonormal directions (Gaussian, unclipped:
-    correlation at least $\varepsilon/2$ has probability $1 - \Phi(t)^N$, $t = \varepsilon\sqrt{nd}/(2L)$; balls) and
-    two constants ($L = 0$: a binomial tail). They test exponents and factors, not the whole theorem.
+    The theorem is about every finite class clipped to $[-1, 1]$ and one $c$-isoperimetric component, with
+    $K = 3.3$ in general; that is not decided here, only its exponents and factors where a closed form is known.
+
+    Proof of the theorem. Split $y$ into signal and noise and $f$ into mean and rest; Hoeffding for the first two
+    terms, isoperimetry and a union bound for the third; the general $K$ is numerical.
     """
     noise = instance.noise_terms()
     return all_of(
@@ -461,21 +526,23 @@ def law_of_robustness_many_components(instance: FarComponents) -> Relation:
 
 @claim(
     about=BestDirection,
-    source=Source(NO_FREE_PRUNE, "seed; the step that brings in I(M; D)"),
+    source=Source(NO_FREE_PRUNE, "seed; the step that brings in I(M; D), for one selection with a closed form"),
     status=Status.PROVED,
     slack="the constant 2 is approached only as log N grows: 1.365 is needed at N = 100, 1.712 at N = 10^6",
 )
 def law_of_robustness_effective(instance: BestDirection) -> Relation:
-    r"""The Lipschitz constant is at least of order eps sqrt(n d / p_eff).
+    r"""Selecting among directions buys no more correlation with the noise than information.
 
-    $P(S) \ge 1/2 + \text{noise terms}$ implies
-    $E \log(1 + |F_M|) + I(M; D) \ge n \varepsilon^2 d / (256 K c L^2)$ ($K$ numerical).
+    $(E \max_{j \le N} Z_j)^2 \le 2 I$ with $I = \log N$ and $Z_j$ independent standard normal: of $N$ orthonormal
+    directions the mask keeps the one that correlates best with the labels. The constant that is needed for 2 is 1.37
+    at $N = 100$ and 1.71 at $N = 10^6$ (balls, rigorous quadrature).
+
+    It is the step of the law of robustness that brings in the information, where that step is nearly tight. The
+    law, that $P(S) \ge 1/2 + \text{noise terms}$ implies $E \log(1 + |F_M|) + I(M; D) \ge n \varepsilon^2 d / (256 K c
+    L^2)$ ($K$ numerical), so that the Lipschitz constant is at least of order $\varepsilon \sqrt{nd/p_{eff}}$, is not
+    decided here.
 
     Proof. `decoupling` of the correlation with the noise, sub-Gaussian with variance $cL^2/(nd)$ for one function.
-    What is decided here is that step where it is nearly tight, in closed form: of $N$ orthonormal directions the mask
-    keeps the one that correlates best, so $E \max_{j \le N} Z_j \le \sqrt{2 I}$ with $I = \log N$ and $Z_j$
-    independent standard normal. The constant that is needed for 2 is 1.37 at $N = 100$ and 1.71 at $N = 10^6$ (balls,
-    rigorous quadrature).
     """
     best = instance.correlation()
     return at_most(best * best, 2 * instance.information())
@@ -518,6 +585,29 @@ def information_raises_capacity(instance: MemorisationTrials) -> Relation:
     \le P(D_i < 0)$, tested by the paired sign e-process $E_t = \mathrm{mean}_\lambda \prod_{i \le t} (1 + \lambda\,
     \mathrm{sign} D_i)$, stopped at $E_t \ge 1/\alpha$ (error probability at most $\alpha$ at any stopping time, by
     Ville's inequality).
+    """
+    return _by_experiment()
+
+
+@claim(about=MemorisationTrials, source=Source(NO_FREE_PRUNE, SEED), status=Status.EMPIRICAL)
+def initial_masks_have_fewer_effective_parameters(instance: MemorisationTrials) -> Relation:
+    r"""Masks found at initialisation have lower effective parameter counts than training-based ones.
+
+    At equal sparsity the masks differ in $I(m; y \mid w_0, x)$ alone. In small worlds all $2^n$ labelings of the same
+    points are pruned from the same $w_0$: for a rule without randomness of its own the information is the entropy of
+    its masks over the labelings, counted exactly. Compared with each training-based rule: random, magnitude and
+    SynFlow (which have none), SNIP and GraSP.
+    """
+    return _by_experiment()
+
+
+@claim(about=MemorisationTrials, source=Source(NO_FREE_PRUNE, SEED), status=Status.EMPIRICAL)
+def initial_tickets_need_the_same_count(instance: MemorisationTrials) -> Relation:
+    r"""Tickets found at initialisation need the same effective parameter count to memorise.
+
+    In the same small worlds: the least $p_{eff}$ (weights kept plus bits of information, interpolated over densities)
+    at which a rule memorises half as many labelings entirely as the dense network, for SNIP and GraSP against each
+    training-based rule. The same count: their difference is within a tenth of the dense network's weights.
     """
     return _by_experiment()
 
