@@ -14,6 +14,7 @@ enumerates paths, so `theory.paths` and this module check each other.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -284,7 +285,8 @@ def mlp(widths: Sequence[int], *, kind: str = RELU, bias: bool = False) -> Netwo
 def equations(network: Network, theta: Array) -> str:
     """A single network as equations a person can check: ``h1 = relu(-3 x1 + 2 x2), y1 = h1``.
 
-    Inputs are x1.., outputs y1.., other units h1..; a parameter on several edges appears in each.
+    Inputs are x1.., outputs y1.., other units h1... A parameter on several edges is named, and its value stands in
+    front: ``w1 = 2, h1 = relu(w1 x1), y1 = w1 h1``.
     """
     names: dict[int, str] = {u: f"x{i + 1}" for i, u in enumerate(network.inputs)}
     outputs = set(network.outputs)
@@ -292,19 +294,26 @@ def equations(network: Network, theta: Array) -> str:
     names.update({u: f"h{i + 1}" for i, u in enumerate(hidden)})
     names.update({u: f"y{k + 1}" for k, u in enumerate(network.outputs) if u not in names})
     values = edge_values(network, theta)
-    lines = []
+    uses = Counter(e.parameter for e in network.edges if e.parameter is not None)
+    shared = {j: f"w{n + 1}" for n, j in enumerate(sorted(j for j, count in uses.items() if count > 1))}
+    lines = [f"{name} = {text(theta[j])}" for j, name in shared.items()]
     for u, kind in enumerate(network.units):
         if kind in (INPUT, ONE):
             continue
         terms = []
         for i in network.incoming[u]:
-            source, value = network.edges[i].source, text(values[i])
+            e = network.edges[i]
+            source, value = e.source, text(values[i])
+            if e.parameter in shared:
+                value = shared[e.parameter] if e.factor == "1" else f"{e.factor} {shared[e.parameter]}"
             if network.units[source] == ONE:
                 terms.append(value)
             else:
                 terms.append(names[source] if value == "1" else f"{value} {names[source]}")
         inside = (", " if kind == MAX else " + ").join(terms) or "0"
         lines.append(f"{names[u]} = {inside}" if kind == LINEAR else f"{names[u]} = {kind}({inside})")
+    if LEAKY in network.units:
+        lines.append(f"leaky slope {network.slope}")
     return ", ".join(lines)
 
 

@@ -8,7 +8,6 @@ import pytest
 from theory import auxiliary
 from theory.claims import claim_named
 from theory.instances import setting_named
-from theory.papers import path_exclusion
 from theory.pruning import PruningRun
 from theory.relations import Verdict, decide
 from verify import certificates
@@ -87,7 +86,7 @@ def test_written_runs_end_with_the_weights_that_the_run_keeps(scorer, seed):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_energies_traces_and_kernels_agree_with_the_theory(seed):
-    instance = draw(path_exclusion.auxiliary_same_architecture, chooser(seed))
+    instance = draw(claim_named("path-exclusion/auxiliary-same-architecture"), chooser(seed))
     net = Net(instance.to_json())
     every = list(range(len(net.theta)))
     assert arithmetic.trace_of(net, every) == fraction(instance.ntk_trace())

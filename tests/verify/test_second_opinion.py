@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theory.papers import path_exclusion
+from theory.claims import claim_named
 from theory.pruning import PruningRun
 from verify.second_opinion import Net, objective_after, path_survives, pruned
 from verify.strategies import StackChooser, draw
@@ -18,7 +18,7 @@ def chooser(seed):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_trace_and_path_quantities_agree(seed):
-    instance = draw(path_exclusion.trace_bound, chooser(seed))
+    instance = draw(claim_named("path-exclusion/trace-bound"), chooser(seed))
     net = Net(instance.to_json())
     assert net.trace() == _fraction(instance.ntk_trace())
     assert net.activation() == [_fraction(v) for v in instance.activation_per_output()]
