@@ -86,6 +86,11 @@ class LabelledMasks(Instance):
         """P(y, m), shape (..., Y, M)."""
         return self.label_law[..., None] * self.conditional
 
+    @property
+    def one(self) -> Any:
+        """The number 1 in the kind of number of the instance, shape (...)."""
+        return total(self.label_law, axis=-1)
+
     def mask_law(self) -> Array:
         """P(m), shape (..., M)."""
         return total(self.joint, axis=-2)

@@ -41,6 +41,11 @@ def inverse(p: Array) -> Array:
         return drawn / (p + (1 - drawn))
 
 
+def column(per_instance: Any) -> Array:
+    """A number per instance, with one axis more."""
+    return np.asarray(per_instance)[..., None]
+
+
 def squared(v: Array) -> Any:
     """|v|^2 over the last axis."""
     return total(v * v, axis=-1)
@@ -358,4 +363,6 @@ class Transfer(Instance):
         return (1 - share) * self.initial.optimal + share * self.initial.data_law
 
 
-__all__ = ["Sketch", "SketchGain", "Transfer", "binary_masks", "inverse", "normalised", "sequences", "squared"]
+__all__ = [
+    "Sketch", "SketchGain", "Transfer", "binary_masks", "column", "inverse", "normalised", "sequences", "squared",
+]  # fmt: skip

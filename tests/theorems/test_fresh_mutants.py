@@ -18,8 +18,8 @@ from theory.guarded import live
 from theory.information import at_most_logs, binary_divergence, binary_entropy, constant_log, entropy, rational_part
 from theory.information import equal_logs as same_logs
 from theory.networks import ONE, jacobian
-from theory.papers import no_free_prune as nfp
-from theory.papers import sketching as sk
+from theory.papers.no_free_prune import information, noise
+from theory.papers.sketching import data_independence, synflow
 from theory.paths import on_path, path_gates
 from theory.relations import at_most, equal, equivalent, holds, less
 from theory.scalars import absolute, indicator, sqrt, total
@@ -213,7 +213,7 @@ def not_normalised(i):
 
 @wrong("sketching/data-independence-rate")
 def half_the_relative_spread(i):
-    high, low = sk._extreme_norms(i)
+    high, low = data_independence._extreme_norms(i)
     tv = last(absolute(i.optimal - normalised(absolute(i.w)))) / 2
     return at_most(tv, (high - low) / (2 * (high + low)))
 
@@ -221,7 +221,7 @@ def half_the_relative_spread(i):
 @wrong("sketching/synflow-linear")
 def another_sample(i):
     first, other = i.with_(x=i.x[..., :1]), i.with_(x=i.x[..., -1:])
-    scores = sk._one_layer(i, absolute(other.x[..., 0]))
+    scores = synflow._one_layer(i, absolute(other.x[..., 0]))
     return equal(scores * column(first.a), first.amplitudes * column(last(scores)))
 
 
@@ -541,12 +541,12 @@ def strictly_less_information_than_entropy(i):
 
 @wrong("no-free-prune/information-range")
 def one_bit_for_each_weight_kept(i):
-    return at_most_logs(entropy(i.mask_weights()), nfp._logs_of([2**k for k in range(i.n + 1)], i))
+    return at_most_logs(entropy(i.mask_weights()), information._logs_of([2**k for k in range(i.n + 1)], i))
 
 
 @wrong("no-free-prune/information-range-at-most-k")
 def k_ones_only(i):
-    return at_most_logs(entropy(i.mask_weights()), nfp._logs_of([comb(i.n, k) for k in range(i.n + 1)], i))
+    return at_most_logs(entropy(i.mask_weights()), information._logs_of([comb(i.n, k) for k in range(i.n + 1)], i))
 
 
 @wrong("no-free-prune/information-range")
@@ -574,13 +574,13 @@ def the_deviation_for_the_variance(i):
 @wrong("no-free-prune/noise-correlation")
 def the_smallest_class(i):
     smallest = constant_log(i.sizes().min(axis=-1), total(i.label_law, axis=-1))
-    return nfp._noise_correlation(i, smallest + i.information())
+    return noise._noise_correlation(i, smallest + i.information())
 
 
 @true("no-free-prune/noise-correlation", "the union of the classes for the information")
 def the_union_of_the_classes(i):
     every = indicator(np.asarray((i.member == 1).any(axis=-2), dtype=bool), i.labels)
-    return nfp._noise_correlation(i, constant_log(last(every), total(i.label_law, axis=-1)))
+    return noise._noise_correlation(i, constant_log(last(every), total(i.label_law, axis=-1)))
 
 
 @wrong("no-free-prune/cover-count")
@@ -609,7 +609,7 @@ def one_mask_at_a_time(i):
 
 @wrong("no-free-prune/memorisation-information")
 def chance_of_the_largest_class(i):
-    q = i.sizes().max(axis=-1) / (nfp._one(i) * 2**i.n)
+    q = i.sizes().max(axis=-1) / (i.one * 2**i.n)
     inside = np.asarray((q > 0) & (q < 1), dtype=bool)
     return at_most_logs(binary_divergence(i.memorised(), np.where(inside, q, i.by_chance())), i.information())
 
@@ -650,7 +650,7 @@ def seeing_the_labels_never_hurts(i):
 @wrong("no-free-prune/data-gain")
 def correct_points_for_accuracy(i):
     gain = i.accuracy_gain() * i.n
-    return at_most_logs(rational_part(gain * gain, i.labels), i.information() * (nfp._one(i) / (2 * i.n)))
+    return at_most_logs(rational_part(gain * gain, i.labels), i.information() * (i.one / (2 * i.n)))
 
 
 @wrong("no-free-prune/law-of-robustness-effective")
