@@ -23,6 +23,7 @@ from theory.relations import Verdict, decide
 from theory.robustness import BestDirection, LinearEnsemble
 from theory.scalars import exact
 from theory.sketches import Sketch, Transfer
+from verify.strategies import StackChooser, draw
 
 PROVED = [c for c in claims() if c.status is Status.PROVED and c.id.split("/")[0] in ("sketching", "no-free-prune")]
 TRIED, WANTED = 400, 40
@@ -253,3 +254,18 @@ def test_a_proved_claim_holds_wherever_its_assumptions_do(claim):
         if decided == WANTED:
             break
     assert decided >= 10, f"only {decided} instances satisfied the assumptions"
+
+
+@pytest.mark.parametrize("claim", PROVED, ids=lambda c: c.id)
+def test_nor_is_it_refuted_where_its_strategy_draws_without_the_hints(claim):
+    decided = 0
+    for seed in range(100):
+        instance = draw(claim, StackChooser(np.random.default_rng([seed, 78]), None, seed % 8), beyond=True)
+        if not bool(instance.valid()) or claim.applies(instance):
+            continue
+        decision = decide(claim.check(instance))
+        assert decision.verdict is not Verdict.REFUTED, f"{instance.summary()}: {decision}"
+        decided += decision.verdict is Verdict.HOLDS
+        if decided == 20:
+            break
+    assert decided

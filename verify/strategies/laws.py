@@ -30,7 +30,7 @@ from verify.strategies.choosers import Chooser
 # -- data and masks -------------------------------------------------------------------------------
 
 
-@draws(MaskLaw)
+@draws(MaskLaw, beyond={"same_size": False, "independent": False})
 def mask_law(c: Chooser, *, same_size: bool = False, independent: bool = False) -> MaskLaw:
     """A law over some masks of up to 4 weights; all of one size, or the data ignored, if asked for."""
     n = c.integer(1, 4)

@@ -19,7 +19,7 @@ from theory.scalars import Array, absolute, indicator, is_exact, sqrt, total
 from theory.sketches import Sketch, SketchGain, Transfer
 from verify.strategies import draws
 from verify.strategies.choosers import Chooser
-from verify.strategies.networks import network
+from verify.strategies.networks import BEYOND, network
 
 DIRECTIONS: dict[int, tuple[tuple[int, ...], ...]] = {
     1: ((1,),),
@@ -31,6 +31,10 @@ DIRECTIONS: dict[int, tuple[tuple[int, ...], ...]] = {
 
 SMALL: dict[str, Any] = {"families": ("mlp", "residual"), "kinds": (LINEAR,), "width": 2, "outputs": 2, "depth": 3}
 """Networks small enough for every sign pattern to be tried."""
+
+
+BEYOND_SKETCHES: dict[str, Any] = {"rows": "any", "q": True, "most": 5, "repeats": 4}
+BEYOND_NETWORKS: dict[str, Any] = {k: v for k, v in BEYOND.items() if k != "samples"}
 
 
 def vector(c: Chooser, length: int) -> Array:
@@ -103,7 +107,7 @@ def tiny(c: Chooser, d: int, exponent: int) -> Array:
     return out
 
 
-@draws(Sketch)
+@draws(Sketch, beyond=BEYOND_SKETCHES)
 def sketch(
     c: Chooser, *, rows: str = "rational", q: bool = True, most: int = 4, repeats: int = 3, samples: int = 3,
     wide: int = 0, **_: Any,
@@ -133,14 +137,14 @@ def balanced(c: Chooser, d: int, n: int, wide: int) -> tuple[Array, Array]:
     return indicator(np.ones(np.shape(w), dtype=bool), w)[..., None] * vector(c, n), w
 
 
-@draws(SketchGain)
+@draws(SketchGain, beyond=BEYOND_SKETCHES)
 def sketch_gain(c: Chooser, *, constants: Sequence[int] = (1,), **hints: Any) -> SketchGain:
     """The same with a constant."""
     i = sketch(c, **hints)
     return SketchGain(i.s, i.x, i.w, i.q, int(c.pick(tuple(constants))))
 
 
-@draws(Transfer)
+@draws(Transfer, beyond={"mix": True, "wide": 6, "weights": "any"})
 def transfer(
     c: Chooser, *, mix: bool = False, wide: int = 0, constants: Sequence[int] = (1,), weights: str = "any", **_: Any
 ) -> Transfer:
@@ -207,7 +211,7 @@ def chains(c: Chooser) -> Network:
     return b.network(b.dense(ends, 1))
 
 
-@draws(NetworkWeights)
+@draws(NetworkWeights, beyond={**BEYOND_NETWORKS, "nonnegative": False, "parallel": False, "bottleneck": False})
 def network_weights(
     c: Chooser, *, nonnegative: bool = False, parallel: bool = False, bottleneck: bool = False, **hints: Any
 ) -> NetworkWeights:
@@ -235,7 +239,7 @@ def graph(c: Chooser, kinds: Sequence[str]) -> Network:
     return b.network((len(b.units) - 1,) if c.flip(0.7) else (len(b.units) - 2, len(b.units) - 1))
 
 
-@draws(SignAverage)
+@draws(SignAverage, beyond={**BEYOND_NETWORKS, "any_input": True})
 def sign_average(c: Chooser, *, any_input: bool = False, **hints: Any) -> SignAverage:
     """A network of at most 9 weights; inputs with E x_i^2 = 1, or any (``any_input``)."""
     hints = {**SMALL, "depth": 4, **hints}

@@ -87,7 +87,7 @@ def information_range_at_most_k(instance: MaskLaw) -> Relation:
     return _range_of_information(instance, [masks_at_most(instance.n, k) for k in range(instance.n + 1)], "H(m) <= log")
 
 
-@claim(MaskLaw, PROVED, ours("beside No Free Prune"))
+@claim(MaskLaw, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
 def information_is_divergence(instance: MaskLaw) -> Relation:
     r"""Information is the divergence from independence, and what the data leaves less uncertain.
 
@@ -102,7 +102,7 @@ def information_is_divergence(instance: MaskLaw) -> Relation:
     return equal_logs(information, divergence, "divergence") & equal_logs(information, left, "conditional entropy")
 
 
-@claim(ConditionedLaw, PROVED, ours("beside No Free Prune"))
+@claim(ConditionedLaw, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
 def conditional_information_is_an_average(instance: ConditionedLaw) -> Relation:
     r"""Given random initial weights, information is averaged over them.
 
@@ -127,7 +127,13 @@ ignores_the_data = Assumption(
 )  # fmt: skip
 
 
-@claim(MaskLaw, PROVED, NO_FREE_PRUNE.at("seed"), assumes=(ignores_the_data,))
+@claim(
+    MaskLaw,
+    PROVED,
+    NO_FREE_PRUNE.at("seed"),
+    assumes=(ignores_the_data,),
+    by_definition="information is 0 where the two are independent",
+)
 @hints(independent=True)
 def data_independent_mask(instance: MaskLaw) -> Relation:
     r"""A mask rule that ignores the data has as many effective parameters as it keeps weights.

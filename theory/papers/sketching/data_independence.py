@@ -35,7 +35,7 @@ equal_norms = Assumption(
 )
 
 
-@claim(Sketch, PROVED, SEED, assumes=(equal_norms, some_signal))
+@claim(Sketch, PROVED, SEED, assumes=(equal_norms, some_signal), by_definition="one factor cancels in p*")
 @hints(rows="equal", q=False)
 def data_independence(i: Sketch) -> Relation:
     r"""If all rows have one norm, the optimal probabilities are the magnitudes.

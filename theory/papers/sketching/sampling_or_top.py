@@ -85,12 +85,12 @@ def sampling_never_beats_top_of_few(i: Sketch) -> Relation:
     $\|X'w - X'(w \odot b_{top})\|^2 \le E\,\|X'w - X'(w \odot b)\|^2$ for one or two features, and for three
     from two draws on. The right side is $a_1 a_2$ for one draw of two features, and for two draws of three,
     with $e_2 = a_1 a_2 + a_1 a_3 + a_2 a_3$ and $e_3 = a_1 a_2 a_3$,
-    $\frac{1}{A^2}\left(e_2^2 + \|\sum_i \frac{e_3}{a_i^2} X_i w_i\|^2\right)$. For all other numbers of draws
-    and features it can be better.
+    $\frac{1}{A^2}\left(e_2^2 + \|\sum_i \frac{e_3}{a_i^2} X_i w_i\|^2\right)$.
 
     Proof. At most $s$: the top leaves no error. One draw of two leaves $a_2^2$ with probability $a_1/A$ and
     $a_1^2$ with $a_2/A$. Two draws of three: $q_{ii} = (a_j + a_k)^2/A^2$ and $q_{ij} = a_k^2/A^2$; collect
-    the square. The top leaves the least $a_3^2$, and $e_2 - a_3 A = a_1 a_2 - a_3^2 \ge 0$.
+    the square. The top leaves the least $a_3^2$, and $e_2 - a_3 A = a_1 a_2 - a_3^2 \ge 0$. For all other
+    numbers of draws and features sampling can be better: the claims beside this one.
     """
     a, error = i.amplitudes, i.binary_mse(i.optimal)
     relation = at_most(i.mask_error(i.top()), error)

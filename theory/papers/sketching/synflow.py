@@ -39,7 +39,14 @@ def _one_layer(i: Sketch, inputs: Array | None) -> Array:
     return synflow(mlp([i.d, 1]), i.w, inputs)
 
 
-@claim(Sketch, PROVED, SEED, assumes=(some_signal,), repairs="synflow-mean-absolute-input")
+@claim(
+    Sketch,
+    PROVED,
+    SEED,
+    assumes=(some_signal,),
+    repairs="synflow-mean-absolute-input",
+    by_definition="the score of one layer is its input times |w|",
+)
 @hints(q=False)
 def synflow_linear(i: Sketch) -> Relation:
     r"""On one linear layer SynFlow's scores are sketch probabilities.
