@@ -252,7 +252,7 @@ def linear(data: datasets.Dataset, name: str, seed: int, device: str = "cpu") ->
             s = int(rng.integers(1, 5))
             if claim.setting is Transfer:
                 drawn = draw(claim, StackChooser(rng, None))
-                yield Transfer(s, x, w0, w, drawn.legs, drawn.constant)
+                yield Transfer(s, x, w0, w, drawn.mix, drawn.constant)
             else:
                 yield Sketch(s, x, w, _law(rng, x, w) if claim.draws.get("q", True) else None)
 
