@@ -73,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _make(options: argparse.Namespace) -> int:
     from figures import registry
+    from verify.trials import Store
     from verify.trials.data import DataError
-    from verify.trials.store import Store
 
     if options.jobs is not None and options.jobs < 1:
         raise ValueError(f"--jobs is a number of processes, at least 1, not {options.jobs}")

@@ -7,7 +7,6 @@ number in it.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
@@ -17,8 +16,9 @@ from typing import Any
 
 from matplotlib.figure import Figure as Canvas
 
-from verify.trials import store as trials
-from verify.trials.store import Configuration, Trial
+from theory.names import did_you_mean
+from verify import trials
+from verify.trials import Configuration, Trial
 
 MODULES = ("sketching", "path_exclusion", "no_free_prune", "ours")
 SCALES = ("smoke", "small", "full")
@@ -103,11 +103,7 @@ def figures_named(names: Sequence[str]) -> tuple[Figure, ...]:
         wanted = name.replace("_", "-").strip("/")
         ends = [n for n in known if wanted in (n, n.split("/")[0], n.split("/")[1])]
         if not ends:
-            near = [n for n in known if wanted and wanted in n][:4]
-            near += difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
-            short = {n.split("/")[1]: n for n in known}
-            near += [short[s] for s in difflib.get_close_matches(wanted.split("/")[-1], short, n=3, cutoff=0.5)]
-            hint = f"did you mean {', '.join(dict.fromkeys(near))}?" if near else "`python -m figures list` shows all"
+            hint = did_you_mean(wanted, known, "`python -m figures list` shows all", count=4)
             raise KeyError(f"no figure is called {name!r}; {hint}")
         found.update({n: known[n] for n in ends})
     return tuple(found.values())

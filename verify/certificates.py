@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from theory.claims import Assumption, Claim, claim_named
 from theory.instances import setting_named
 from theory.relations import Decision, Verdict, decide
 from theory.scalars import text
+from verify.trials import files
 
 FORMAT = "pruning-theorems certificate 1"
 _FIELDS = {"format": str, "claim": str, "statement": str, "setting": str, "instance": dict, "violates": list,
@@ -76,15 +75,7 @@ def digest(body: dict[str, Any]) -> str:
 
 def save(body: dict[str, Any], path: str | Path) -> Path:
     """Write a certificate, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w") as f:
-        json.dump(body, f, indent=1)
-        f.write("\n")
-    os.chmod(name, 0o644)  # temporary files are for their owner alone
-    os.replace(name, path)
-    return path
+    return files.write(path, json.dumps(body, indent=1) + "\n")
 
 
 def load(path: str | Path) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from figures import cli, registry, style
+from verify import trials
 from verify.experiments import sketches
 from verify.trials import data
-from verify.trials import store as trials
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from verify import trials
 from verify.experiments import decide as empirical
 from verify.studies import recorded as record
 from verify.trials import sequential
-from verify.trials import store as trials
 
 
 def trial(method, seed, own, foreign):
-    c = {"experiment": "verify.experiments.capacity:same_law", "version": 1, "method": method, "seed": seed}
+    c = {"experiment": "verify.experiments.capacity:same_law", "code": "0", "method": method, "seed": seed}
     return trials.Trial(c, {"own": own, "foreign": foreign, "weights": 1})
 
 

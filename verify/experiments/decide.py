@@ -9,20 +9,19 @@ the trials are of another kind than the claim (digits for CIFAR-10), no test lea
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from theory.names import did_you_mean
+from verify import trials
 from verify.experiments import capacity, counts, digits, sketches, spectra
-from verify.trials import data, sequential
-from verify.trials import store as trials
+from verify.trials import Configuration, Trial, data, sequential
 from verify.trials.sequential import Test
-from verify.trials.store import Configuration, Trial
+from verify.trials.statistics import rank_correlation
 
 SCALES = ("smoke", "small", "full")
 ALPHA = 0.01
@@ -125,8 +124,7 @@ def decide_empirical(
         ValueError: an unknown scale.
     """
     if claim not in STUDIES:
-        near = difflib.get_close_matches(claim, STUDIES, n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(near)}?" if near else f"those that are: {', '.join(STUDIES)}"
+        hint = did_you_mean(claim, STUDIES, f"those that are: {', '.join(STUDIES)}")
         raise KeyError(f"{claim!r} is not decided by experiments; {hint}")
     if scale not in SCALES:
         raise ValueError(f"scale is {', '.join(SCALES)}, not {scale!r}")
@@ -290,16 +288,8 @@ def _noise(done: Sequence[Trial]) -> Observations:
         last = np.array([[c[-1] for c in _pool(done, "correlation", method=m, data=name)] for m in NOISE_METHODS])
         memory = np.array([_pool(done, "memorised", method=m, data=name) for m in NOISE_METHODS])
         # One observation a network: the rank correlation over methods of noise learnt with labels memorised.
-        found[f"{name}: ranks agree"] = (True, _rank_correlations(last.T, memory.T))
+        found[f"{name}: ranks agree"] = (True, rank_correlation(last.T, memory.T))
     return found
-
-
-def _rank_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Spearman's coefficient of each pair of rows; 0 where a row is constant."""
-    ranks = [stats.rankdata(v, axis=1) for v in (a, b)]
-    ranks = [r - r.mean(1, keepdims=True) for r in ranks]
-    scale = np.sqrt((ranks[0] ** 2).sum(1) * (ranks[1] ** 2).sum(1))
-    return np.divide((ranks[0] * ranks[1]).sum(1), scale, out=np.zeros(len(scale)), where=scale > 0)
 
 
 def effective_configurations(scale: str) -> list[Configuration]:
@@ -314,8 +304,8 @@ def _effective(done: Sequence[Trial]) -> Observations:
         p = np.array([r["k"] + r["information"] for r in t["rows"]])
         share = np.array([r["memorised"] for r in t["rows"]])
         k = np.array([r["k"] for r in t["rows"]])
-        across.append(_rank_correlations(p[None], share[None])[0])
-        within.append(np.mean([_rank_correlations(p[None, k == j], share[None, k == j])[0] for j in np.unique(k)]))
+        across.append(rank_correlation(p, share))
+        within.append(np.mean([rank_correlation(p[k == j], share[k == j]) for j in np.unique(k)]))
     return {"across rules and sizes": (True, across), "among rules of one size": (False, within)}
 
 
@@ -341,9 +331,9 @@ def _kernel(done: Sequence[Trial]) -> Observations:
     return {
         "more bound, more trace (ranks over methods)": (
             True,
-            _rank_correlations(values["per_output"], values["trace"]),
+            rank_correlation(values["per_output"], values["trace"]),
         ),
-        "more trace, larger eigenvalue": (True, _rank_correlations(values["trace"], values["largest"])),
+        "more trace, larger eigenvalue": (True, rank_correlation(values["trace"], values["largest"])),
     }
 
 

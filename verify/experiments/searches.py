@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from verify.trials.store import experiment
+from verify.trials import experiment
 
 
-@experiment(version=2)
+@experiment(also=("theory.papers", "verify.search.strategies"))
 def ablation(claim: str, assumption: str, *, seconds: float = 3.0, examples: int = 300, seed: int) -> dict[str, Any]:
     """Is the claim false without one of its assumptions? The verdict of a search.
 
@@ -26,7 +26,7 @@ def ablation(claim: str, assumption: str, *, seconds: float = 3.0, examples: int
     return {"verdict": verdict, "how": found.hows}
 
 
-@experiment(version=2)
+@experiment(also=("theory.papers", "verify.search.strategies"))
 def smallest_change(claim: str, *, seconds: float = 3.0, seed: int) -> dict[str, Any]:
     """The smallest relative error in the claim's constant that the search refutes; None if it has no constant.
 
@@ -43,7 +43,7 @@ def smallest_change(claim: str, *, seconds: float = 3.0, seed: int) -> dict[str,
     }
 
 
-@experiment(version=2)
+@experiment(also=("theory.papers", "verify.search.strategies"))
 def time_to_falsify(claim: str, *, seconds: float = 20.0, seed: int) -> dict[str, Any]:
     """How long the search takes to refute a claim, without shrinking what it found.
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from verify.trials.store import experiment
+from verify.trials import experiment
 
 
-@experiment(version=1)
+@experiment
 def mean_of_draws(draws: int = 1000, wait: float = 0.0, fail: bool = False, *, seed: int) -> dict[str, Any]:
     """Mean and spread of seeded normal draws, after waiting ``wait`` seconds.
 

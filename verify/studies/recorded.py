@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from verify import trials
 from verify.experiments import decide as empirical
 from verify.trials import sequential
-from verify.trials import store as trials
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 

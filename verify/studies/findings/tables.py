@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verify import trials
 from verify.studies.findings import measures
-from verify.trials import store as trials
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "results"
