@@ -275,7 +275,7 @@ def study_ranges(
         for t in ("float32", "float64", "longdouble")
     ]
     done = trials.run(wanted, trials.Store(store), jobs=1)
-    rows = [{k: _blank(v) for k, v in r.items() if k not in ("experiment", "version")} for r in trials.table(done)]
+    rows = [{k: _blank(v) for k, v in r.items() if k not in ("experiment", "code")} for r in trials.table(done)]
     trials.write_csv(rows, results / "float32_ranges.csv", provenance=trials.provenance(done))
     return rows
 

@@ -207,9 +207,13 @@ class Store:
             "digest": _digest(trial.configuration, trial.results),
         }
         path = files.write(self.path(trial.configuration), json.dumps(body, indent=1, allow_nan=False) + "\n")
-        for suffix in (FAILED, checkpoints.SUFFIX):
-            self.path(trial.configuration, suffix).unlink(missing_ok=True)
+        self.forget_failure(trial.configuration)
+        self._over(trial.configuration)
         return path
+
+    def _over(self, configuration: Configuration) -> None:
+        for path in checkpoints.of(self.path(configuration, "")):
+            path.unlink(missing_ok=True)
 
     def failure(self, configuration: Configuration) -> Failure | None:
         """Why that trial failed when it was run last; None if it did not, or was to be tried again."""
@@ -219,7 +223,7 @@ class Store:
         """Record a failure; its checkpoint goes, since going on from there would fail again."""
         path = self.path(failure.configuration, FAILED)
         files.write(path, json.dumps(asdict(failure), indent=1) + "\n")
-        self.path(failure.configuration, checkpoints.SUFFIX).unlink(missing_ok=True)
+        self._over(failure.configuration)
         return path
 
     def forget_failure(self, configuration: Configuration) -> bool:
@@ -253,7 +257,7 @@ class Store:
         now = time.time()
         found = [p for p in self.folder.glob(f"*/*{files.TEMPORARY}") if now - p.stat().st_mtime > older_than]
         for p in self.folder.glob(f"*/*{checkpoints.SUFFIX}"):
-            stem = p.name.removesuffix(checkpoints.SUFFIX)
+            stem = p.name.split(".")[0]
             if any(p.with_name(stem + end).exists() for end in (".json", FAILED)):
                 found.append(p)
         return found

@@ -65,7 +65,7 @@ class Table:
         assert self.configurations is not None
         done = trials.run(self.configurations(), trials.Store(store), jobs=jobs, quiet=quiet)
         rows = [
-            {k: v for k, v in t.configuration.items() if k not in ("experiment", "version", "widths")}
+            {k: v for k, v in t.configuration.items() if k not in ("experiment", "code", "widths")}
             | self.rows(t.results)
             for t in done
         ]
