@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from verify.experiments import capacity, cifar, spectra
-from verify.experiments import decide as empirical
+from verify.experiments import capacity, cifar, protocol, spectra
 from verify.experiments.scores import make_masks
 from verify.trials import data
 from verify.trials.training import initial
@@ -17,7 +16,7 @@ def test_px_is_synflow_l2_where_there_is_one_output():
     for scope in ("layer", "global"):
         px, l2 = (make_masks(stack, m, x, y[0], 0.1, scope=scope, rounds=20) for m in ("px", "synflow-l2"))
         assert all(torch.equal(a, b) for a, b in zip(px, l2, strict=True))
-    assert "px" not in (*empirical.AT_START, *empirical.NOISE_METHODS)
+    assert "px" not in (*protocol.AT_START, *protocol.NOISE_METHODS)
 
 
 def test_frozen_px_is_synflow_l2_where_the_last_layer_is_dense():

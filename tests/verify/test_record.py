@@ -5,6 +5,7 @@ import pytest
 
 from verify import trials
 from verify.experiments import decide as empirical
+from verify.experiments import protocol
 from verify.studies import recorded as record
 from verify.trials import sequential
 
@@ -16,7 +17,7 @@ def trial(method, seed, own, foreign):
 
 def test_same_law_rows_decide_both_ways():
     rng = np.random.default_rng(3)
-    gain = dict(zip(empirical.SAME_LAW, (0.1, 0.0, -0.1, 0.0, 0.0), strict=True))
+    gain = dict(zip(protocol.SAME_LAW, (0.1, 0.0, -0.1, 0.0, 0.0), strict=True))
     done = []
     for method, shift in gain.items():
         for seed in range(10):

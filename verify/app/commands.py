@@ -112,7 +112,7 @@ def _with_empirical(rows: list[Row], chosen: Sequence[Claim], options: argparse.
             Row(
                 claim=identity, title=claim.title, statement=claim.statement, status=str(claim.status),
                 source=str(claim.source), on=f"{outcome.trials} trials ({outcome.scale})", verdict=outcome.verdict,
-                how=f"e-process (error probability {outcome.alpha:g})", reasons=[str(line) for line in outcome.lines],
+                how=f"e-process (error probability {outcome.alpha:g})", reasons=outcome.reasons,
             )
         )  # fmt: skip
     return kept
