@@ -32,7 +32,8 @@ from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.scalars import Array, exact, floats
 from theory.sketches import Sketch, Transfer
-from verify.search.loop import Outcome, Search
+from verify.search.loop import Search
+from verify.search.outcome import Outcome
 from verify.search.strategies import StackChooser, draw
 from verify.trials import data as datasets
 
@@ -356,7 +357,7 @@ class GivenInstances:
             if too_large:
                 out.reasons.append("too large to enumerate")
             return out
-        out = search.finish(2.0)
+        out = search.finish()
         if search.found is not None:
             out.reasons.append("shrunk from an instance of the trained model")
         if too_large:
