@@ -12,7 +12,7 @@ from figures.registry import Rows, figure
 from figures.style import BLUE, GREEN, GREY, ORANGE, RED, canvas, distinct, grouped, select
 from theory.claims import Status, claims
 from verify.experiments import searches
-from verify.trials.store import Configuration, Trial
+from verify.trials import Configuration, Trial
 
 PAPERS = {"sketching": BLUE, "no-free-prune": GREEN, "synaptic-flow": ORANGE, "path-exclusion": RED}
 

@@ -29,8 +29,7 @@ from figures.style import (
     summary,
 )
 from verify.experiments import cifar, digits, spectra
-from verify.trials import data
-from verify.trials.store import Configuration, Trial
+from verify.trials import Configuration, Trial, data
 
 DEPTHS, WIDTHS = (2, 3, 5, 10, 20), (8, 32, 128)
 SPARSE = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)

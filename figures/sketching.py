@@ -29,7 +29,7 @@ from figures.style import (
     summary,
 )
 from verify.experiments import digits, sketches
-from verify.trials.store import Configuration, Trial
+from verify.trials import Configuration, Trial
 
 DRAWS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 

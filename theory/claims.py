@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import re
@@ -12,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from theory.instances import Instance
+from theory.names import did_you_mean
 from theory.relations import Relation
 
 PAPERS = ("sketching", "no_free_prune", "synaptic_flow", "path_exclusion")
@@ -271,12 +271,8 @@ def claim_named(identity: str) -> Claim:
     known = {c.id: c for c in claims()}
     if identity in known:
         return known[identity]
-    short = {i.split("/")[1]: i for i in known}
-    near = [i for i in known if identity and identity in i][:5]
-    near += difflib.get_close_matches(identity, known, n=3, cutoff=0.5)
-    near += [short[s] for s in difflib.get_close_matches(identity.split("/")[-1], short, n=3, cutoff=0.5)]
-    hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "; `python -m verify list` shows all"
-    raise KeyError(f"no claim is called {identity!r}{hint}")
+    hint = did_you_mean(identity, known, "`python -m verify list` shows all", count=5)
+    raise KeyError(f"no claim is called {identity!r}; {hint}")
 
 
 def plain(statement: str) -> str:

@@ -1,8 +1,8 @@
 """What is proved holds wherever its assumptions do, not only where the strategies draw.
 
 For every proved claim of the sketching and capacity papers, instances are made here without the claim's ``draws``
-hints and without `verify.search.strategies`: zero rows, zero and equal weights, laws that miss features, up to 5 features and
-4 draws, weights on several edges or twice on a path, every kind of unit, biases, repeated masks, three samples and
+hints and without `verify.search.strategies`: zero rows, zero and equal weights, laws that miss features, up to 5
+features and 4 draws, weights on several edges or twice on a path, every kind of unit, biases, repeated masks, three samples and
 three data values. What is valid and satisfies the assumptions must not be refuted.
 """
 

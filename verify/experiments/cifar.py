@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from verify.trials import data
-from verify.trials.store import experiment
+from verify.trials import data, experiment
 
 METHODS = ("px", "px-released", "synflow", "synflow-l2", "ntk-sap", "snip", "grasp", "magnitude", "random")
 """What is compared, "dense" beside them. Not "px-frozen": its activation is that of the dense network, the same for
@@ -43,7 +42,7 @@ def images(split: str, samples: int, size: int) -> tuple[Tensor, Tensor]:
     return (x - mean[:, None, None]) / std[:, None, None], torch.tensor(found.y)
 
 
-@experiment(version=2)
+@experiment
 def resnet20(
     method: str, density: float, *, samples: int = 5000, test: int = 2000, size: int = 16, epochs: int = 8,
     rounds: int = 30, scored_on: int = 64, seed: int,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from verify.experiments.scores import live_weights, make_masks
-from verify.trials.store import experiment
+from verify.trials import experiment
 from verify.trials.training import Recipe, accuracy, initial, train
 
 TEST = 597
@@ -25,7 +25,7 @@ def images() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.long)
 
 
-@experiment(version=1)
+@experiment
 def classify(
     method: str,
     density: float,

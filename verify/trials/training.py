@@ -3,19 +3,23 @@
 Small multilayer perceptrons are trained as a *stack*: S copies (masks, seeds, label sets) share every
 operation through `torch.bmm`, which costs far fewer kernel launches than S separate loops
 (`python -m verify bench training` measures how much). Convolutional networks on a CPU gain nothing from
-that: train them one by one, in parallel processes (`verify.trials.store.run`).
+that: train them one by one, in parallel processes (`verify.trials.run`).
 
 Randomness comes from one generator a copy, so a copy's result does not depend on its neighbours.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from verify.trials import checkpoints
 
 Masks = list[Tensor]
 
@@ -116,6 +120,10 @@ def accuracy(stack: Stack, x: Tensor, y: Tensor) -> Tensor:
     return (outputs.argmax(-1) == y).double().mean(1)
 
 
+class Diverged(ArithmeticError):
+    """A training run whose numbers are no longer finite; says where."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a stack is trained.
@@ -156,6 +164,7 @@ def train(
 
     Raises:
         ValueError: an unknown optimiser.
+        Diverged: weights of a copy are not finite at the end.
     """
     if recipe.optimiser not in ("adam", "sgd"):
         raise ValueError(f"optimiser is 'adam' or 'sgd', not {recipe.optimiser!r}")
@@ -189,6 +198,9 @@ def train(
             if w.grad is not None:
                 w.grad.mul_(m)
         optimiser.step()
+    for i in range(stack.copies):
+        if not all(bool(torch.isfinite(t[i]).all()) for t in (*weights, *biases)):
+            raise Diverged(f"copy {i} of {stack.copies}: weights are not finite after {recipe.steps} steps")
     return replace(stack, weights=[w.detach() for w in weights], biases=[b.detach() for b in biases])
 
 
@@ -314,7 +326,8 @@ def train_module(
 ) -> list[float]:
     """Train ``module`` in place under ``masks``; the mean loss of each epoch.
 
-    On a GPU: data on the device, channels last, bfloat16 autocast. Masked weights are 0 throughout.
+    On a GPU: data on the device, channels last, bfloat16 autocast. Masked weights are 0 throughout. Inside a sweep
+    the state is kept after each epoch, and a killed run goes on from there with the same results.
 
     Args:
         module: a classifier of images.
@@ -327,6 +340,7 @@ def train_module(
 
     Raises:
         ValueError: a mask names no parameter of the module.
+        Diverged: the loss of an epoch is not finite.
     """
     known = dict(module.named_parameters())
     if unknown := sorted(set(masks) - set(known)):
@@ -339,11 +353,18 @@ def train_module(
     optimiser = torch.optim.SGD(module.parameters(), recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, list(recipe.milestones))
     g = torch.Generator().manual_seed(seed)
-    history = []
+    history: list[float] = []
     with torch.no_grad():
         for p, m in held.items():
             p.mul_(m)
-    for _ in range(recipe.epochs):
+    kept = checkpoints.current()
+    parts: dict[str, Any] = {"module": module, "optimiser": optimiser, "schedule": schedule}
+    if (before := kept.load()) is not None:
+        for name, part in parts.items():
+            part.load_state_dict(before[name])
+        g.set_state(before["generator"])
+        history = list(before["history"])
+    for epoch in range(len(history), recipe.epochs):
         total, order = 0.0, torch.randperm(len(x), generator=g)
         for pick in order.split(recipe.batch):
             images = x[pick.to(device)]
@@ -358,7 +379,11 @@ def train_module(
             optimiser.step()
             total += float(loss.detach()) * len(pick)
         history.append(total / len(x))
+        if not math.isfinite(history[-1]):
+            raise Diverged(f"the loss of epoch {epoch + 1} of {recipe.epochs} is {history[-1]}")
         schedule.step()
+        state = {name: part.state_dict() for name, part in parts.items()}
+        kept.save({**state, "generator": g.get_state(), "history": history})
     return history
 
 
@@ -378,6 +403,7 @@ def augmented(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
 
 __all__ = [
     "CAPACITY",
+    "Diverged",
     "ImageRecipe",
     "Recipe",
     "Stack",
