@@ -2,8 +2,8 @@
 
 For every proved claim of the sketching and capacity papers, instances are made here without the claim's ``draws``
 hints and without `verify.search.strategies`: zero rows, zero and equal weights, laws that miss features, up to 5
-features and 4 draws, weights on several edges or twice on a path, every kind of unit, biases, repeated masks, three samples and
-three data values. What is valid and satisfies the assumptions must not be refuted.
+features and 4 draws, weights on several edges or twice on a path, every kind of unit, biases, repeated masks, three
+samples and three data values. What is valid and satisfies the assumptions must not be refuted.
 """
 
 from __future__ import annotations
