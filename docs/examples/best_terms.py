@@ -66,7 +66,7 @@ positive_entries = Assumption(
 )
 
 
-@claim(Vector, PROVED, SOURCE, assumes=(positive_entries,), repairs="kept_sum_keeps_its_sign")
+@claim(Vector, PROVED, SOURCE, assumes=(positive_entries,), repairs="kept-sum-keeps-its-sign")
 def kept_sum_is_positive(i: Vector) -> Relation:
     """Of positive entries the kept ones have a positive sum."""
     return positive(total(i.w * i.kept(), axis=-1))

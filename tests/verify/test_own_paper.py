@@ -87,19 +87,10 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path, capsys, name, t
     assert err.count("\n") == 1
 
 
-def test_certificates_of_it_are_written(tmp_path, capsys):
-    words = [
-        "run",
-        "best-terms/kept-sum-keeps-its-sign",
-        "--claims-from",
-        str(PAPER),
-        "--budget",
-        "quick",
-        "--seed",
-        "1",
-    ]
-    assert main([*words, "--save", str(tmp_path)]) == 0
+def test_certificates_of_it_are_written_and_checked(tmp_path, capsys):
+    words = ["run", "best-terms/kept-sum-keeps-its-sign", "--claims-from", str(PAPER), "--budget", "quick"]
+    assert main([*words, "--seed", "1", "--save", str(tmp_path)]) == 0
     path = tmp_path / "best-terms--kept-sum-keeps-its-sign.json"
-    assert path.exists()
-    with pytest.raises(ValueError, match="register it in ESTIMATES"):
-        check(path)
+    assert check(path).confirmed
+    path.write_text(path.read_text().replace('"keep": 1', '"keep": 3'))
+    assert main(["check", str(path), "--claims-from", str(PAPER)]) == 2
