@@ -1,6 +1,8 @@
 (** Draws with replacement: probabilities of sequences of draws, expectations over them. The chance of a sequence
     i_1, ..., i_s is p_(i_1) ... p_(i_s) as in [Sketch.enumerate] of [theory.sketches]; an expectation is the sum over
-    all d^s sequences. No claim of the registry is stated here. *)
+    all d^s sequences. No claim of the registry is stated here.
+
+    - expected_square_error the mean of s draws misses a number by its squared bias plus a variance divided by s *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Pruning Require Import sums.
@@ -83,7 +85,7 @@ by rewrite /f wu wv; under eq_bigr do rewrite mulr1 mulr1.
 Qed.
 
 (** How far the mean of s draws of z is from a number c: squared bias plus a variance divided by s. *)
-Lemma expected_square_error (z : 'I_d -> R) c : (0 < s)%N ->
+Theorem expected_square_error (z : 'I_d -> R) c : (0 < s)%N ->
   let m := \sum_i p i * z i in
   expected p (fun t => (c - s%:R^-1 * \sum_u z (t u)) ^+ 2)
   = (c - m) ^+ 2 + s%:R^-1 * (\sum_i p i * z i ^+ 2 - m ^+ 2).

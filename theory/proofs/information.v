@@ -7,16 +7,16 @@
     binary_divergence, binary_entropy, gap, kept, memorised, by_chance. Laws are normalised here, weights there. A term
     0 ln 0 counts as 0.
 
-    gibbs                        Gibbs' inequality
-    information_range            no-free-prune/information-range
-    information_range_at_most_k  no-free-prune/information-range-at-most-k
-    data_independent_mask        no-free-prune/data-independent-mask
-    decoupling                   no-free-prune/decoupling, for g(m, .) sub-Gaussian as defined, by its moment generating
-                                 function; that a range of 2 sigma makes it so (Hoeffding's lemma) is not here
-    memorisation_information     no-free-prune/memorisation-information
-    memorising_needs_parameters  no-free-prune/memorising-needs-parameters, in nats
-    samples_need_parameters      no-free-prune/memorising-needs-parameters: I + E log2 |G| >= n at p = 1, times ln 2
-    leakage_count                no-free-prune/leakage-count: for any bound of P(m | y) over y, so for the largest *)
+    - gibbs Gibbs' inequality
+    - information_range [no-free-prune/information-range]
+    - information_range_at_most_k [no-free-prune/information-range-at-most-k]
+    - data_independent_mask [no-free-prune/data-independent-mask]
+    - decoupling [no-free-prune/decoupling] for g(m, .) sub-Gaussian as defined, by its moment generating function;
+      that a range of 2 sigma makes it so (Hoeffding's lemma) is not here
+    - memorisation_information [no-free-prune/memorisation-information]
+    - memorising_needs_parameters [no-free-prune/memorising-needs-parameters] in nats
+    - samples_need_parameters [no-free-prune/memorising-needs-parameters] I + E log2 |G| >= n at p = 1, times ln 2
+    - leakage_count [no-free-prune/leakage-count] for any bound of P(m | y) over y, so for the largest *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Pruning Require Import sums.
@@ -173,7 +173,7 @@ apply: eq_bigr => -[a m] _; have [z|/positive_pair[pos da ma]] := eqVneq (pairs 
 by rewrite /decoupled /= lnM // /pairs /=; ring.
 Qed.
 
-Theorem information_ge0 : 0 <= mutual_information.
+Lemma information_ge0 : 0 <= mutual_information.
 Proof.
 rewrite information_is_divergence; apply: gibbs => //; first exact: decoupled_ge0.
   by rewrite decoupled1.
@@ -181,7 +181,7 @@ exact: decoupled_dominates.
 Qed.
 
 (** I = H(M) - H(M | D) with H(M | D) >= 0. *)
-Theorem information_le_entropy : mutual_information <= entropy ln mask_law.
+Lemma information_le_entropy : mutual_information <= entropy ln mask_law.
 Proof.
 rewrite /mutual_information addrAC ger_addr subr_le0 /entropy ler_opp2 data_mean.
 apply: ler_sum => -[a m] _; have [z|/positive_pair[pos da ma]] := eqVneq (pairs (a, m)) 0; first by rewrite z !mul0r.
@@ -189,7 +189,7 @@ by rewrite ler_wpmul2l ?(lawP.1 (a, m)) // ler_ln // ler_data.
 Qed.
 
 (** A mask that ignores the data carries no information. *)
-Theorem independent_information : (forall a m, P a m = data_law a * mask_law m) -> mutual_information = 0.
+Lemma independent_information : (forall a m, P a m = data_law a * mask_law m) -> mutual_information = 0.
 Proof.
 move=> ind; rewrite information_is_divergence /divergence big1 // => -[a m] _.
 by rewrite /decoupled /pairs /= -ind subrr mulr0.

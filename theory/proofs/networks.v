@@ -6,11 +6,11 @@
     It differs in two points of wording. An input x gives a number to every unit and only units of kind Input read it.
     The value of a unit is a recursion over its incoming edges, where [forward] runs through the units in their order.
 
-    neuron_conservation  synaptic-flow/neuron-conservation: for the gradient of an objective of the outputs at any one
-                         sample and output; scores are linear in it, so sums over samples and outputs follow
-    cut_conservation     synaptic-flow/cut-conservation: likewise; the part on sums over paths is
-                         [path_sums_conserved] in paths.v. A cut is given by the units before it, as in [theory.cuts];
-                         edges on no path are counted with the others (their scores are 0) *)
+    - neuron_conservation [synaptic-flow/neuron-conservation] for the gradient of an objective of the outputs at any
+      one sample and output; scores are linear in it, so sums over samples and outputs follow
+    - cut_conservation [synaptic-flow/cut-conservation] likewise; the part on sums over paths is [path_sums_conserved]
+      in paths.v. A cut is given by the units before it, as in [theory.cuts]; edges on no path are counted with the
+      others (their scores are 0) *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Pruning Require Import sums.

@@ -5,17 +5,17 @@
     path_gate, on_path, path_input, ntk, ntk_trace, activation_per_output (D_k), kernel_per_output (T_k),
     objective_per_output (R_k), bound_per_sample, bound_per_parameter. A path is the sequence of its edges.
 
-    path_decomposition           path-exclusion/path-decomposition
-    path_jacobian_is_derivative  path-exclusion/chain-rule: the rows of J_theta^v are the derivatives of the polynomials
-                                 t -> v_p(theta + t e_j), where a weight is used on several edges, too
-    jacobian_by_paths            path-exclusion/chain-rule: J = J_v^f J_theta^v
-    chain_rule                   path-exclusion/chain-rule: Theta = J_v^f Pi (J_v^f)'
-    trace_bound_per_output       path-exclusion/trace-bound-per-output
-    trace_bound                  path-exclusion/trace-bound
-    trace_bound_divided          path-exclusion/trace-bound-divided-by-outputs
-    trace_bound_per_sample       path-exclusion/trace-bound-per-sample
-    kernel_sum_is_over_the_path  path-exclusion/kernel-sum-is-over-the-path
-    path_sums_conserved          synaptic-flow/cut-conservation: for scores that are sums over paths *)
+    - path_decomposition [path-exclusion/path-decomposition]
+    - path_jacobian_is_derivative [path-exclusion/chain-rule] the rows of J_theta^v are the derivatives of the
+      polynomials t -> v_p(theta + t e_j), where a weight is used on several edges, too
+    - jacobian_by_paths [path-exclusion/chain-rule] J = J_v^f J_theta^v
+    - chain_rule [path-exclusion/chain-rule] Theta = J_v^f Pi (J_v^f)'
+    - trace_bound_per_output [path-exclusion/trace-bound-per-output]
+    - trace_bound [path-exclusion/trace-bound]
+    - trace_bound_divided [path-exclusion/trace-bound-divided-by-outputs]
+    - trace_bound_per_sample [path-exclusion/trace-bound-per-sample]
+    - kernel_sum_is_over_the_path [path-exclusion/kernel-sum-is-over-the-path]
+    - path_sums_conserved [synaptic-flow/cut-conservation] for scores that are sums over paths *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Pruning Require Import sums networks.

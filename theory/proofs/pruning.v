@@ -4,20 +4,19 @@
     score, keep_top (as a relation: which masks a round may leave, however ties are broken), guarded_round. A mask is
     the set of parameters that are kept.
 
-    one_round                          the step of the theorem: q of a weights go, q L < a, none has more than L on a
-                                       path
-    maximal_critical_compression       synaptic-flow/maximal-critical-compression, for scores that are sums over paths
-                                       (as SynFlow's and SynFlow-L2's are), so that conservation need not be assumed.
-                                       L bounds the number of weights on a path: where all paths have L weights it is
-                                       the critical number. "nonzero-scores" is weakened to a positive objective of
-                                       the dense network
-    every_cut_keeps_a_weight           synaptic-flow/maximal-critical-compression: so every cut keeps one
-    synflow_l2_never_collapses         synaptic-flow/maximal-critical-compression, for SynFlow-L2 on a network
-    synflow_never_collapses            synaptic-flow/maximal-critical-compression, for SynFlow on a network
-    frozen_activation_never_collapses  path-exclusion/frozen-activation-never-collapses
-    collapse_only_after_death          path-exclusion/collapse-only-after-death: whatever D_k >= 0 the round measures
-    guarded_stays_live                 path-exclusion/guarded-pruning-keeps-a-live-path: that it stays live; that it
-                                       reaches its target is not formalised *)
+    - one_round the step of the theorem: q of a weights go, q L < a, none has more than L on a path
+    - maximal_critical_compression [synaptic-flow/maximal-critical-compression] for scores that are sums over paths (as
+      SynFlow's and SynFlow-L2's are), so that conservation need not be assumed. L bounds the number of weights on a
+      path: where all paths have L weights it is the critical number. "nonzero-scores" is weakened to a positive
+      objective of the dense network
+    - every_cut_keeps_a_weight [synaptic-flow/maximal-critical-compression] so every cut keeps one
+    - path_scores_never_collapse the theorem for any score that is a sum of f_k(v_p) >= 0 over the paths through a weight
+    - synflow_l2_never_collapses [synaptic-flow/maximal-critical-compression] for SynFlow-L2 on a network
+    - synflow_never_collapses [synaptic-flow/maximal-critical-compression] for SynFlow on a network
+    - frozen_activation_never_collapses [path-exclusion/frozen-activation-never-collapses]
+    - collapse_only_after_death [path-exclusion/collapse-only-after-death] whatever D_k >= 0 the round measures
+    - guarded_stays_live [path-exclusion/guarded-pruning-keeps-a-live-path] that it stays live; that it reaches its
+      target is not formalised *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Pruning Require Import sums networks paths saliency.
@@ -234,7 +233,6 @@ Lemma eq_run (r r' : {set 'I_N} -> {set 'I_N} -> Prop) m0 ms :
   (forall m m', r m m' -> r' m m') -> run r m0 ms -> run r' m0 ms.
 Proof. by move=> rr; elim: ms m0 => //= m ms IH m0 [/rr a /IH b]. Qed.
 
-(** The theorem for any score that is a sum of f_k(v_p) >= 0 over the paths through a weight. *)
 Theorem path_scores_never_collapse (f : 'I_K -> R -> R) theta L ms :
   (forall k, f k 0 = 0) -> (forall k v, 0 <= f k v) -> at_most_on_a_path L ->
   0 < \sum_k \sum_(p <- paths_to net (outputs net k)) f k (path_value net theta p) ->

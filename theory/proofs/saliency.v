@@ -4,16 +4,16 @@
     synflow_l2, path_energy, squared (the auxiliary network whose weights are squared), saliency_by_gradient,
     kernel_by_gradient. A path that uses a parameter m times counts m times.
 
-    saliency                      path-exclusion/saliency
-    saliency_with_multiplicity    path-exclusion/saliency: without the hypothesis that no weight stands twice on a path,
-                                  for scores that count it as often as it stands there
-    kernel_is_gradient            path-exclusion/kernel-by-gradient
-    reduces_to_synflow_l2         path-exclusion/reduces-to-synflow-l2
-    data_enters_through_outputs   path-exclusion/data-enters-through-outputs
-    saliency_nonnegative          path-exclusion/saliency-nonnegative
-    saliency_conservation         path-exclusion/saliency-conservation: a cut is any set of parameters that every path
-                                  meets once
-    energy_positive_on_live_paths path-exclusion/energy-saliency-is-positive-on-live-paths *)
+    - saliency [path-exclusion/saliency]
+    - saliency_with_multiplicity [path-exclusion/saliency] without the hypothesis that no weight stands twice on a
+      path, for scores that count it as often as it stands there
+    - kernel_is_gradient [path-exclusion/kernel-by-gradient]
+    - reduces_to_synflow_l2 [path-exclusion/reduces-to-synflow-l2]
+    - data_enters_through_outputs [path-exclusion/data-enters-through-outputs]
+    - saliency_nonnegative [path-exclusion/saliency-nonnegative]
+    - saliency_conservation [path-exclusion/saliency-conservation] a cut is any set of parameters that every path
+      meets once
+    - energy_positive_on_live_paths [path-exclusion/energy-saliency-is-positive-on-live-paths] *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Pruning Require Import sums networks paths.

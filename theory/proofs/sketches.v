@@ -1,24 +1,19 @@
 (** Pruning a linear model as sketching: what [theory.sketches] defines, and the claims on it, for every number of
     features d, of samples n and of draws s, over any real closed field (square roots of nonnegative numbers exist).
 
-    Names as in [theory.sketches] (class Sketch): rows_squared, row_norms, amplitudes, a_total (the
-    property a there), f_squared, prediction, signal, optimal, data_law, weighted_norm, mse, mask, missed, binary_bias,
-    binary_mse, mask_error. There [inverse] gives 1/p where p > 0 and
-    0 where p = 0; the inverse of a field does so here.
+    Names as in [theory.sketches] (class Sketch): rows_squared, row_norms, amplitudes, a_total (the property a there),
+    f_squared, prediction, signal, optimal, data_law, weighted_norm, mse. There [inverse] gives 1/p where p > 0 and 0
+    where p = 0; the inverse of a field does so here.
 
-    unbiased_mask                  sketching/unbiased-mask
-    unbiased_prediction            sketching/unbiased-prediction
-    mse_is_expected                sketching/mean-squared-error: the closed form of any law, with its bias
-    mean_squared_error             sketching/mean-squared-error: as claimed
-    optimal_probabilities          sketching/optimal-probabilities
-    excess_is_chi_square           sketching/excess-is-chi-square
-    one_over_s                     sketching/one-over-s
-    mask_size                      sketching/mask-size
-    binary_mask_error              sketching/binary-mask-error
-    data_independence              sketching/data-independence
-    data_independence_price        sketching/data-independence-rate: the price; the total variation is not here
-    top_is_best_for_orthogonal_rows sketching/top-is-best-for-orthogonal-rows: for every mask that keeps s features none
-                                   of which is smaller than one that it drops, however ties are broken
+    - unbiased_mask [sketching/unbiased-mask]
+    - unbiased_prediction [sketching/unbiased-prediction]
+    - mse_is_expected [sketching/mean-squared-error] the closed form of any law, with its bias
+    - mean_squared_error [sketching/mean-squared-error] as claimed
+    - optimal_probabilities [sketching/optimal-probabilities]
+    - excess_is_chi_square [sketching/excess-is-chi-square]
+    - one_over_s [sketching/one-over-s]
+    - data_independence [sketching/data-independence]
+    - data_independence_price [sketching/data-independence-rate] the price; the total variation is not here
 
     [used_features_can_be_drawn], [some_signal] and the other hypotheses are the assumptions of those names. *)
 

@@ -1,5 +1,8 @@
 (** Sums: the inequalities that the other files rest on. Everything holds over any ordered field, for sums of any
-    length over any sequence. No claim of the registry is stated here. *)
+    length over any sequence. No claim of the registry is stated here.
+
+    - lagrange_identity Lagrange's identity
+    - cauchy_schwarz the inequality of Cauchy and Schwarz *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 
@@ -22,7 +25,6 @@ Lemma sumrM (J : Type) (s : seq J) (Q : pred J) a (b : J -> R) :
   (\sum_(i <- r | P i) a i) * (\sum_(j <- s | Q j) b j) = \sum_(i <- r | P i) \sum_(j <- s | Q j) a i * b j.
 Proof. by rewrite big_distrl; apply: eq_bigr => i _; rewrite big_distrr. Qed.
 
-(** Lagrange's identity. *)
 Theorem lagrange_identity a b :
   (\sum_(i <- r | P i) a i ^+ 2) * (\sum_(i <- r | P i) b i ^+ 2) - (\sum_(i <- r | P i) a i * b i) ^+ 2
   = 2%:R^-1 * \sum_(i <- r | P i) \sum_(j <- r | P j) (a i * b j - a j * b i) ^+ 2.
@@ -38,7 +40,6 @@ have -> : \sum_(i <- r | P i) \sum_(j <- r | P j) (a i * b j - a j * b i) ^+ 2
 by rewrite -mulrBr mulrA mulVf ?mul1r // pnatr_eq0.
 Qed.
 
-(** The inequality of Cauchy and Schwarz. *)
 Theorem cauchy_schwarz a b :
   (\sum_(i <- r | P i) a i * b i) ^+ 2 <= (\sum_(i <- r | P i) a i ^+ 2) * (\sum_(i <- r | P i) b i ^+ 2).
 Proof.
