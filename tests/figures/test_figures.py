@@ -155,3 +155,19 @@ def test_shards_run_their_part_and_draw_nothing(tmp_path, capsys):
     assert not list(tmp_path.glob("*.png"))
     assert cli.main([*common, "--shard", "3/2"]) == 2
     assert "got '3/2'" in capsys.readouterr().err
+
+
+def test_the_cifar_figure_draws_every_arm_in_its_mode(monkeypatch):
+    """Made-up accuracies through the figure's own table and drawing."""
+    monkeypatch.setattr(data, "folder", lambda name: None)
+    (wanted,) = [f for f in registry.figures() if f.name == "path-exclusion/cifar10-resnet20"]
+    made = {"accuracy": 0.3, "constant": False, "classes_lost": 0}
+    done = [trials.Trial(c, made) for c in wanted.configurations("small")]
+    rows = wanted.table(done)
+    assert {r["scoring"] for r in rows if r["method"] == "grasp"} == {
+        "batch statistics, temperature 200",
+        "stored statistics",
+        "batch statistics, temperature 200, absolute value",
+    }
+    drawn = {line.get_label() for ax in wanted.draw(rows).axes for line in ax.lines}
+    assert {"SNIP", "GraSP", "|GraSP|", "NTK-SAP", "PX as released"} <= drawn

@@ -42,7 +42,7 @@ def test_noise_is_the_flipped_labels_and_memorised_by_a_dense_network():
 def test_cifar_configurations_are_ordered_by_seed_and_say_what_is_reduced():
     found = cifar.configurations("small")
     assert [c["seed"] for c in found] == sorted(c["seed"] for c in found)
-    assert len(found) == 3 * (1 + len(cifar.METHODS) * len(cifar.DENSITIES))
+    assert len(found) == 3 * (1 + len(cifar.ARMS) * len(cifar.DENSITIES))
     assert {"samples", "test", "size", "epochs", "rounds"} <= set(found[0])
     with pytest.raises(ValueError, match="size divides 32"):
         cifar.images("train", 10, 5)
@@ -124,3 +124,11 @@ def test_less_information_and_the_same_count_are_paired_by_seed():
     assert len(same) == 4
     bound = protocol.PROTOCOLS["no-free-prune/initial-tickets-need-the-same-count"].bound
     assert all((abs(values) < bound).all() for values in same.values())
+
+
+@needs_cifar
+@pytest.mark.parametrize("arm", cifar.ARMS, ids=lambda arm: " ".join(map(str, arm.values())))
+def test_every_arm_of_the_cifar_study_runs(arm):
+    small = {"samples": 60, "test": 40, "size": 8, "epochs": 1, "rounds": 2, "scored_on": 8}
+    found = cifar.resnet20(**arm, density=0.02, **small, seed=0)
+    assert found["kept"] == round(0.02 * 270896)

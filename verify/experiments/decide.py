@@ -239,10 +239,10 @@ def _ratios(done: Sequence[Trial]) -> Observations:
 
 
 def sampled_configurations(scale: str) -> list[Configuration]:
-    """Thresholded and sampled masks of the same networks."""
+    """Thresholded and sampled masks of the same networks, by the same one-shot scores."""
     seeds = {"smoke": 2, "small": 10, "full": 40}[scale]
     return [
-        digits.classify.configuration(method=m, density=d, select=select, seed=s)
+        digits.classify.configuration(method=m, density=d, select=select, rounds=1, seed=s)
         for s in range(seeds)
         for m in SAMPLED
         for d in SAMPLED_DENSITIES

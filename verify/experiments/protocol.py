@@ -64,7 +64,8 @@ class Protocol:
 # -- what is compared --------------------------------------------------------------------------------
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096)
-SAMPLED = ("magnitude", "snip", "grasp-200", "synflow")
+SAMPLED = ("magnitude", "snip", "grasp-200-absolute", "synflow")
+"""Scores that are not negative: sampled from exactly what thresholding ranks."""
 SAMPLED_DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02)
 SAME_LAW = ("imp", "magnitude-after-training", "snip", "grasp", "grasp-200")
 AT_START = ("random", "magnitude", "snip", "grasp-200", "synflow", "synflow-l2")

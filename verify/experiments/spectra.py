@@ -58,7 +58,7 @@ def bound_and_trace(
         depth: layers of weights.
         width: of the hidden layers.
         density: share of weights kept by ``method``; 1 keeps all.
-        method: a method of `verify.experiments.scores.AT_INITIALISATION`.
+        method: a method of `verify.experiments.scores.METHODS` that has scores.
         inputs: width of the input.
         outputs: K.
         samples: n Gaussian inputs, labels at random.

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from verify.trials.origin import ROOT, SOURCES
 
-_OF_THE_STORE = "checkpoints code command files leases origin store sweep tables workers"
-MACHINERY = ("verify.trials", *(f"verify.trials.{name}" for name in _OF_THE_STORE.split()))
+_RUNNING = (
+    "checkpoints", "code", "command", "files", "leases", "origin", "store", "sweep", "tables", "workers"
+)  # fmt: skip
+MACHINERY = ("verify.trials", *(f"verify.trials.{n}" for n in _RUNNING))
 
 
 def fingerprint(module: str, also: tuple[str, ...] = ()) -> str:

@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     kinds.add_argument("--parquet", metavar="FILE", help="as Parquet")
     out.add_argument("--code", metavar="HASH", help="only those made by this version of the code")
     gc = commands.add_parser("gc", parents=[common], help="remove what killed runs left behind")
-    gc.add_argument("--old", action="store_true", help="also what was made by other code than today's")
+    gc.add_argument("--old", action="store_true", help="also trials and failures of other code, and idle checkpoints")
     gc.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     commands.add_parser("retry", parents=[common, which], help="let failed trials run again in the next sweep")
     return top

@@ -15,13 +15,13 @@ TEMPORARY = ".tmp"
 
 @contextmanager
 def writing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    r"""A file to write to, which takes the place of ``path`` in one step when the block ends without an error.
+    """A file to write to, which takes the place of ``path`` in one step when the block ends without an error.
 
     The folder is made if there is none. On an error the old file, or none, is left, and nothing beside it.
 
     Args:
         path: the file.
-        mode: "w" for text (UTF-8, "\n" between lines) or "wb" for bytes.
+        mode: "w" for text (UTF-8, line feeds between lines) or "wb" for bytes.
 
     Raises:
         OSError: the file cannot be written; the message names it.

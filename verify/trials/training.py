@@ -208,17 +208,39 @@ def train(
 
 
 def kept_counts(stack: Stack, density: float, scope: str) -> list[int]:
-    """How many weights are kept: one number a layer ("layer"), or one in all ("global").
+    """How many weights are kept: one number a layer ("layer", "erk"), or one in all ("global").
+
+    "erk": layers' shares proportional to (in + out) / (in out), none above 1 (Mocanu et al. 2018; Evci et al. 2020).
 
     Raises:
         ValueError: a density outside (0, 1] or an unknown scope.
     """
     if not 0 < density <= 1:
         raise ValueError(f"a density is in (0, 1], not {density}")
-    if scope not in ("layer", "global"):
-        raise ValueError(f"scope is 'layer' or 'global', not {scope!r}")
+    if scope not in ("layer", "global", "erk"):
+        raise ValueError(f"scope is 'layer', 'global' or 'erk', not {scope!r}")
     sizes = [w[0].numel() for w in stack.weights]
+    if scope == "erk":
+        return _erdos_renyi(sizes, [sum(w.shape[1:]) for w in stack.weights], round(density * sum(sizes)))
     return [max(1, round(density * s)) for s in (sizes if scope == "layer" else [sum(sizes)])]
+
+
+def _erdos_renyi(sizes: Sequence[int], units: Sequence[int], kept: int) -> list[int]:
+    """Counts proportional to the layers' in + out, no more than there are, exactly ``kept`` in all."""
+    wanted = [0.0] * len(sizes)
+    open_, left = set(range(len(sizes))), float(kept)
+    while open_:
+        scale = left / sum(units[i] for i in open_)
+        full = {i for i in open_ if scale * units[i] > sizes[i]}
+        for i in full or open_:
+            wanted[i] = float(sizes[i]) if full else scale * units[i]
+        left -= sum(sizes[i] for i in full)
+        open_ = open_ - full if full else set()
+    counts = [int(v) for v in wanted]
+    # What rounding down left goes to the largest remainders.
+    for i in sorted(range(len(sizes)), key=lambda i: counts[i] - wanted[i])[: kept - sum(counts)]:
+        counts[i] += 1
+    return counts
 
 
 def top_masks(stack: Stack, scores: Sequence[Tensor], density: float, *, scope: str = "global") -> Masks:
@@ -228,14 +250,14 @@ def top_masks(stack: Stack, scores: Sequence[Tensor], density: float, *, scope: 
         stack: whose masks say which weights are still there.
         scores: (S, out, in) a layer.
         density: share of all weights to keep.
-        scope: "global" compares across layers, "layer" keeps the same share in each.
+        scope: "global" compares across layers, "layer" keeps the same share in each, "erk": see `kept_counts`.
     """
     counts = kept_counts(stack, density, scope)
     flat = [
         torch.where(m.flatten(1) > 0, s.flatten(1).double(), -torch.inf)
         for s, m in zip(scores, stack.masks, strict=True)
     ]
-    groups = flat if scope == "layer" else [torch.cat(flat, 1)]
+    groups = [torch.cat(flat, 1)] if scope == "global" else flat
     kept = []
     for group, count in zip(groups, counts, strict=True):
         order = torch.sort(group, dim=1, descending=True, stable=True).indices[:, :count]
@@ -253,12 +275,17 @@ def sampled_masks(
 
     The distinct indices of independent draws with replacement, in order of first appearance, are what
     adding Gumbel noise to the log-scores and keeping the top ones gives; so that is done.
+
+    Raises:
+        ValueError: negative scores, which are no probabilities.
     """
+    if any(bool((s < 0).any()) for s in scores):
+        raise ValueError("weights are drawn with probability proportional to their score: none may be negative")
     noisy = []
     generators = [torch.Generator().manual_seed(int(s)) for s in seeds]
     for s in scores:
         uniform = torch.stack([torch.rand(s.shape[1:], generator=g, dtype=torch.float64) for g in generators])
-        noisy.append(s.double().abs().log() - (-uniform.clamp_min(1e-300).log()).log())
+        noisy.append(s.double().log() - (-uniform.clamp_min(1e-300).log()).log())
     return top_masks(stack, noisy, density, scope=scope)
 
 
