@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from verify.networks.claims.assumptions import assumptions
     from verify.networks.ntk.trace import ntk_trace, ntk_trace_estimate
     from verify.networks.paths.sums import path_bound
-    from verify.networks.scores.methods import saliency
+    from verify.networks.scores.methods import methods, saliency
     from verify.networks.scores.prune import prune
     from verify.power.ablation import ablate
     from verify.power.sharpness import sharpness
@@ -25,6 +25,7 @@ __all__ = [
     "ablate",
     "assumptions",
     "falsify",
+    "methods",
     "ntk_trace",
     "ntk_trace_estimate",
     "path_bound",
@@ -38,6 +39,7 @@ _WHERE = {
     "ablate": "verify.power.ablation",
     "assumptions": "verify.networks.claims.assumptions",
     "falsify": "verify.search.loop",
+    "methods": "verify.networks.scores.methods",
     "ntk_trace": "verify.networks.ntk.trace",
     "ntk_trace_estimate": "verify.networks.ntk.trace",
     "path_bound": "verify.networks.paths.sums",

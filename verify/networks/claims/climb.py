@@ -21,7 +21,7 @@ from torch import Tensor
 
 from theory.claims import Claim
 from verify.networks.paths.sums import path_activation, path_kernel
-from verify.networks.recording.record import Graph, Ref
+from verify.networks.recording.graph import Graph, Ref
 
 LEGS, STEPS = 10, 80
 """Legs of an ascent, after each of which masks are rounded, and steps a leg; if there is time for all of them."""
@@ -185,7 +185,7 @@ def climb(
 
     Raises:
         NotClimbable: see `excess`.
-        NoPathSums: an operation through which there are no paths.
+        NotCovered: an operation through which there are no paths.
     """
     best = Point(dict(tensors), x.clone(), -math.inf, 0)
     for leg in range(LEGS):

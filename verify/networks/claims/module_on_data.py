@@ -18,11 +18,12 @@ from flint import arb
 from torch import Tensor, nn
 
 from verify.networks.exact.fixed_point import Forward, forward
-from verify.networks.exact.rounding import Kink, absolute_graph, absolute_values, gamma
-from verify.networks.ntk.trace import MEMORY, Sweep, record_for, trace_plan
-from verify.networks.paths.bounded import Sums
-from verify.networks.paths.sums import path_activation, path_kernel, roundings
-from verify.networks.recording.record import Graph, Ref
+from verify.networks.exact.rounding import Kink, absolute_graph, absolute_values
+from verify.networks.ntk.trace import MEMORY, Sweep, trace_plan
+from verify.networks.paths.sums import Sums, path_activation, path_kernel, roundings
+from verify.networks.recording.graph import Graph, Ref
+from verify.networks.recording.record import record_for
+from verify.networks.recording.roundings import gamma
 
 PASSES = 200
 """Backward passes that a trace may take."""

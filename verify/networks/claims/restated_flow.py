@@ -10,8 +10,9 @@ from torch import Tensor
 
 from theory.relations import Relation, all_of, holds
 from verify.networks.claims.restated import NoForm, cuts, form, last_linear, over_cuts, sum_ball
-from verify.networks.paths.bounded import Sums, compared, flat
-from verify.networks.recording.record import MAXIMUM
+from verify.networks.exact.balls import compared, flat
+from verify.networks.paths.sums import Sums
+from verify.networks.recording.graph import MAXIMUM
 
 if TYPE_CHECKING:
     from verify.networks.claims.module_on_data import ModuleOnData

@@ -35,7 +35,7 @@ from verify.networks.claims.module_run import RUN_FORMS, SCORERS, ModuleRun, on_
 from verify.networks.claims.restated import FORMS, HOW, WHY, NoForm, without_enumeration
 from verify.networks.exact.fixed_point import WORK, digits_needed, work
 from verify.networks.exact.to_graph import to_network
-from verify.networks.paths.sums import NoPathSums
+from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.search.loop import Search
 from verify.search.outcome import Outcome
 from verify.search.strategies import StackChooser, draw
@@ -140,7 +140,7 @@ class Subject:
         search.outcome.on = self.name
         try:
             return self._searched(search, min(examples, 400))
-        except (Unavailable, NoForm, NoPathSums) as e:
+        except (Unavailable, NoForm, NotCovered) as e:
             out.verdict, out.on = "undecided", self.name
             out.reasons.append(str(e))
             return out
@@ -165,7 +165,7 @@ class Subject:
                 break
             try:
                 decision = search.look(instance)
-            except (Unavailable, NoForm, NoPathSums) as e:
+            except (Unavailable, NoForm, NotCovered) as e:
                 if not count:
                     raise
                 without[str(e)] = without.get(str(e), 0) + 1
@@ -275,7 +275,7 @@ class Subject:
         try:
             for p in climb(claim, graph, self.tensors, self.x[:1].detach().double(), deadline=until):
                 yield ModuleOnData(graph, p.tensors, p.x, what=f"inputs, scales and masks climbed in {p.steps} steps")
-        except (NotClimbable, NoPathSums):
+        except (NotClimbable, NotCovered):
             return
 
     def _instances(
