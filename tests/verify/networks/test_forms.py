@@ -19,6 +19,10 @@ SAMPLED = {"path-exclusion/saliency", "path-exclusion/pruning-keeps-the-trace",
            "path-exclusion/kernel-by-gradient", "path-exclusion/score-without-theta-ranks-the-same"}  # fmt: skip
 """Forms that take some weights, cuts or pairs: what fails for others, they do not see."""
 
+EQUALITIES = ("path-exclusion/auxiliary-networks", "path-exclusion/saliency", "synaptic-flow/cut-conservation")
+CLOSE = 1e-9
+"""Relative gap below which the rounding bounds must put the sides of a true equality."""
+
 
 def pairs(seeds):
     for family in FAMILIES:
@@ -45,6 +49,12 @@ def test_forms_decide_as_the_claims_do(identity):
         except ValueError as e:
             if "too many to enumerate" not in str(e):
                 raise
+            continue
+        if found.agrees is not None:
+            # An equality of bounded values never holds; it agrees, and so closely that a mistake would show.
+            assert exact.verdict is Verdict.HOLDS, (fast.summary(), exact)
+            assert found.agrees < CLOSE, (fast.summary(), found)
+            decided += 1
             continue
         if found.verdict is Verdict.UNDECIDED:
             # Balls cannot tell a bound from an equality that is reached.
@@ -109,15 +119,15 @@ def test_rescaling_is_conserved_at_cuts_only():
     kept, lost = claim_named("synaptic-flow/layer-rescaling"), claim_named("synaptic-flow/any-layer-rescaling")
     found = set()
     for fast, _ in pairs(4):
-        assert decide(without_enumeration(kept).check(fast)).verdict is Verdict.HOLDS
+        assert decide(without_enumeration(kept).check(fast)).agrees < CLOSE
         found.add(decide(without_enumeration(lost).check(fast)).verdict)
-    assert found == {Verdict.HOLDS, Verdict.REFUTED}
+    assert Verdict.REFUTED in found
 
 
 def test_three_scorers_are_conserved_over_cuts():
     claim = claim_named("synaptic-flow/cut-conservation")
     for fast, _ in pairs(4):
-        assert decide(without_enumeration(claim).check(fast)).verdict is Verdict.HOLDS
+        assert decide(without_enumeration(claim).check(fast)).agrees < CLOSE
 
 
 def test_a_planted_mistake_in_a_form_is_seen():
@@ -145,9 +155,12 @@ def test_large_modules_decide_most_claims():
     for identity in FORMS:
         claim = claim_named(identity)
         if claim.id in FORMS:
-            decided[identity] = subject.falsify(claim, examples=4, seconds=3).verdict
+            outcome = subject.falsify(claim, examples=4, seconds=3)
+            agrees = any("the sides agree within the rounding bound" in r for r in outcome.reasons)
+            decided[identity] = "agrees" if outcome.verdict == "undecided" and agrees else outcome.verdict
     open_ = [k for k, v in decided.items() if v == "undecided"]
     assert not open_, open_
+    assert "survived" not in [decided[k] for k in EQUALITIES]
     assert decided["path-exclusion/score-without-theta-ranks-the-same"] == "refuted"
     assert decided["path-exclusion/trace-bound-per-sample"] == "survived"
 

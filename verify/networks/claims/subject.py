@@ -26,7 +26,7 @@ from theory.guarded import GuardedRun
 from theory.network_sketches import NetworkWeights
 from theory.paths import NetworkOnData, paths_of
 from theory.pruning import PruningRun
-from theory.relations import Verdict, decide
+from theory.relations import Verdict, agreement, decide
 from theory.scalars import exact
 from verify.networks.claims.assumptions import ASSUMPTIONS, Report, assumptions
 from verify.networks.claims.climb import NotClimbable, climb
@@ -153,6 +153,7 @@ class Subject:
         rng = np.random.default_rng([search.seed, 7])
         broken: dict[str, int] = {}
         without: dict[str, int] = {}
+        gaps: list[float] = []
         instances: Iterator[Any] = self._instances(rng, search.claim if self.climbing else None, search.deadline)
         if self.exact is not None:
             instances = self._exact_instances(search.claim, rng)
@@ -168,6 +169,8 @@ class Subject:
                     raise
                 without[str(e)] = without.get(str(e), 0) + 1
                 continue
+            if decision is not None and decision.agrees is not None:
+                gaps.append(decision.agrees)
             if decision is None:
                 for a in search.claim.applies(instance) if bool(instance.valid()) else ():
                     broken[a.name] = broken.get(a.name, 0) + 1
@@ -186,9 +189,9 @@ class Subject:
         if self.exact is not None:
             out.stages["exact"] = f"{out.examples} instances, every path enumerated in rationals"
             return search.finish(max(2.0, search.deadline - time.monotonic()))
-        return self._finished(search)
+        return self._finished(search, gaps)
 
-    def _finished(self, search: Search) -> Outcome:
+    def _finished(self, search: Search, gaps: list[float]) -> Outcome:
         out = search.outcome
         how = f": {HOW[search.claim.id]}" if search.claim.id in FORMS else ""
         out.stages["module"] = f"{out.examples} instances in float64 with rounding bounds{how}"
@@ -197,18 +200,22 @@ class Subject:
             out.verdict, out.counterexample = "refuted", search.found.summary()
             out.smallest_margin = out.decision.margin
             out.reasons.append("too large for a certificate with exact numbers: the seed reproduces it")
-        elif out.examples == out.undecided + out.undefined + out.vacuous:
+        elif gaps or out.examples == out.undecided + out.undefined + out.vacuous:
+            # Where an equality can only agree, what holds besides (0 = 0 on a network that is off) says little.
             out.verdict = "undecided"
         if self.given.run.open:
             out.reasons.append(f"{self.given.run.open} gates are within rounding of a kink: taken as computed")
+        if gaps:
+            out.reasons.append(f"an equality, on {len(gaps)} instances: {agreement(max(gaps))}")
         if out.verdict == "undecided":
-            if out.undecided:
-                out.reasons.append(f"{out.undecided} instances are closer to equality than the rounding bound")
+            if (close := out.undecided - len(gaps)) > 0:
+                out.reasons.append(f"{close} instances are closer to equality than the rounding bound")
             if out.vacuous:
                 out.reasons.append(f"on {out.vacuous} instances the claim says nothing: its premise does not hold")
             if out.undefined:
                 out.reasons.append(f"undefined on {out.undefined} instances")
-            out.reasons.append(self._tried(search.claim, formal=False))
+            if not gaps:
+                out.reasons.append(self._tried(search.claim, formal=False))
         out.seconds = time.monotonic() - search.start
         return out
 
@@ -244,6 +251,8 @@ class Subject:
             if formal
             else "with its gates as computed"
         )
+        if decision.agrees is not None:
+            return f"tried all the same, {how}: {agreement(decision.agrees)}"
         if decision.vacuous:
             return "tried all the same: the premise of the claim does not hold of the module as given"
         if claim.id in RUN_FORMS:
