@@ -14,8 +14,10 @@ Everything follows from the seed; nothing draws from a global generator. Floatin
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +64,7 @@ class Outcome:
         smallest_margin: smallest relative margin seen among instances that satisfy the assumptions.
         hardest: the exact decision with the smallest margin among those that held.
         seconds: wall time.
+        cut: "cut short after N of M ..." where a limit in seconds struck; empty where none did.
         stage: which stage found the counterexample.
         stages: what each stage looked at.
         reasons: sentences on what was dropped, why something is not applicable, what limits the answer.
@@ -83,6 +86,7 @@ class Outcome:
     smallest_margin: float = float("inf")
     hardest: Decision | None = None
     seconds: float = 0.0
+    cut: str = ""
     stage: str = ""
     stages: dict[str, str] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
@@ -99,13 +103,13 @@ class Outcome:
 class Search:
     """One run of `falsify`; see there."""
 
-    def __init__(self, claim: Claim, drop: tuple[str, ...], examples: int, seconds: float, seed: int) -> None:
+    def __init__(self, claim: Claim, drop: tuple[str, ...], examples: int, seconds: float | None, seed: int) -> None:
         self.claim = claim
         self.dropped: tuple[Assumption, ...] = tuple(claim.assumption(name) for name in drop)
         self.kept = tuple(a for a in claim.assumptions if a.name not in drop)
         self.examples, self.seed = examples, seed
         self.start = time.monotonic()
-        self.deadline = self.start + seconds
+        self.deadline = math.inf if seconds is None else self.start + seconds
         self.outcome = Outcome(claim.id, seed=seed)
         self.found: Any = None
         self.nearest: list[tuple[float, Any]] = []
@@ -320,6 +324,67 @@ class Search:
         return out
 
 
+@dataclass
+class Seen:
+    """What `look_through` met besides decisions.
+
+    Attributes:
+        tried: instances that were taken up.
+        broken: for each assumption, the instances on which it does not hold.
+        left_out: for each reason, the instances that could not be decided for it.
+        gaps: of equalities known to a rounding bound, how well each is known to agree.
+    """
+
+    tried: int = 0
+    broken: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    gaps: list[float] = field(default_factory=list)
+
+
+def look_through(
+    search: Search,
+    instances: Iterable[Any],
+    most: int,
+    left_out: Callable[[Exception], bool] = lambda e: False,
+    patience: int | None = None,
+) -> Seen:
+    """Decide single instances that a subject yields, until one refutes the claim.
+
+    Args:
+        search: takes up what is decided.
+        instances: the instances, most telling first.
+        most: how many to take up.
+        left_out: whether an exception only means that this instance cannot be decided.
+        patience: stop after so many that were left out while none was decided; None: go on.
+    """
+    seen = Seen()
+    try:
+        for instance in itertools.islice(instances, most):
+            if seen.tried and search.out_of_time():
+                search.outcome.cut = f"cut short after {seen.tried} of {most} instances"
+                break
+            seen.tried += 1
+            try:
+                decision = search.look(instance)
+            except Exception as e:
+                if not left_out(e):
+                    raise
+                seen.left_out[str(e)] = seen.left_out.get(str(e), 0) + 1
+                if seen.tried == sum(seen.left_out.values()) == patience:
+                    break
+                continue
+            if decision is None:
+                for a in search.claim.applies(instance) if bool(instance.valid()) else ():
+                    seen.broken[a.name] = seen.broken.get(a.name, 0) + 1
+            elif decision.agrees is not None:
+                seen.gaps.append(decision.agrees)
+            if search.found is not None:
+                break
+    except KeyboardInterrupt:
+        search.outcome.reasons.append("interrupted: what was seen so far")
+    return seen
+
+
 def growing(r: int) -> int:
     """How much structure stack ``r`` may have: 0, then 0 1, then 0 1 2, ... up to 7; small ones never stop."""
     top = 0
@@ -355,7 +420,7 @@ def falsify(
     on: Any = None,
     drop: Iterable[str] = (),
     examples: int = 1000,
-    seconds: float = 30.0,
+    seconds: float | None = 30.0,
     seed: int = 0,
     stages: Iterable[str] = STAGES,
     rounds: int = 24,
@@ -391,7 +456,7 @@ def falsify(
     stages = tuple(stages)
     if unknown := [s for s in stages if s not in STAGES]:
         raise ValueError(f"unknown stage {unknown[0]!r}; known: {', '.join(STAGES)}")
-    if examples < 1 or seconds <= 0:
+    if examples < 1 or (seconds is not None and seconds <= 0):
         raise ValueError(f"examples must be at least 1 and seconds positive; got {examples} and {seconds}")
     if on is not None:
         return on.falsify(claim, drop=tuple(drop), examples=examples, seconds=seconds, seed=seed)
@@ -415,7 +480,7 @@ def falsify(
         search.outcome.reasons.append("interrupted: what was seen so far")
     search.outcome.stage = list(search.outcome.stages)[-1] if search.found is not None else ""
     replayed = search.outcome.stage == "replay"
-    outcome = search.finish(max(2.0, min(10.0, seconds)) if shrinking and not replayed else 0.0)
+    outcome = search.finish(max(2.0, min(10.0, seconds or 10.0)) if shrinking and not replayed else 0.0)
     if replayed:
         outcome.reasons.append("an earlier run found this; a run with --seed searches anew")
     elif database is not None and outcome.counterexample is not None:
