@@ -79,6 +79,7 @@ _BY_WEIGHTS = (
     "path-exclusion/bound-keeps-the-largest-eigenvalue",
 )  # fmt: skip
 _BY_PAIRS_OF_WEIGHTS = ("path-exclusion/trace-greedy-stays-alive",)
+_BY_SAMPLES = ("path-exclusion/trace-bound-per-sample",)
 _BY_CUTS = ("synaptic-flow/layer-rescaling",)
 
 
@@ -91,6 +92,8 @@ def exact_cost(claim: Claim, network: Network) -> float:
         factor = float(parameters**2)
     elif claim.id in _BY_CUTS:
         factor = 4.0 * _cuts(network)
+    elif claim.id in _BY_SAMPLES:
+        factor = 8.0
     elif claim.id in _BY_WEIGHTS or issubclass(claim.setting, PruningRun | GuardedRun):
         # As many traces, or rounds.
         factor = float(parameters)
