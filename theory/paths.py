@@ -304,6 +304,43 @@ class NetworkOnData(NetworkInstance):
 
         return scores(self.network, self.theta, self.x, method)
 
+    # -- after removals -----------------------------------------------------------------------
+
+    def without(self, j: int) -> tuple[NetworkOnData, np.ndarray]:
+        """The network with weight j at 0, and the weights that it still has: integers (N,)."""
+        left = np.array([int(i != j) for i in range(self.network.parameters)])
+        return NetworkOnData(self.network, self.theta * left, self.x), left
+
+    def trace_without(self) -> Array:
+        """The trace over the remaining weights after removing each weight alone, shape (..., N)."""
+        columns = []
+        for j in range(self.network.parameters):
+            masked, left = self.without(j)
+            jac = masked.jacobian() * left
+            columns.append(np.asarray(total(jac * jac, axis=(-3, -2, -1))))
+        return np.stack(columns, axis=-1)
+
+    def largest_eigenvalue_without(self) -> Array:
+        """Lambda_max of the kernel over the remaining weights after removing each weight alone, shape (..., N)."""
+        columns = []
+        for j in range(self.network.parameters):
+            masked, left = self.without(j)
+            rows = self._rows(masked.jacobian() * left)
+            columns.append(np.asarray(spectrum.largest_eigenvalue(rows @ np.swapaxes(rows, -1, -2))))
+        return np.stack(columns, axis=-1)
+
+    def bound_without(self) -> Array:
+        """The per-output bound over what remains after removing each weight alone, shape (..., N)."""
+        columns = []
+        for j in range(self.network.parameters):
+            masked, left = self.without(j)
+            whole = np.array([int(not row[j]) for row in on_path(self.network)])
+            inputs = masked.path_inputs() * whole
+            d = masked._sum_by_output(total(inputs * inputs, axis=-2))
+            t = masked._sum_by_output(total((masked.path_jacobian() * left) ** 2, axis=-1) * whole)
+            columns.append(np.asarray(total(d * t, axis=-1)))
+        return np.stack(columns, axis=-1)
+
     def _rows(self, a: Array) -> Array:
         return a.reshape(*a.shape[:-3], a.shape[-3] * a.shape[-2], a.shape[-1])
 

@@ -115,6 +115,11 @@ def all_of(*relations: Relation) -> Relation:
     return Relation(tuple(p for r in relations for p in r.parts))
 
 
+def every_pair(a: Any) -> tuple[Any, Any]:
+    """``a`` (..., N) twice, to compare each entry with every other: (..., N, 1) and (..., 1, N)."""
+    return a[..., :, None], a[..., None, :]
+
+
 def _zero(value: Any) -> Any:
     return fmpq(0) if is_exact(value) else 0.0
 

@@ -265,6 +265,55 @@ def _training_based(done: Sequence[Trial]) -> Observations:
     return found
 
 
+INFORMED = ("snip", "grasp-200")
+"""Rules at initialisation whose masks depend on the labels."""
+WORLD_DENSITIES = (0.3, 0.5, 0.7, 0.85, 1.0)
+WITHIN = 0.1
+
+
+def world_configurations(scale: str) -> list[Configuration]:
+    """Every labeling of a few points, for each method."""
+    seeds = {"smoke": 4, "small": 40, "full": 200}[scale]
+    return [
+        capacity.informed_masks.configuration(method=m, densities=list(WORLD_DENSITIES), seed=s)
+        for s in range(seeds)
+        for m in ("random", "magnitude", "synflow", *INFORMED, *TRAINED)
+    ]
+
+
+def _worlds(done: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """The trials of each method, by seed."""
+    by_method: dict[str, list[Trial]] = {}
+    for t in sorted(done, key=lambda t: t["seed"]):
+        by_method.setdefault(t["method"], []).append(t)
+    return by_method
+
+
+def _less_information(done: Sequence[Trial]) -> Observations:
+    worlds = _worlds(done)
+    bits = {m: np.array([t["information"] for t in ts]) for m, ts in worlds.items()}
+    return {
+        f"{trained} above {m}, {100 * WORLD_DENSITIES[d]:g} %": (True, bits[trained][:, d] - bits[m][:, d])
+        for d in (0, 1)
+        for trained in TRAINED
+        for m in worlds
+        if m not in TRAINED
+    }
+
+
+def _needed(trial: Trial) -> float:
+    """Least effective parameters, interpolated, at which half as many labelings are memorised as by the dense."""
+    p = np.array(trial["kept"]) + np.array(trial["information"])
+    share = np.maximum.accumulate(trial["memorised"])
+    level = trial["memorised"][-1] / 2
+    return float(np.interp(level, share, p)) / trial["weights"]
+
+
+def _same_count(done: Sequence[Trial]) -> Observations:
+    needed = {m: np.array([_needed(t) for t in ts]) for m, ts in _worlds(done).items()}
+    return {f"{m} needs what {t} needs": (True, needed[m] - needed[t]) for t in TRAINED for m in INFORMED}
+
+
 NOISE_METHODS = ("random", "snip", "synflow", "synflow-l2", "magnitude-after-training", "imp")
 
 
@@ -375,6 +424,8 @@ STUDIES: dict[str, _Study] = {
     "sketching/random-masks-train-better": _Study(sampled_configurations, _sampled),
     "no-free-prune/training-based-memorises-more": _Study(memorisation_configurations, _training_based),
     "no-free-prune/information-raises-capacity": _Study(same_law_configurations, _same_law),
+    "no-free-prune/initial-masks-have-fewer-effective-parameters": _Study(world_configurations, _less_information),
+    "no-free-prune/initial-tickets-need-the-same-count": _Study(world_configurations, _same_count, WITHIN),
     "no-free-prune/noise-correlation-ranking": _Study(noise_configurations, _noise),
     "no-free-prune/capacity-tracks-effective-parameters": _Study(effective_configurations, _effective),
     "path-exclusion/trace-preserves-eigenvalues": _Study(kernel_configurations, _kernel),

@@ -20,7 +20,8 @@ from theory.claims import Claim, Status, claim_named, claims
 from verify import certificates
 from verify.power.ablation import ablate, needed
 from verify.power.sharpness import sharpness
-from verify.search.loop import Outcome, falsify
+from verify.search.loop import falsify
+from verify.search.outcome import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "results" / "claims.json"
@@ -55,16 +56,16 @@ def _short(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def study(identity: str, seed: int, examples: int, seconds: float) -> dict[str, Any]:
+def study(identity: str, seed: int, examples: int) -> dict[str, Any]:
     """Everything recorded of one claim."""
     claim = claim_named(identity)
-    record = _short(falsify(claim, examples=examples, seconds=seconds, seed=seed))
+    record = _short(falsify(claim, examples=examples, seed=seed))
     record["ablation"] = {
         name: {**_short(outcome), "needed": needed(outcome)}
-        for name, outcome in ablate(claim, examples=examples, seconds=seconds, seed=seed).items()
+        for name, outcome in ablate(claim, examples=examples, seed=seed).items()
     }
     if claim.status is Status.PROVED:
-        sharp = sharpness(claim, examples=examples, seconds=seconds, seed=seed)
+        sharp = sharpness(claim, examples=examples, seed=seed)
         record["sharpness"] = {"parts": {k: _number(v) for k, v in sharp.parts.items()}, "reason": sharp.reason}
     return record
 
@@ -77,7 +78,6 @@ def collect(
     *,
     seed: int = 0,
     examples: int = 300,
-    seconds: float = 10.0,
     workers: int = 2,
     only: list[str] | None = None,
     progress: Callable[[str], None] | None = None,
@@ -87,7 +87,6 @@ def collect(
     Args:
         seed: the seed.
         examples: exact instances for each search.
-        seconds: limit of each search.
         workers: processes.
         only: ids.
         progress: called with the id of each finished claim.
@@ -97,7 +96,7 @@ def collect(
     CERTIFICATES.mkdir(parents=True, exist_ok=True)
     RECORD.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(workers) as pool:
-        futures = {i: pool.submit(study, i, seed, examples, seconds) for i in ids}
+        futures = {i: pool.submit(study, i, seed, examples) for i in ids}
         for identity, future in futures.items():
             record = future.result()
             for old in CERTIFICATES.glob(identity.replace("/", "--") + "*.json"):

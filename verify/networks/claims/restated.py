@@ -81,9 +81,27 @@ def without_enumeration(claim: Claim) -> Claim:
         "equal-activations": equal_activations,
         "no-weight-twice": lambda i: True,
         "positive-factor": lambda i: True,
+        "nonnegative-factors": nonnegative_factors,
     }
     assumed = tuple(Assumption(a.name, a.sentence, predicates.get(a.name, a.predicate)) for a in claim.assumptions)
     return dataclasses.replace(claim, function=FORMS[claim.id], assumptions=assumed)
+
+
+def nonnegative_factors(i: ModuleOnData) -> bool:
+    """Whether no constant on the way is negative: no difference, no shift of a normalisation, no frozen weight below 0.
+
+    A running mean of whatever sign is taken for one that is.
+    """
+    for op in i.graph.operations:
+        s = op.settings
+        if float(s.get("factor", 1)) < 0 or min(s.get("signs", (1,))) < 0:
+            return False
+        if op.kind == NORMALISATION and bool((i.tensors[s["mean"]] != 0).any()):
+            return False
+        named = [n for n in (s.get("weight"), s.get("bias")) if n is not None and n not in i.graph.parameters]
+        if any(bool((i.tensors[n] < 0).any()) for n in named):
+            return False
+    return True
 
 
 def equal_activations(i: ModuleOnData) -> bool:

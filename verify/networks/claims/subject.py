@@ -34,7 +34,9 @@ from verify.networks.claims.module_run import RUN_FORMS, SCORERS, ModuleRun, on_
 from verify.networks.claims.restated import FORMS, HOW, WHY, NoForm, without_enumeration
 from verify.networks.claims.varied import Variations
 from verify.networks.paths.sums import NoPathSums
-from verify.search.loop import Outcome, Search, Seen, look_through
+from verify.search.given import Seen, look_through
+from verify.search.loop import Search
+from verify.search.outcome import Outcome
 
 SETTINGS = (NetworkOnData, NetworkWeights, ObjectiveOnNetwork, RescaledNetwork, PruningRun, GuardedRun)
 """The settings whose claims are about a network, with or without more than its data."""
@@ -215,7 +217,7 @@ class Subject:
         out = search.outcome
         out.stages["exact"] = f"{out.examples} instances, every path enumerated in rationals"
         out.reasons += [f"{count} instances break {name}" for name, count in seen.broken.items()]
-        return search.finish(2.0)
+        return search.finish()
 
     def _nothing_applied(self, search: Search, seen: Seen) -> Outcome:
         """The claim's assumptions or its setting are met by no instance of the module."""
@@ -258,6 +260,9 @@ class Subject:
         out = search.outcome
         how = f": {HOW[search.claim.id]}" if search.claim.id in FORMS else ""
         out.stages["module"] = f"{out.examples} instances in float64 with rounding bounds{how}"
+        if search.limit.struck:
+            out.cut = f"cut short after {out.examples} of {search.examples} instances"
+            out.reasons.append(out.cut)
         if search.found is not None:
             assert out.decision is not None
             out.verdict, out.counterexample = "refuted", search.found.summary()

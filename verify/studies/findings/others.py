@@ -316,8 +316,8 @@ SCORERS_WITH_A_GUARANTEE = Finding(
         "finding 2; the second and third cost a forward pass, or a trace, for every removal that is tried, and were "
         "not run there."
     ),
-    "`verify.second_opinion` and `verify.studies.findings.arithmetic` repeat the runs shown; `tests/findings` compares "
-    "them on drawn networks.",
+    "`verify.certificates.second_opinion` and `verify.studies.findings.arithmetic` repeat the runs shown; "
+    "`tests/findings` compares them on drawn networks.",
     "Keeping more of the trace is not training better: that premise is refuted in general "
     "(`path-exclusion/larger-trace-trains-faster`).",
     (

@@ -158,11 +158,13 @@ def check_witness(witness: Witness) -> Check:
     """Decide a certificate again, and the conditions that the page names."""
     what = witness.path.name
     try:
-        _, instance, decision = certificates.check(witness.path)
+        checked = certificates.check(witness.path)
     except certificates.CertificateError as e:
         return Check(what, (str(e),))
-    broken = [a.sentence for a in witness.also if not bool(a.predicate(instance))]
-    verdict = () if str(decision.verdict) == "refuted" else (f"decided as {decision.verdict}",)
+    broken = [a.sentence for a in witness.also if not bool(a.predicate(checked.instance))]
+    verdict = (
+        () if checked.confirmed and not checked.without else (f"decided as {checked.decision.verdict}: {checked}",)
+    )
     return Check(what, (*verdict, *(f"not so: {s}" for s in broken)))
 
 

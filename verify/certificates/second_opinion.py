@@ -1,4 +1,4 @@
-"""A second implementation of the small-network quantities, sharing no code with the first.
+"""A deliberate independent implementation of the small-network quantities, sharing no code with the first.
 
 Plain Python fractions, explicit recursion, nothing imported from this project: it reads the JSON of a
 certificate's instance and computes again what the findings rest on. Paths are walked, not tabulated;

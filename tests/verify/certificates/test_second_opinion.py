@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theory.papers import path_exclusion
+from theory.claims import claim_named
 from theory.pruning import PruningRun
+from verify.certificates.second_opinion import Net, objective_after, path_survives, pruned
 from verify.search.strategies import StackChooser, draw
 from verify.search.strategies.pruning import pruning_run
-from verify.second_opinion import Net, objective_after, path_survives, pruned
 
 
 def chooser(seed):
@@ -18,7 +18,7 @@ def chooser(seed):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_trace_and_path_quantities_agree(seed):
-    instance = draw(path_exclusion.trace_bound, chooser(seed))
+    instance = draw(claim_named("path-exclusion/trace-bound"), chooser(seed))
     net = Net(instance.to_json())
     assert net.trace() == _fraction(instance.ntk_trace())
     assert net.activation() == [_fraction(v) for v in instance.activation_per_output()]
@@ -53,7 +53,7 @@ def test_other_runs_are_refused():
 
 
 def test_it_shares_no_code():
-    import verify.second_opinion as module
+    from verify.certificates import second_opinion as module
 
     source = Path(module.__file__).read_text()
     assert "import theory" not in source

@@ -11,9 +11,10 @@ from theory.claims import claim_named
 from theory.relations import Verdict, decide
 from verify import certificates
 from verify.certificates import CertificateError
+from verify.certificates.checking import FIELDS
 from verify.search.loop import falsify
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +34,12 @@ def saved(tmp_path, body, **changes):
 
 def test_written_and_read_it_is_the_same_refutation(tmp_path, outcome):
     path = certificates.save(outcome.certificate, tmp_path / "deep" / "c.json")
-    claim, instance, decision = certificates.check(path)
-    assert claim.id == outcome.claim
-    assert instance.key() == outcome.counterexample.key()
-    assert decision.verdict is Verdict.REFUTED
-    assert decision.how == "rational"
+    checked = certificates.check(path)
+    assert checked.claim.id == outcome.claim
+    assert checked.instance.key() == outcome.counterexample.key()
+    assert checked.decision.verdict is Verdict.REFUTED
+    assert checked.decision.how == "rational"
+    assert str(checked) == "this instance refutes the claim"
     assert [p.name for p in path.parent.iterdir()] == ["c.json"]
 
 
@@ -50,7 +52,10 @@ def test_the_code_to_paste_decides_it_again(outcome):
 
 def test_an_instance_that_breaks_an_assumption_needs_it_named(tmp_path, dropped):
     assert dropped.certificate["violates"] == ["no-weight-twice"]
-    assert certificates.check(saved(tmp_path, dropped.certificate))[2].verdict is Verdict.REFUTED
+    checked = certificates.check(saved(tmp_path, dropped.certificate))
+    assert checked.confirmed
+    assert [a.name for a in checked.without] == ["no-weight-twice"]
+    assert str(checked).startswith("not a refutation of the claim: it shows that the claim is false without no-weight-")
     with pytest.raises(CertificateError, match="breaks the assumption 'no-weight-twice'"):
         certificates.check(saved(tmp_path, dropped.certificate, violates=[]))
 
@@ -58,9 +63,17 @@ def test_an_instance_that_breaks_an_assumption_needs_it_named(tmp_path, dropped)
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("lhs", "12345", "the sides come out as"),
+        ("lhs", "12345", "'lhs' comes out as '0', the file says '12345'"),
+        ("kind", "!=", "'kind' comes out as '=='"),
+        ("how", "by inspection", "'how' comes out as 'rational'"),
+        ("statement", "Pruning never works.", "'statement' comes out as 'Iterated PX"),
+        ("replay", "import os", "'replay' comes out as"),
         ("claim", "sketching/mask-size", "is about Sketch"),
-        ("setting", "Nonsense", "no setting is called"),
+        ("claim", "path-exclusion/stays-alive-literal", "'statement' comes out as 'Iterated PX never reaches"),
+        ("setting", "Nonsense", "is about PruningRun, not 'Nonsense'"),
+        ("violates", ["rescored"], "which the instance does not break"),
+        ("violates", ["nonsense"], "which is no assumption of"),
+        ("violates", [["rescored"]], "which is no assumption of"),
         ("seed", "0", "expected int"),
         ("violates", "none", "expected list"),
         ("instance", [1], "expected dict"),
@@ -72,7 +85,7 @@ def test_signed_again_but_wrong(tmp_path, outcome, name, value, message):
         certificates.check(saved(tmp_path, outcome.certificate, **{name: value}))
 
 
-@pytest.mark.parametrize("name", sorted(certificates._FIELDS))
+@pytest.mark.parametrize("name", sorted(FIELDS))
 def test_changing_any_field_is_noticed(tmp_path, outcome, name):
     value = outcome.certificate[name]
     other = {str: lambda v: v + " ", int: lambda v: v + 1, list: lambda v: [*v, "x"], dict: lambda v: {**v, "x": 1}}

@@ -1,0 +1,32 @@
+"""Statements about experiments."""
+
+from __future__ import annotations
+
+from theory.claims import EMPIRICAL, claim, hints
+from theory.experiments import PairedTrials
+from theory.papers.sources import PATH_EXCLUSION, ours
+from theory.relations import (
+    Relation,
+    at_most,
+    less,
+)
+
+
+@claim(PairedTrials, EMPIRICAL, ours("measured"))
+@hints(stack=False)
+def bound_tightness(instance: PairedTrials) -> Relation:
+    r"""The per-output bound exceeds the trace by orders of magnitude that grow with depth and width.
+
+    Of pairs ($\log_{10}$ of bound over trace of the deeper network, of the shallower one): the first is larger in most.
+    """
+    return less(instance.losses(), instance.wins())
+
+
+@claim(PairedTrials, EMPIRICAL, PATH_EXCLUSION.at("ResNet-20, CIFAR-10, 93.12 % sparsity (seed)"))
+@hints(stack=False)
+def matches_dense_accuracy(instance: PairedTrials) -> Relation:
+    r"""PX at 93.12 % sparsity trains to the accuracy of the dense network.
+
+    Of paired runs (pruned, dense; same seed): as many wins as losses, up to what the sequential test can see.
+    """
+    return at_most(instance.losses(), instance.wins())
