@@ -79,6 +79,8 @@ def subject(
         raise ValueError(
             f"no model is called {model!r}; known: {', '.join(MODELS)}, or FILE.py:FACTORY, zoo:NAME, timm:NAME"
         )
+    if data_dir and not data:
+        raise ValueError(f"a folder of data is given, but no data set; name one ({', '.join(datasets.NAMES)})")
     return _from_elsewhere(model, data, data_dir, seed, samples)
 
 
@@ -100,7 +102,7 @@ def _from_elsewhere(model: str, data: str, data_dir: str, seed: int, samples: in
     if data:
         x = torch.as_tensor(datasets.load(data, data_dir=data_dir, split="test", samples=samples, seed=seed).x)
     loaded = load(model, x=x, samples=samples, seed=seed)
-    return Subject(loaded.module, loaded.x, f"{loaded.name}, {data or 'random inputs'}")
+    return Subject(loaded.module, loaded.x, f"{loaded.name}, {data or 'random inputs'}", report=loaded.report)
 
 
 @functools.lru_cache(maxsize=16)

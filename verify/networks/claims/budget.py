@@ -27,6 +27,8 @@ SHARE = 2e7
 """Operations that a search may spend for each instance of its budget."""
 FEWEST, MOST = 4, 200
 """Instances of a module at least and at most."""
+TOLD_APART = 1e9
+"""Operations that telling gates apart in fixed point may take before any claim asks for it."""
 TRACE = 3e11
 """Operations that an exact trace may take."""
 GIVEN = 5e10

@@ -40,8 +40,6 @@ from verify.search.outcome import Outcome
 
 SETTINGS = (NetworkOnData, NetworkWeights, ObjectiveOnNetwork, RescaledNetwork, PruningRun, GuardedRun)
 """The settings whose claims are about a network, with or without more than its data."""
-TOLD_APART = 1e9
-"""Operations that telling gates apart in fixed point may take before any claim asks for it."""
 TRIED = 20_000_000
 """Weights up to which a module is pruned where a claim about pruning runs does not apply, to see what happens."""
 PATIENCE = 3
@@ -87,7 +85,7 @@ class Subject:
         if self._report is not None:
             return self._report
         with budget.single_threaded():
-            return assumptions(self.module, self.x, limit=TOLD_APART)
+            return assumptions(self.module, self.x, limit=budget.TOLD_APART)
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
