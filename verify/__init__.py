@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from verify.networks.claims.assumptions import assumptions
+    from verify.networks.claims.examine import examine
     from verify.networks.ntk.trace import ntk_trace, ntk_trace_estimate
     from verify.networks.paths.sums import path_bound
     from verify.networks.scores.methods import methods, saliency
@@ -24,6 +25,7 @@ __all__ = [
     "Outcome",
     "ablate",
     "assumptions",
+    "examine",
     "falsify",
     "methods",
     "ntk_trace",
@@ -38,6 +40,7 @@ _WHERE = {
     "Outcome": "verify.search.outcome",
     "ablate": "verify.power.ablation",
     "assumptions": "verify.networks.claims.assumptions",
+    "examine": "verify.networks.claims.examine",
     "falsify": "verify.search.loop",
     "methods": "verify.networks.scores.methods",
     "ntk_trace": "verify.networks.ntk.trace",

@@ -184,7 +184,7 @@ def test_large_modules_decide_most_claims():
     for identity in FORMS:
         claim = claim_named(identity)
         if claim.id in FORMS:
-            outcome = subject.falsify(claim, examples=4, seconds=3)
+            outcome = subject.falsify(claim, examples=4)
             agrees = any("the sides agree within the rounding bound" in r for r in outcome.reasons)
             decided[identity] = "agrees" if outcome.verdict == "undecided" and agrees else outcome.verdict
     open_ = [k for k, v in decided.items() if v == "undecided"]
@@ -200,8 +200,8 @@ def test_settings_beyond_data_are_decided_exactly_on_small_modules():
     for identity in ("synaptic-flow/cut-conservation", "synaptic-flow/layer-rescaling",
                      "path-exclusion/frozen-activation-never-collapses",
                      "path-exclusion/guarded-pruning-keeps-a-live-path"):  # fmt: skip
-        outcome = subject.falsify(claim_named(identity), examples=12, seconds=2)
+        outcome = subject.falsify(claim_named(identity), examples=12)
         assert (outcome.verdict, outcome.hows) == ("survived", "rational"), (identity, outcome.reasons)
-    refuted = subject.falsify(claim_named("synaptic-flow/positive-scores-suffice"), examples=300, seconds=6)
+    refuted = subject.falsify(claim_named("synaptic-flow/positive-scores-suffice"), examples=300)
     assert refuted.verdict == "refuted"
     assert refuted.certificate["setting"] == "PruningRun"
