@@ -24,7 +24,7 @@ from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
 from verify.networks.claims.module_run import ModuleRun
 from verify.networks.claims.restated import NoForm
 from verify.networks.claims.subject import Subject, about_networks
-from verify.networks.paths.bounded import flat
+from verify.networks.exact.balls import flat
 from verify.networks.recording.graph import CONVOLUTION, LINEAR, NORMALISATION, Graph, NotCovered
 
 SHOWN = 3
