@@ -32,8 +32,7 @@ from figures.style import (
 )
 from verify.experiments import counts
 from verify.experiments import decide as empirical
-from verify.trials import sequential
-from verify.trials.store import Configuration, Trial
+from verify.trials import Configuration, Trial, sequential
 
 
 def _memorisation_rows(trials: Sequence[Trial]) -> Rows:

@@ -12,15 +12,15 @@ from figures.registry import Rows, figure
 from figures.style import BLUE, GREEN, GREY, ORANGE, RED, canvas, distinct, grouped, select
 from theory.claims import Status, claims
 from verify.experiments import searches
-from verify.trials.store import Configuration, Trial
+from verify.trials import Configuration, Trial
 
 PAPERS = {"sketching": BLUE, "no-free-prune": GREEN, "synaptic-flow": ORANGE, "path-exclusion": RED}
 
 
 def _assumptions(scale: str) -> list[Configuration]:
-    seconds = {"smoke": 1.0, "small": 10.0, "full": 60.0}[scale]
+    examples = {"smoke": 30, "small": 300, "full": 3000}[scale]
     return [
-        searches.ablation.configuration(claim=c.id, assumption=a.name, seconds=seconds, seed=0)
+        searches.ablation.configuration(claim=c.id, assumption=a.name, examples=examples, seed=0)
         for c in claims()
         if c.status is Status.PROVED
         for a in c.assumptions
@@ -55,9 +55,9 @@ def assumptions(rows: Rows) -> Figure:
 
 
 def _sharpness(scale: str) -> list[Configuration]:
-    seconds = {"smoke": 1.0, "small": 5.0, "full": 30.0}[scale]
+    examples = {"smoke": 30, "small": 200, "full": 2000}[scale]
     return [
-        searches.smallest_change.configuration(claim=c.id, seconds=seconds, seed=0)
+        searches.smallest_change.configuration(claim=c.id, examples=examples, seed=0)
         for c in claims()
         if c.status is Status.PROVED
     ]

@@ -29,8 +29,7 @@ from figures.style import (
     summary,
 )
 from verify.experiments import cifar, digits, spectra
-from verify.trials import data
-from verify.trials.store import Configuration, Trial
+from verify.trials import Configuration, Trial, data
 
 DEPTHS, WIDTHS = (2, 3, 5, 10, 20), (8, 32, 128)
 SPARSE = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)
@@ -155,7 +154,8 @@ def _cifar(scale: str) -> list[Configuration]:
 
 def _cifar_rows(trials: Sequence[Trial]) -> Rows:
     rows = []
-    for (method, density), found in grouped(trials, "method", "density").items():
+    modes = ("method", "density", "statistics", "temperature", "absolute")
+    for (method, density, *_), found in grouped(trials, *modes).items():
         one = found[0]
         lost = float(np.mean([t["classes_lost"] for t in found]))
         shares = {
@@ -165,7 +165,8 @@ def _cifar_rows(trials: Sequence[Trial]) -> Rows:
             "epochs": one["epochs"],
         }
         rows.append(
-            {"method": method, "density": density, **summary(100 * t["accuracy"] for t in found), **shares,
+            {"method": method, "scoring": cifar.scoring(one), "density": density,
+             **summary(100 * t["accuracy"] for t in found), **shares,
              "size": one["size"], "test": one["test"]}
         )  # fmt: skip
     return rows
@@ -180,15 +181,25 @@ def cifar10_resnet20(rows: Rows) -> Figure:
     guessed. 6.88 % is the
     sparsity of the Path eXclusion paper's headline; after this little training nothing here bears on its accuracy.
     Circled: the pruned network's outputs were the same for all images it was scored on, for at least one seed. PX with
-    the activation frozen has SynFlow-L2's masks here.
+    the activation frozen has SynFlow-L2's masks here. SNIP, GraSP and NTK-SAP are scored on one batch with its own
+    statistics, GraSP at temperature 200, as their releases do; on the right the same three with the stored statistics,
+    which normalise nothing before training, and |GraSP|. SynFlow and PX: stored statistics; "scoring" in the CSV says
+    it line by line.
     """
-    fig, axes = canvas(2, height=3.0)
-    halves = (("random", "magnitude", "snip", "grasp", "ntk-sap"), ("synflow", "synflow-l2", "px", "px-released"))
+    fig, axes = canvas(3, height=3.0)
+    batch, released = "batch statistics", "batch statistics, temperature 200"
+    stored, size = "stored statistics", "batch statistics, temperature 200, absolute value"
+    groups = (
+        (("random", ""), ("magnitude", ""), ("snip", batch), ("grasp", released), ("ntk-sap", batch)),
+        (("synflow", stored), ("synflow-l2", stored), ("px", stored), ("px-released", batch)),
+        (("snip", stored), ("grasp", stored), ("ntk-sap", stored), ("grasp", size)),
+    )
     (dense,) = select(rows, method="dense")
-    for ax, half in zip(axes, halves, strict=True):
-        for method in half:
-            part = sorted(select(rows, method=method), key=lambda r: -r["density"])
-            look = {"linestyle": "-", "label": "GraSP"} if method == "grasp" else {}
+    for ax, group in zip(axes, groups, strict=True):
+        for method, scoring in group:
+            part = sorted(select(rows, method=method, scoring=scoring), key=lambda r: -r["density"])
+            name = "|GraSP|" if scoring == size else "GraSP" if method == "grasp" else label(method)
+            look = {"linestyle": "--" if scoring == size else "-", "label": name}
             series(ax, method, [r["density"] for r in part], part, **look)
             dead = [r for r in part if r["constant"]]
             ax.plot([r["density"] for r in dead], [r["mean"] for r in dead], "o", ms=8, mfc="none", mec=BLACK, mew=0.7)
@@ -198,6 +209,7 @@ def cifar10_resnet20(rows: Rows) -> Figure:
         ax.set(ylim=(0, None))
     axes[0].set(ylabel="test accuracy (%)", title="by chance, magnitude, loss or kernel")
     axes[1].set_title("by paths")
+    axes[2].set_title("in other modes")
     counts = sorted({r["n"] for r in rows})
     seeds = f"{counts[0]} to {counts[-1]} seeds" if len(counts) > 1 else f"{counts[0]} seed{'s' * (counts[0] > 1)}"
     parts = ("{images} images of {size} × {size}", "{epochs} epochs", seeds, "{test} test images")

@@ -49,6 +49,8 @@ METHODS: dict[str, tuple[str, str, str, str]] = {
     "snip": (ORANGE, "s", "-", "SNIP"),
     "grasp": (PINK, "D", ":", "GraSP, no temperature"),
     "grasp-200": (PINK, "D", "-", "GraSP"),
+    "grasp-200-absolute": (PINK, "D", "--", "|GraSP|"),
+    "erk": (GREY, "+", "-", "random, ERK"),
     "synflow": (SKY, "^", "-", "SynFlow"),
     "synflow-l2": (BLUE, "o", "--", "SynFlow-L2"),
     "px": (RED, "o", "-", "PX"),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
+import functools
 import importlib
+import importlib.util
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from theory.instances import Instance
+from theory.names import did_you_mean
 from theory.relations import Relation
 
 PAPERS = ("sketching", "no_free_prune", "synaptic_flow", "path_exclusion")
@@ -36,6 +41,10 @@ class Paper:
 
     def __str__(self) -> str:
         return f"{self.authors}, {self.title} (arXiv {self.arxiv})"
+
+    def at(self, where: str) -> Source:
+        """A place in it."""
+        return Source(self, where)
 
 
 @dataclass(frozen=True)
@@ -83,9 +92,12 @@ class Claim:
         statement: the rest of the docstring; mathematics between dollar signs.
         source, status, assumptions: as given.
         setting: the class of its instances.
-        draws: hints for drawing instances (see `verify.search.strategies`).
-        twin: id of the repaired (or literal) claim, empty if there is none.
+        draws: hints for drawing instances (see `verify.search.strategies`): where violations are likely. No hypotheses:
+            the claim says what it says wherever its assumptions hold.
+        repairs: id of the false claim of which this is the repaired form, or empty; see `repaired_by`.
+        see: ids of other claims to read beside it.
         slack: why a bound of it could be made smaller unnoticed; empty where equality is (nearly) reached.
+        by_definition: why it is true by definition, so that tables can count it apart; empty where it is not.
         function: instance -> Relation.
     """
 
@@ -98,8 +110,20 @@ class Claim:
     setting: type[Instance]
     function: Callable[[Any], Relation] = field(compare=False)
     draws: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    twin: str = ""
+    repairs: str = ""
+    see: tuple[str, ...] = ()
     slack: str = ""
+    by_definition: str = ""
+
+    @property
+    def repaired_by(self) -> tuple[str, ...]:
+        """Ids of the claims that are repaired forms of this one."""
+        return tuple(c.id for c in _REGISTRY.values() if c.repairs == self.id)
+
+    @property
+    def twin(self) -> str:
+        """The one claim to read beside it: what it repairs, what repairs it, or the first to see; or empty."""
+        return next((i for i in (self.repairs, *self.repaired_by, *self.see) if i), "")
 
     def check(self, instance: Any) -> Relation:
         """The relation that the claim states of ``instance`` (assumptions are not checked).
@@ -141,34 +165,69 @@ class Claim:
         return f"<Claim {self.id} ({self.status})>"
 
 
+PROVED, REFUTED, EMPIRICAL, OPEN = Status
 _REGISTRY: dict[str, Claim] = {}
+_ADDED: dict[str, str] = {}
+"""Papers that are not ours -> the file or module that they were loaded from."""
+
+
+def hints(
+    base: Mapping[str, Any] | None = None, /, **draws: Any
+) -> Callable[[Callable[[Any], Relation]], Callable[[Any], Relation]]:
+    """Hints for drawing instances of the claim that is made of the decorated function; stands below `claim`.
+
+    They say where violations are likely, and are no hypotheses: see `Claim`. ``base``: hints shared by several claims.
+    """
+
+    def keep(function: Callable[[Any], Relation]) -> Callable[[Any], Relation]:
+        function.__dict__["draws"] = {**(base or {}), **draws}
+        return function
+
+    return keep
 
 
 def claim(
-    *,
     about: type[Instance],
-    source: Source,
     status: Status,
+    source: Source,
+    *,
     assumes: tuple[Assumption, ...] = (),
     draws: Mapping[str, Any] | None = None,
+    repairs: str = "",
+    see: str | tuple[str, ...] = (),
     twin: str = "",
     slack: str = "",
+    by_definition: str = "",
 ) -> Callable[[Callable[[Any], Relation]], Claim]:
     """Register the decorated function ``instance -> Relation`` as a claim.
 
-    The id comes from the module and the function, title and statement from the docstring.
+    Title and statement come from the docstring, the id from the function and from the module: the one below
+    `theory.papers` (so that the files of a paper's package share its name), or any other module's last name.
+
+    Args:
+        about: the setting.
+        status: what is believed.
+        source: where it stands.
+        assumes: the assumptions.
+        draws: hints, or given by `hints`.
+        repairs: the false claim of which this is the repaired form; its id, without the paper's name if it is the same.
+        see: other claims to read beside it.
+        twin: one more to see.
+        slack: see `Claim`.
+        by_definition: see `Claim`.
 
     Raises:
         ValueError: no docstring, or the id is taken.
     """
+    beside = (*((see,) if isinstance(see, str) else see), twin)
 
     def register(function: Callable[[Any], Relation]) -> Claim:
         doc = inspect.getdoc(function)
         if not doc:
             raise ValueError(f"claim {function.__name__} needs a docstring: its statement")
         title, _, statement = doc.partition("\n")
-        module = function.__module__.rsplit(".", 1)[-1]
-        identity = f"{module}/{function.__name__}".replace("_", "-")
+        paper = _paper(function.__module__)
+        identity = f"{paper}/{function.__name__}".replace("_", "-")
         if identity in _REGISTRY and _REGISTRY[identity].function.__module__ != function.__module__:
             raise ValueError(f"two claims called {identity}")
         made = Claim(
@@ -180,9 +239,11 @@ def claim(
             assumes,
             about,
             function,
-            dict(draws or {}),
-            twin,
+            dict(draws or function.__dict__.get("draws", {})),
+            _identity(repairs, paper),
+            tuple(_identity(i, paper) for i in beside if i),
             slack,
+            by_definition,
         )
         _REGISTRY[identity] = made
         return made
@@ -190,13 +251,67 @@ def claim(
     return register
 
 
+def _paper(module: str) -> str:
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["theory", "papers"] and len(parts) > 2 else parts[-1]
+
+
+def _identity(name: str, paper: str) -> str:
+    return name if not name or "/" in name else f"{paper.replace('_', '-')}/{name}"
+
+
 def claims() -> tuple[Claim, ...]:
-    """Every claim of the four papers, in the papers' order."""
+    """Every claim of the four papers, in the papers' order; then those of installed packages and of `claims_from`.
+
+    A package offers claims by an entry point in the group ``pruning_theorems.claims`` that names a module with claims.
+    """
     for paper in PAPERS:
         importlib.import_module(f"theory.papers.{paper}")
-    order = {p.replace("_", "-"): i for i, p in enumerate(PAPERS)}
+    _installed()
+    order = {p.replace("_", "-"): i for i, p in enumerate((*PAPERS, *_ADDED))}
     known = [c for c in _REGISTRY.values() if c.id.split("/")[0] in order]
     return tuple(sorted(known, key=lambda c: order[c.id.split("/")[0]]))
+
+
+def claims_from(path: str | Path) -> tuple[Claim, ...]:
+    """Load the claims of a file of one's own; from then on they stand in `claims` beside the four papers'.
+
+    The file's name is the paper's: ``my_paper.py`` gives ids such as ``my-paper/first-claim``.
+
+    Args:
+        path: a Python file that uses `claim`.
+
+    Raises:
+        ValueError: no such file, a name that is taken, an error while it is loaded, or no claim in it.
+    """
+    file = Path(path).resolve()
+    paper = file.stem
+    if not file.is_file() or file.suffix != ".py":
+        raise ValueError(f"claims are loaded from a Python file; there is none at {path}")
+    if _ADDED.get(paper) != str(file):
+        if paper in PAPERS or paper in _ADDED or paper in sys.modules or not paper.isidentifier():
+            raise ValueError(f"{path}: the file's name becomes the paper's; {paper!r} is taken or no name")
+        spec = importlib.util.spec_from_file_location(paper, file)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[paper] = module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as e:
+            del sys.modules[paper]
+            raise ValueError(f"{path}: {type(e).__name__} while it was loaded: {e}") from e
+        _ADDED[paper] = str(file)
+    found = tuple(c for c in _REGISTRY.values() if c.id.split("/")[0] == paper.replace("_", "-"))
+    if not found:
+        raise ValueError(f"{path} holds no claim; decorate a function with theory.claim")
+    return found
+
+
+@functools.cache
+def _installed() -> None:
+    for entry in metadata.entry_points(group="pruning_theorems.claims"):
+        module = entry.load()
+        _ADDED[_paper(module.__name__)] = module.__name__
 
 
 def claim_named(identity: str) -> Claim:
@@ -208,12 +323,8 @@ def claim_named(identity: str) -> Claim:
     known = {c.id: c for c in claims()}
     if identity in known:
         return known[identity]
-    short = {i.split("/")[1]: i for i in known}
-    near = [i for i in known if identity and identity in i][:5]
-    near += difflib.get_close_matches(identity, known, n=3, cutoff=0.5)
-    near += [short[s] for s in difflib.get_close_matches(identity.split("/")[-1], short, n=3, cutoff=0.5)]
-    hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "; `python -m verify list` shows all"
-    raise KeyError(f"no claim is called {identity!r}{hint}")
+    hint = did_you_mean(identity, known, "`python -m verify list` shows all", count=5)
+    raise KeyError(f"no claim is called {identity!r}; {hint}")
 
 
 def plain(statement: str) -> str:

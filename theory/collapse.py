@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from theory.claims import Assumption
-from theory.cuts import parameter_cuts
-from theory.flows import over
-from theory.networks import Builder, Network, mlp
+from theory.networks import ONE, Builder, Network, mlp
 from theory.paths import on_path
 from theory.pruning import PruningRun, released_count
-from theory.scalars import Array, absolute, indicator
+from theory.scalars import Array, absolute, indicator, total
 
 
 def _scores_of_each_round(run: PruningRun) -> Array:
@@ -32,8 +30,13 @@ def _nonzero(run: PruningRun) -> Any:
 
 
 def _conserved(run: PruningRun) -> Any:
-    sums = over(parameter_cuts(run.network), _scores_of_each_round(run))
-    return np.asarray(sums == run.objective_by_round()[..., None], dtype=bool).all(axis=(-2, -1))
+    member = (on_path(run.network) > 0).astype(int)
+    expected = total(run.path_weights_by_round()[..., :, None] * member, axis=-2)
+    return np.asarray(_scores_of_each_round(run) == expected, dtype=bool).all(axis=(-2, -1))
+
+
+def _one_round(run: PruningRun) -> bool:
+    return len(run.kept_by_round()) == 1
 
 
 def _paths_unchanged(run: PruningRun) -> Any:
@@ -124,7 +127,7 @@ nonzero_scores = Assumption(
 
 conserved_scores = Assumption(
     "conserved-scores",
-    "in every round the scores of each cut sum to the objective",
+    "in every round a score is the sum of the path weights through it: those of each cut sum to the objective",
     _conserved,
     lambda c, run: run.with_(scorer=c.pick(("magnitude", "snip"))),
 )
@@ -209,6 +212,39 @@ count_is_exact = Assumption(
     "int((1 - k/N) * N) is N - k in float64",
     lambda run: released_count(run.keep / run.weights, run.weights) == run.weights - run.keep,
     _miscounted,
+)
+
+
+published_threshold = Assumption(
+    "published-threshold",
+    "weights are dropped by the published rule: every score up to the k-th smallest",
+    lambda run: run.rule == "threshold-released",
+    lambda c, run: _on(c, run, _even(c), rule="by-index", scope="layerwise"),
+)
+
+
+one_round = Assumption(
+    "one-round",
+    "all that is to be pruned goes in one round",
+    _one_round,
+    lambda c, run: _negative(c, run).with_(rule="threshold-released"),
+)
+
+
+def scored_by(name: str) -> Assumption:
+    """The assumption that a run scores by the scorer called ``name``."""
+    return Assumption(
+        f"scored-by-{name}",
+        f"the scores are those of {name}",
+        lambda run: run.scorer == name,
+        lambda c, run: run.with_(scorer=c.pick([s for s in ("px", "synflow", "magnitude") if s != name])),
+    )
+
+
+skip_connections = Assumption(
+    "skip-connections",
+    "some paths pass layers by, and there are no biases",
+    lambda run: run.smallest_path() < run.longest_path() and ONE not in run.network.units,
 )
 
 

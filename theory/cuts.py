@@ -7,6 +7,7 @@ enumerated as such sets. Skip connections and biases are edges like any other.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
 
@@ -61,16 +62,18 @@ def cut_matrix(network: Network) -> np.ndarray:
 
 
 def parameter_cuts(network: Network) -> np.ndarray:
-    """Integer array (cuts, N): the cuts that consist of parameters only, each on a single edge."""
-    uses = [e.parameter for e in network.edges]
-    rows = []
+    """Integer array (cuts, N): the cuts that consist of parameters only, each with all its edges that are on a path.
+
+    The kernel of a convolution is one, if no path passes it by: its weights stand on an edge for each position.
+    """
+    live = {i for edges in paths_of(network).edges for i in edges}
+    uses = Counter(network.edges[i].parameter for i in live)
+    rows: dict[tuple[int, ...], None] = {}
     for cut in cuts_of(network):
-        own = [uses[i] for i in cut]
-        if all(j is not None and uses.count(j) == 1 for j in own):
-            row = np.zeros(network.parameters, dtype=int)
-            row[[j for j in own if j is not None]] = 1
-            rows.append(row)
-    return np.array(rows, dtype=int).reshape(len(rows), network.parameters)
+        own = Counter(network.edges[i].parameter for i in cut)
+        if None not in own and all(uses[j] == count for j, count in own.items()):
+            rows[tuple(int(j in own) for j in range(network.parameters))] = None
+    return np.array(list(rows), dtype=int).reshape(len(rows), network.parameters)
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from theory.instances import Instance
+from theory.reading import number
 from theory.scalars import Scalar, log, rational
 
 Pairs = tuple[tuple[str, str], ...]
@@ -37,6 +38,11 @@ class PairedTrials(Instance):
 
     outcomes: Pairs
 
+    @classmethod
+    def read_field(cls, name: str, value: Any) -> Any:
+        """Pairs of numbers, from JSON."""
+        return _read(super().read_field(name, value))
+
     def __post_init__(self) -> None:
         _check(self.outcomes, 1)
 
@@ -44,13 +50,13 @@ class PairedTrials(Instance):
         """Treated minus control, one a trial."""
         return [rational(a) - rational(b) for a, b in self.outcomes]
 
-    def wins(self) -> int:
-        """Trials in which the treated did strictly better."""
-        return sum(bool(d > 0) for d in self.differences())
+    def wins(self, level: str = "0") -> int:
+        """Trials in which the treated exceeds the control by more than ``level``."""
+        return sum(bool(d > rational(level)) for d in self.differences())
 
-    def losses(self) -> int:
-        """Trials in which the control did strictly better."""
-        return sum(bool(d < 0) for d in self.differences())
+    def losses(self, level: str = "0") -> int:
+        """Trials in which the treated exceeds the control by less than ``level`` (or falls short of it)."""
+        return sum(bool(d < rational(level)) for d in self.differences())
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +75,11 @@ class ScalingTrials(Instance):
 
     points: Pairs
 
+    @classmethod
+    def read_field(cls, name: str, value: Any) -> Any:
+        """Pairs of numbers, from JSON."""
+        return _read(super().read_field(name, value))
+
     def __post_init__(self) -> None:
         _check(self.points, 2)
         if any(rational(v) <= 0 for point in self.points for v in point):
@@ -83,6 +94,13 @@ class ScalingTrials(Instance):
         mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
         rise = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
         return rise / sum((a - mean_x) * (a - mean_x) for a in x)
+
+
+def _read(values: Pairs) -> Pairs:
+    for pair in values:
+        for v in pair:
+            number(v)
+    return values
 
 
 def _check(values: Any, least: int) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from functools import cache
+from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 
+from theory import reading
 from theory.scalars import exact, floats, is_exact, text
 
 _BY_NAME: dict[str, type[Instance]] = {}
@@ -33,6 +35,9 @@ class Instance:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        known = _BY_NAME.get(cls.__name__)
+        if known is not None and known.__module__.startswith("theory.") and known.__module__ != cls.__module__:
+            raise ValueError(f"{known.__module__} has a setting called {cls.__name__} already: choose another name")
         _BY_NAME[cls.__name__] = cls
 
     @classmethod
@@ -132,40 +137,31 @@ class Instance:
         return out
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """The instance that `to_json` wrote.
+    def from_json(cls, data: Any) -> Self:
+        """The instance that `to_json` wrote, and nothing else (see `theory.reading`).
 
         Raises:
-            ValueError: a field is missing, unknown or of the wrong type; says which.
+            ValueError: a field is missing, unknown, of the wrong type or out of bounds; says which.
         """
-        if not isinstance(data, dict):
-            raise ValueError(f"{cls.__name__}: expected an object with named fields, got {type(data).__name__}")
         known = {f.name: f for f in dataclasses.fields(cls)}
-        if extra := sorted(set(data) - set(known)):
-            raise ValueError(f"{cls.__name__} has no field {extra[0]!r}; its fields are {', '.join(known)}")
         values: dict[str, Any] = {}
-        for name, f in known.items():
-            if name not in data:
-                raise ValueError(f"{cls.__name__}: field {name!r} is missing")
-            value = data[name]
+        for name, value in reading.fields(data, known, cls.__name__).items():
+            f = known[name]
             try:
-                if value is None:
+                if value is None and f.default is None:
                     values[name] = None
                 elif "axes" in f.metadata:
-                    values[name] = _read_array(value, f.metadata["axes"])
+                    values[name] = reading.numbers(value, f.metadata["axes"])
                 else:
                     values[name] = cls.read_field(name, value)
-            except (ValueError, TypeError, KeyError, IndexError, AttributeError) as e:
+            except ValueError as e:
                 raise ValueError(f"{cls.__name__}: field {name!r}: {e}") from None
-        try:
-            return cls(**values)
-        except (TypeError, IndexError, AttributeError) as e:
-            raise ValueError(f"{cls.__name__}: {e}") from None
+        return cls(**values)
 
     @classmethod
     def read_field(cls, name: str, value: Any) -> Any:
-        """Turn the JSON of a field that is no array into its value; lists become tuples."""
-        return _tuples(value)
+        """The value of a field that is no array, from JSON: of the type the field is declared with."""
+        return reading.typed(value, _types(cls)[name])  # type: ignore[arg-type]
 
     def key(self) -> str:
         """A string that is the same for the same instance only."""
@@ -205,8 +201,9 @@ def _complexity(v: Any) -> int:
     return p + 2 * (q - 1) + (1 if v < 0 else 0)
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+@cache
+def _types(setting: type[Instance]) -> dict[str, Any]:
+    return get_type_hints(setting)
 
 
 def shown(value: Any) -> str:
@@ -214,17 +211,6 @@ def shown(value: Any) -> str:
     a = np.asarray(value)
     render = np.vectorize(text, otypes=[object])(exact(a)) if a.size else a
     return str(render.tolist()).replace("'", "") if a.ndim else str(render[()])
-
-
-def _read_array(value: Any, axes: int) -> Any:
-    a = np.array(value, dtype=object)
-    if a.ndim != axes and a.size:
-        raise ValueError(f"expected {axes} nested levels of numbers, found {a.ndim}")
-    for v in a.ravel():
-        if not isinstance(v, str | int) or isinstance(v, bool):
-            raise ValueError(f"numbers are exact fractions in quotes, like '3/4'; found {v!r}")
-    out = exact(a) if a.size else np.empty(a.shape, dtype=object)
-    return out
 
 
 __all__ = ["Instance", "array", "is_exact", "per_instance", "setting_named", "shown"]

@@ -14,14 +14,16 @@ enumerates paths, so `theory.paths` and this module check each other.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from theory import reading
 from theory.instances import Instance, array, shown
 from theory.scalars import Array, exact, indicator, is_exact, rational, text, zeros
 
@@ -76,8 +78,9 @@ class Network:
         used = sorted({e.parameter for e in self.edges if e.parameter is not None})
         if sorted(j for layer in self.layers for j in layer) != list(range(self.parameters)):
             raise ValueError(f"layers {self.layers} do not number the parameters 0..{self.parameters - 1} once each")
-        if used and used[-1] >= self.parameters:
-            raise ValueError(f"edge parameter {used[-1]} is in no layer")
+        for j in used:
+            if not 0 <= j < self.parameters:
+                raise ValueError(f"edge parameter {j} is in no layer")
         for o in self.outputs:
             if not 0 <= o < len(self.units):
                 raise ValueError(f"output {o} is not a unit")
@@ -117,20 +120,24 @@ class Network:
 
     @staticmethod
     def from_json(data: Any) -> Network:
-        """The network that `to_json` wrote; ValueError where it is not one."""
-        try:
-            edges = tuple(Edge(int(s), int(t), None if p is None else int(p), str(f)) for s, t, p, f in data["edges"])
-            for e in edges:
-                rational(e.factor)
-            return Network(
-                tuple(str(u) for u in data["units"]),
-                edges,
-                tuple(int(o) for o in data["outputs"]),
-                tuple(tuple(int(j) for j in layer) for layer in data["layers"]),
-                str(Fraction(data["slope"])),
-            )
-        except (KeyError, TypeError) as e:
-            raise ValueError(f"not a network: {e!r}") from None
+        """The network that `to_json` wrote.
+
+        Raises:
+            ValueError: it is no network, or one without units, without outputs or with an empty layer.
+        """
+        read = reading.fields(data, [f.name for f in dataclasses.fields(Network)], "network")
+        if type(read["edges"]) is not list:
+            raise ValueError(f"edges: expected a list, found {reading.brief(read['edges'])}")
+        edges = tuple(Edge(*reading.typed(e, tuple[int, int, int | None, str])) for e in read["edges"])
+        for factor in (*(e.factor for e in edges), read["slope"]):
+            reading.number(factor)
+        layers = reading.typed(read["layers"], tuple[tuple[int, ...], ...])
+        outputs = reading.typed(read["outputs"], tuple[int, ...])
+        if not outputs:
+            raise ValueError("a network has at least one output")
+        if not all(layers):
+            raise ValueError("a layer without parameters")
+        return Network(reading.typed(read["units"], tuple[str, ...]), edges, outputs, layers, read["slope"])
 
 
 class Builder:
@@ -246,6 +253,19 @@ class NetworkInstance(Instance):
             )
 
     @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """The instance that `to_json` wrote; inputs ``x``, where the setting has any, fit the network.
+
+        Raises:
+            ValueError: see `Instance.from_json`.
+        """
+        made = super().from_json(data)
+        x, inputs = getattr(made, "x", None), len(made.network.inputs)
+        if x is not None and (x.shape[0] == 0 or x.shape[1] != inputs):
+            raise ValueError(f"{cls.__name__}: x has shape {x.shape}; expected (samples, {inputs})")
+        return made
+
+    @classmethod
     def read_field(cls, name: str, value: object) -> object:
         """Networks are read by `Network.from_json`."""
         return Network.from_json(value) if name == "network" else super().read_field(name, value)
@@ -284,7 +304,8 @@ def mlp(widths: Sequence[int], *, kind: str = RELU, bias: bool = False) -> Netwo
 def equations(network: Network, theta: Array) -> str:
     """A single network as equations a person can check: ``h1 = relu(-3 x1 + 2 x2), y1 = h1``.
 
-    Inputs are x1.., outputs y1.., other units h1..; a parameter on several edges appears in each.
+    Inputs are x1.., outputs y1.., other units h1... A parameter on several edges is named, and its value stands in
+    front: ``w1 = 2, h1 = relu(w1 x1), y1 = w1 h1``.
     """
     names: dict[int, str] = {u: f"x{i + 1}" for i, u in enumerate(network.inputs)}
     outputs = set(network.outputs)
@@ -292,19 +313,26 @@ def equations(network: Network, theta: Array) -> str:
     names.update({u: f"h{i + 1}" for i, u in enumerate(hidden)})
     names.update({u: f"y{k + 1}" for k, u in enumerate(network.outputs) if u not in names})
     values = edge_values(network, theta)
-    lines = []
+    uses = Counter(e.parameter for e in network.edges if e.parameter is not None)
+    shared = {j: f"w{n + 1}" for n, j in enumerate(sorted(j for j, count in uses.items() if count > 1))}
+    lines = [f"{name} = {text(theta[j])}" for j, name in shared.items()]
     for u, kind in enumerate(network.units):
         if kind in (INPUT, ONE):
             continue
         terms = []
         for i in network.incoming[u]:
-            source, value = network.edges[i].source, text(values[i])
+            e = network.edges[i]
+            source, value = e.source, text(values[i])
+            if e.parameter in shared:
+                value = shared[e.parameter] if e.factor == "1" else f"{e.factor} {shared[e.parameter]}"
             if network.units[source] == ONE:
                 terms.append(value)
             else:
                 terms.append(names[source] if value == "1" else f"{value} {names[source]}")
         inside = (", " if kind == MAX else " + ").join(terms) or "0"
         lines.append(f"{names[u]} = {inside}" if kind == LINEAR else f"{names[u]} = {kind}({inside})")
+    if LEAKY in network.units:
+        lines.append(f"leaky slope {network.slope}")
     return ", ".join(lines)
 
 

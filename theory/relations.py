@@ -115,6 +115,11 @@ def all_of(*relations: Relation) -> Relation:
     return Relation(tuple(p for r in relations for p in r.parts))
 
 
+def every_pair(a: Any) -> tuple[Any, Any]:
+    """``a`` (..., N) twice, to compare each entry with every other: (..., N, 1) and (..., 1, N)."""
+    return a[..., :, None], a[..., None, :]
+
+
 def _zero(value: Any) -> Any:
     return fmpq(0) if is_exact(value) else 0.0
 
@@ -132,6 +137,8 @@ class Decision:
         lhs, rhs: the two sides of the comparison that decided, exact or as balls.
         name: the name of that comparison.
         vacuous: no comparison applied (every premise was false): nothing was tested.
+        agrees: where all that stays undecided are equalities of balls, a bound on |lhs - rhs| relative to the
+            largest entry of the two sides: how well they are known to agree. No verdict follows.
     """
 
     verdict: Verdict
@@ -143,10 +150,17 @@ class Decision:
     kind: str = ""
     name: str = ""
     vacuous: bool = False
+    agrees: float | None = None
 
     def __str__(self) -> str:
         sides = f": {text(self.lhs)} {self.kind} {text(self.rhs)}" if self.kind else ""
-        return f"{self.verdict}{sides} ({self.how})"
+        known = f"; {agreement(self.agrees)}" if self.agrees is not None else ""
+        return f"{self.verdict}{sides} ({self.how}{known})"
+
+
+def agreement(gap: float) -> str:
+    """What is known of an equality that balls leave open, in words."""
+    return f"the sides agree within the rounding bound (relative gap at most {gap:.2g}), which decides no equality"
 
 
 def margins(relation: Relation) -> np.ndarray:
@@ -199,8 +213,8 @@ def decide(relation: Relation) -> Decision:
         decision = _decide(current, bits)
         if decision.verdict is not Verdict.UNDECIDED or relation.again is None or bits >= MAX_BITS:
             return decision
-        if current.undefined:
-            return decision
+        if current.undefined or (current.source and decision.agrees is not None):
+            return decision  # a rounding bound of the values does not shrink with the precision of balls
         bits *= 4
         with precision(bits):
             current = relation.again()
@@ -210,18 +224,30 @@ def _decide(relation: Relation, bits: int) -> Decision:
     if relation.undefined:
         return Decision(Verdict.UNDECIDED, float("nan"), f"undefined: {relation.undefined}")
     worst: Decision | None = None
-    rank = {Verdict.REFUTED: 0, Verdict.UNDECIDED: 1, Verdict.HOLDS: 2}
     for part in relation.parts:
         lhs, rhs, where = np.broadcast_arrays(_boxed(part.lhs), _boxed(part.rhs), np.asarray(part.where, dtype=bool))
-        for left, right, relevant in zip(lhs.ravel(), rhs.ravel(), where.ravel(), strict=True):
-            if not relevant:
-                continue
+        entries = [
+            (_number(left), _number(right))
+            for left, right, relevant in zip(lhs.ravel(), rhs.ravel(), where.ravel(), strict=True)
+            if relevant
+        ]
+        largest = max((abs(to_float(side)) for entry in entries for side in entry), default=0.0)
+        for left, right in entries:
             one = _compare(part, left, right, bits, relation.source)
-            if worst is None or (rank[one.verdict], one.margin) < (rank[worst.verdict], worst.margin):
+            if one.verdict is Verdict.UNDECIDED and part.kind == "==":
+                one = replace(one, agrees=_relative_gap(left, right, largest))
+            if worst is None or _order(one) < _order(worst):
                 worst = one
     if worst is None:
         return Decision(Verdict.HOLDS, float("inf"), "vacuous", vacuous=True)
     return worst
+
+
+def _order(decision: Decision) -> tuple[int, float, float]:
+    """The comparison that comes first speaks for all: refuted, open, agreeing least, holding with the least margin."""
+    rank = {Verdict.REFUTED: 0, Verdict.UNDECIDED: 1, Verdict.HOLDS: 2}
+    gap = -float("inf") if decision.agrees is None else -decision.agrees
+    return (rank[decision.verdict], gap, decision.margin)
 
 
 def _boxed(side: Any) -> np.ndarray:
@@ -233,13 +259,9 @@ def _boxed(side: Any) -> np.ndarray:
 
 
 def _compare(part: Comparison, lhs: Any, rhs: Any, bits: int, source: str) -> Decision:
-    lhs, rhs = _number(lhs), _number(rhs)
     ball = isinstance(lhs, arb) or isinstance(rhs, arb)
     gap = rhs - lhs
     true, false = _truth(part.kind, gap)
-    if source and ball and part.kind == "==" and not false:
-        # Values known to a rounding bound: equal as far as the bound can see, if it can see well.
-        true = bool(abs(gap).upper() <= arb(10) ** -6 * maximum(absolute(lhs), absolute(rhs)))
     verdict = Verdict.HOLDS if true else Verdict.REFUTED if false else Verdict.UNDECIDED
     scale = to_float(maximum(absolute(lhs), absolute(rhs))) or 1.0
     relative = to_float(gap / arb(scale)) if np.isfinite(scale) else float("nan")
@@ -247,6 +269,12 @@ def _compare(part: Comparison, lhs: Any, rhs: Any, bits: int, source: str) -> De
     error = to_float(arb(gap).rad()) / scale if ball else 0.0
     how = source or (f"ball ({bits} bits)" if ball else "rational")
     return Decision(verdict, relative, how, error, lhs, rhs, part.kind, part.name)
+
+
+def _relative_gap(lhs: Any, rhs: Any, largest: float) -> float | None:
+    """A bound on |rhs - lhs| relative to ``largest``; None where it does not even tell ``largest`` from 0."""
+    bound = to_float(arb(rhs - lhs).abs_upper())
+    return max(bound / largest, float(np.finfo(float).tiny)) if bound < largest < float("inf") else None
 
 
 def _number(v: Any) -> Any:

@@ -11,12 +11,12 @@ L = 1/2 sum_{n,k} f^k(x_n)^2, so that an instance needs no labels.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from theory.names import did_you_mean
 from theory.networks import Network, edge_values, forward, jacobian
 from theory.paths import NetworkOnData, on_path, path_gates, path_jacobian, path_values, paths_of
 from theory.scalars import Array, absolute, indicator, ones, total, zeros
@@ -56,9 +56,7 @@ def scorer_named(name: str) -> Scorer:
     """
     if name in SCORERS:
         return SCORERS[name]
-    near = difflib.get_close_matches(str(name), SCORERS, n=2)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise ValueError(f"unknown scorer {name!r}; {hint}known: {', '.join(SCORERS)}")
+    raise ValueError(f"unknown scorer {name!r}; {did_you_mean(name, SCORERS)} known: {', '.join(SCORERS)}")
 
 
 def scores(

@@ -7,30 +7,61 @@ Hypothesis.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from verify.networks.claims.assumptions import assumptions
+    from verify.networks.claims.examine import examine
+    from verify.networks.ntk.layers import keep_pages
+    from verify.networks.ntk.trace import ntk_trace, ntk_trace_estimate
+    from verify.networks.paths.bound import path_bound
+    from verify.networks.scores.methods import methods, saliency
+    from verify.networks.scores.prune import prune
+    from verify.power.ablation import ablate
+    from verify.power.sharpness import sharpness
+    from verify.search.loop import falsify
+    from verify.search.outcome import Outcome
+
+__all__ = [
+    "Outcome",
+    "ablate",
+    "assumptions",
+    "examine",
+    "falsify",
+    "keep_pages",
+    "methods",
+    "ntk_trace",
+    "ntk_trace_estimate",
+    "path_bound",
+    "prune",
+    "saliency",
+    "sharpness",
+]
 
 _WHERE = {
-    "falsify": "verify.search.loop",
-    "Outcome": "verify.search.loop",
+    "Outcome": "verify.search.outcome",
     "ablate": "verify.power.ablation",
-    "sharpness": "verify.power.sharpness",
+    "assumptions": "verify.networks.claims.assumptions",
+    "examine": "verify.networks.claims.examine",
+    "falsify": "verify.search.loop",
     "keep_pages": "verify.networks.ntk.layers",
+    "methods": "verify.networks.scores.methods",
     "ntk_trace": "verify.networks.ntk.trace",
     "ntk_trace_estimate": "verify.networks.ntk.trace",
     "path_bound": "verify.networks.paths.bound",
-    "saliency": "verify.networks.scores.methods",
-    "methods": "verify.networks.scores.methods",
     "prune": "verify.networks.scores.prune",
-    "assumptions": "verify.networks.claims.assumptions",
+    "saliency": "verify.networks.scores.methods",
+    "sharpness": "verify.power.sharpness",
 }
-
-__all__ = list(_WHERE)
 
 
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'verify' has no attribute {name!r}; it has {', '.join(__all__)}")
     value = getattr(importlib.import_module(_WHERE[name]), name)
-    # Importing a module of the same name (verify.power.sharpness) binds the module first; rebind the function.
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

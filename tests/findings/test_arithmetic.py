@@ -8,13 +8,12 @@ import pytest
 from theory import auxiliary
 from theory.claims import claim_named
 from theory.instances import setting_named
-from theory.papers import path_exclusion
 from theory.pruning import PruningRun
 from theory.relations import Verdict, decide
 from verify import certificates
+from verify.certificates.second_opinion import Net, path_survives, pruned
 from verify.search.strategies import StackChooser, draw
 from verify.search.strategies.pruning import pruning_run
-from verify.second_opinion import Net, path_survives, pruned
 from verify.studies.findings import arithmetic, page
 
 
@@ -33,8 +32,9 @@ WITNESSES = page.witnesses()
 def test_every_counterexample_is_decided_again_and_is_what_the_page_says(witness):
     check = page.check_witness(witness)
     assert not check.problems
-    claim, instance, decision = certificates.check(witness.path)
-    assert decision.verdict is Verdict.REFUTED
+    checked = certificates.check(witness.path)
+    claim, instance = checked.claim, checked.instance
+    assert checked.decision.verdict is Verdict.REFUTED
     assert claim.status == "refuted"
     assert all(bool(a.predicate(instance)) for a in (*claim.assumptions, *witness.also))
 
@@ -87,7 +87,7 @@ def test_written_runs_end_with_the_weights_that_the_run_keeps(scorer, seed):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_energies_traces_and_kernels_agree_with_the_theory(seed):
-    instance = draw(path_exclusion.auxiliary_same_architecture, chooser(seed))
+    instance = draw(claim_named("path-exclusion/auxiliary-same-architecture"), chooser(seed))
     net = Net(instance.to_json())
     every = list(range(len(net.theta)))
     assert arithmetic.trace_of(net, every) == fraction(instance.ntk_trace())
@@ -100,9 +100,9 @@ def test_energies_traces_and_kernels_agree_with_the_theory(seed):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_sketch_weights_agree_with_the_theory(seed):
-    from theory.papers import sketching
+    from theory.papers.sketching.synflow import synflow_deep_literal
 
-    instance = draw(sketching.synflow_deep_literal, chooser(seed))
+    instance = draw(synflow_deep_literal, chooser(seed))
     data = {**instance.to_json(), "x": [["1"] * len(instance.network.inputs)]}
     expected = [fraction(v) for v in instance.squared_sketch_weights()]
     assert arithmetic.squared_sketch_weights(Net(data)) == expected

@@ -25,7 +25,7 @@ PROVED = [c.id for c in claims() if c.status is Status.PROVED]
 
 def refuted_small(identity, seed):
     claim = claim_named(identity)
-    outcome = falsify(claim, examples=200, seconds=30, seed=seed)
+    outcome = falsify(claim, examples=200, seed=seed)
     assert outcome.verdict == "refuted", f"{identity}: {outcome.verdict} with seed {seed}, {outcome.reasons}"
     again = decide(claim.check(outcome.counterexample))
     assert again.verdict is Verdict.REFUTED
@@ -52,6 +52,6 @@ def test_every_other_refuted_claim_is_found_from_five_seeds(identity):
 def test_every_proved_claim_survives_five_seeds(identity):
     claim = claim_named(identity)
     for seed in range(200, 205):
-        outcome = falsify(claim, examples=40, seconds=20, seed=seed, rounds=8)
+        outcome = falsify(claim, examples=40, seed=seed, rounds=8)
         assert outcome.verdict == "survived", f"{identity}, seed {seed}: {outcome.verdict}, {outcome.decision}"
         assert outcome.examples > outcome.vacuous + outcome.undecided

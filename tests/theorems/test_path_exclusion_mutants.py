@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from theory import auxiliary
-from theory.claims import Status, claims
-from theory.papers import path_exclusion as px
-from theory.paths import on_path
+from theory.claims import Status, claim_named, claims
+from theory.cuts import parameter_cuts
+from theory.flows import over
+from theory.paths import on_path, path_gates
 from theory.relations import at_most, equal, holds, less, nonnegative, positive
+from theory.saliency import masked_trace
 from theory.scalars import total
 from verify.power.ablation import ablate, needed
 from verify.power.sharpness import sharpness
@@ -18,7 +20,10 @@ from verify.search.loop import falsify
 HERE = [c for c in claims() if c.id.startswith("path-exclusion/")]
 PROVED = {c.id.split("/")[1]: c for c in HERE if c.status is Status.PROVED}
 REFUTED = [c for c in HERE if c.status is Status.REFUTED]
-last = px._last
+
+
+def last(a):
+    return total(a, axis=-1)
 
 
 def outputs_by_paths(i, values):
@@ -48,6 +53,18 @@ def ungated(i):
     return i._sum_by_output(total(a * a, axis=-2))
 
 
+def unsquared_slopes(i):
+    gates = path_gates(i.network, i.run)
+    return i._sum_by_output(total(gates * i.source_values() ** 2, axis=-2))
+
+
+def once(i):
+    """PX scores that count a path once, however often it uses the weight."""
+    v, member = i.path_values(), on_path(i.network) > 0
+    c = v * v * i.activation_per_output()[..., list(i.paths.outputs)]
+    return total(c[..., :, None] * member.astype(int), axis=-2)
+
+
 MISTAKES = {
     "path-decomposition": {
         "sign": lambda i: equal(outputs_by_paths(i, -i.path_values()), i.outputs()),
@@ -60,6 +77,49 @@ MISTAKES = {
             i, i.path_values()[..., :, None] * i.path_values()[..., None, :]),
         "absolute derivatives": lambda i: chained(i, roots(i)),
         "factor 2": lambda i: chained(i, 2 * i.path_kernel()),
+    },
+    "trace-by-kernel": {
+        "without the third sample": lambda i: equal(i.with_(x=i.x[..., :2, :]).ntk_trace(), i.ntk_trace()),
+        "every entry": lambda i: equal(total(i.ntk(), axis=(-2, -1)), i.ntk_trace()),
+        "the first output's": lambda i: equal(i.ntk_trace_per_output()[..., 0], i.ntk_trace()),
+    },
+    "activation-by-matrix": {
+        "slopes not squared": lambda i: equal(unsquared_slopes(i), i.activation_per_output()),
+        "not squared": lambda i: equal(total(i.path_activation_matrix(), axis=(-2, -1)), i.path_activation()),
+        "the largest sample": lambda i: equal(
+            total(i.path_activation_matrix() ** 2, axis=-1).reshape(i.outputs().shape).max(axis=-2),
+            i.activation_per_output()),
+    },
+    "kernel-by-matrix": {
+        "every entry": lambda i: equal(total(i.path_kernel(), axis=(-2, -1)), i.path_kernel_trace()),
+        "objective": lambda i: equal(i.objective_per_output(), i.kernel_per_output()),
+    },
+    "trace-bound-by-operator-norm": {
+        "both operator norms": lambda i: at_most(
+            i.ntk_trace(), last(i.activation_norm_per_output() * i.kernel_norm_per_output())),
+        "objective for the kernel": lambda i: at_most(
+            i.ntk_trace(), last(i.activation_norm_per_output() * i.objective_per_output())),
+        "divided by the samples": lambda i: at_most(
+            i.ntk_trace(), last(i.bound_per_output()) / i.x.shape[-2]),
+    },
+    "trace-bound-is-attained": {
+        "objective for the kernel": lambda i: equal(
+            i.ntk_trace(), i.path_activation() * last(i.objective_per_output())),
+        "D T^2": lambda i: equal(i.ntk_trace(), i.path_activation() * i.path_kernel_trace() ** 2),
+    },
+    "saliency-counts-uses": {
+        "a path counted once": lambda i: equal(i.saliency_by_gradient(), once(i)),
+        "SynFlow-L2": lambda i: equal(i.saliency_by_gradient(), i.saliency("synflow-l2")),
+    },
+    "residual-decay-at-any-step": {
+        "the slowest": lambda i: at_most(
+            i.after(i.larger), (1 - np.asarray(i.eta) * i.slowest()) ** (2 * i.steps) * last(i.residual**2)),
+        "the fastest": lambda i: at_most(
+            i.after(i.larger), (1 - np.asarray(i.eta) * i.fastest()) ** (2 * i.steps) * last(i.residual**2)),
+    },
+    "eigenvalue-bounds-by-squares": {
+        "rank forgotten": lambda i: at_most(i.ntk_trace() ** 2, total(i.ntk() ** 2, axis=(-2, -1))),
+        "the mean": lambda i: at_most(i.largest_eigenvalue() * i.ntk_trace(), total(i.ntk() ** 2, axis=(-2, -1))),
     },
     "trace-bound": {
         "half": lambda i: at_most(2 * i.ntk_trace(), i.path_activation() * i.path_kernel_trace()),
@@ -128,10 +188,10 @@ MISTAKES = {
     },
     "saliency-conservation": {
         "D R summed apart": lambda i: equal(
-            px.over(px.parameter_cuts(i.network), i.saliency("px")),
+            over(parameter_cuts(i.network), i.saliency("px")),
             np.asarray(last(i.activation_per_output()) * last(i.objective_per_output()))[..., None]),
         "as released": lambda i: equal(
-            px.over(px.parameter_cuts(i.network), i.saliency("px-released")),
+            over(parameter_cuts(i.network), i.saliency("px-released")),
             np.asarray(last(i.activation_per_output() * i.objective_per_output()))[..., None]),
     },
     "frozen-activation-never-collapses": {
@@ -153,8 +213,8 @@ MISTAKES = {
     },
     "trace-greedy-stays-alive": {
         "below the critical compression": lambda run: positive(
-            px.masked_trace(run.network, run.masked(run.final_mask()), run.x)),
-        "by PX": lambda run: positive(px.masked_trace(
+            masked_trace(run.network, run.masked(run.final_mask()), run.x)),
+        "by PX": lambda run: positive(masked_trace(
             run.network, run.masked(run.with_(scorer="px").final_mask()), run.x)).when(
                 run.keep >= run.smallest_path()),
     },
@@ -178,7 +238,7 @@ MISTAKES = {
     },
     "removal-by-trace-is-best": {
         "the weight of the largest score": lambda i: at_most(
-            px.trace_without(i), np.asarray(px.trace_without(i).min(axis=-1))[..., None]).when(
+            i.trace_without(), np.asarray(i.trace_without().min(axis=-1))[..., None]).when(
                 np.asarray(i.saliency("px") == i.saliency("px").min(axis=-1, keepdims=True), dtype=bool)),
     },
     "eigenvalue-bounds": {
@@ -237,10 +297,10 @@ def test_refuted_claims_are_found_from_twenty_seeds_and_small(claim):
 
 @pytest.mark.parametrize("unit", ["gelu", "silu", "sigmoid", "tanh", "layer-norm", "softmax", "batch-statistics"])
 def test_the_formal_bound_fails_for_every_smooth_unit(unit):
-    claim = replace(px.beyond_piecewise_linear, draws={"units": (unit,)})
+    claim = replace(claim_named("path-exclusion/beyond-piecewise-linear"), draws={"units": (unit,)})
     assert falsify(claim, examples=200, shrinking=False).verdict == "refuted"
 
 
 def test_counted_twice_and_once_differ():
-    found = falsify(px.kernel_by_gradient, drop=("no-weight-twice",), examples=100).counterexample
+    found = falsify(PROVED["kernel-by-gradient"], drop=("no-weight-twice",), examples=100).counterexample
     assert (on_path(found.network) == 2).any()

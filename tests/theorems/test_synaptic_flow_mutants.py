@@ -6,21 +6,24 @@ one with a wrong function, and `falsify` has to find a counterexample from each 
 
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from theory import saliency
-from theory.claims import Claim, Status
+from theory import auxiliary, saliency
+from theory.claims import Status, claims
+from theory.flows import ObjectiveOnNetwork, UniformNetwork, flow_by_gradient
 from theory.networks import ONE
-from theory.papers import synaptic_flow as paper
-from theory.relations import equal, holds, nonnegative, positive
+from theory.papers.synaptic_flow import float_range
+from theory.paths import on_path
+from theory.relations import at_most, equal, holds, nonnegative, positive
 from theory.scalars import absolute
 from verify.search.loop import falsify
 
 SEEDS = (0, 1, 2)
-CLAIMS = {c.id.split("/")[1]: c for c in vars(paper).values() if isinstance(c, Claim)}
+CLAIMS = {c.id.split("/")[1]: c for c in claims() if c.id.startswith("synaptic-flow/")}
 PROVED = {name: c for name, c in CLAIMS.items() if c.status is Status.PROVED}
 
 pytestmark = pytest.mark.theorem
@@ -29,8 +32,8 @@ pytestmark = pytest.mark.theorem
 @contextmanager
 def edge_scores_become(wrong):
     """The scores of edges pass through ``wrong(instance, scores)``."""
-    right = paper.ObjectiveOnNetwork.edge_scores.func
-    with patch.object(paper.ObjectiveOnNetwork, "edge_scores", property(lambda i: wrong(i, right(i)))):
+    right = ObjectiveOnNetwork.edge_scores.func
+    with patch.object(ObjectiveOnNetwork, "edge_scores", property(lambda i: wrong(i, right(i)))):
         yield
 
 
@@ -76,7 +79,17 @@ def scorer(name, wrong):
 
 
 def factor(wrong):
-    return under(PROVED["layer-rescaling"], lambda: patch.object(paper, "_factor_of_scores", wrong))
+    return under(PROVED["layer-rescaling"], lambda: patch.object(float_range, "_factor_of_scores", wrong))
+
+
+def counted_once(instance, path_weights):
+    """Scores that count a path once, however often it uses the weight."""
+    c = path_weights(instance.network, instance.theta, instance.x, None)
+    return (c[..., :, None] * (on_path(instance.network) > 0).astype(int)).sum(axis=-2)
+
+
+def number_kept(run):
+    return run.final_mask()[..., run.prunable].sum(axis=-1)
 
 
 def kept(run):
@@ -117,20 +130,52 @@ MISTAKES = {
         ),
     },
     "threshold-keeps-the-target": {
-        "one more": lambda run: equal(paper._kept(run), run.keep + 1),
-        "the pruned are counted": lambda run: equal(paper._kept(run), run.weights - run.keep),
+        "one more": lambda run: equal(number_kept(run), run.keep + 1),
+        "the pruned are counted": lambda run: equal(number_kept(run), run.weights - run.keep),
     },
     "masked-weights-stay-masked": {
         "the inclusion reversed": lambda run: holds((run.masks() | ~run.masks_before()).all(axis=(-2, -1))),
         "the last mask is the first": lambda run: holds((run.masks()[..., 0, :] == run.final_mask()).all(axis=-1)),
     },
     "why-absolute-values": {
-        "no absolute values": lambda i: nonnegative(paper.flow_by_gradient(i.network, i.theta)),
-        "strictly positive": lambda i: positive(paper.flow_by_gradient(i.network, absolute(i.theta))),
-        "sign": lambda i: nonnegative(-paper.flow_by_gradient(i.network, absolute(i.theta))),
+        "no absolute values": lambda i: nonnegative(flow_by_gradient(i.network, i.theta)),
+        "strictly positive": lambda i: positive(flow_by_gradient(i.network, absolute(i.theta))),
+        "sign": lambda i: nonnegative(-flow_by_gradient(i.network, absolute(i.theta))),
         "abs() around signed scores": lambda i: equal(
-            absolute(paper.flow_by_gradient(i.network, i.theta)),
-            paper.flow_by_gradient(i.network, absolute(i.theta)),
+            absolute(flow_by_gradient(i.network, i.theta)),
+            flow_by_gradient(i.network, absolute(i.theta)),
+        ),
+    },
+    "score-by-gradient": {
+        "a path counted once": lambda i: equal(
+            flow_by_gradient(i.network, absolute(i.theta)), counted_once(i, saliency._flow)
+        ),
+        "SynFlow-L2 counted once": lambda i: equal(
+            auxiliary.saliency(i.network, i.theta, i.activation_per_output() ** 0),
+            counted_once(i, saliency._squared_flow),
+        ),
+        "the other's": lambda i: equal(flow_by_gradient(i.network, absolute(i.theta)), i.saliency("synflow-l2")),
+    },
+    "runs-keep-the-target": {
+        "one more": lambda run: equal(run.masks()[..., run.prunable].sum(axis=-1), kept(run) + 1),
+        "the smallest scores": lambda run: at_most(
+            np.where(run.final_mask(), run.scores_by_round()[..., 0, :], 0).max(axis=-1),
+            np.where(~run.final_mask(), run.scores_by_round()[..., 0, :], 0).max(axis=-1),
+        ),
+        "layers at the density, rounded down": lambda run: equal(
+            run.layer_sizes(), np.array([len(layer) * run.keep // run.weights for layer in run.network.layers])
+        ),
+    },
+    "schedules-reach-the-target": {
+        "one more": lambda run: equal(kept(run)[-1], run.keep + 1),
+        "equal steps": lambda run: holds(len(set(np.diff([run.weights, *run.kept_by_round()]))) <= 1),
+        "a weight in every round": lambda run: holds(all(np.diff([run.weights, *run.kept_by_round()]) < 0)),
+        "rounded down": lambda run: holds(
+            run.schedule != "exponential"
+            or all(
+                m**run.rounds <= run.weights ** (run.rounds - r) * run.keep**r
+                for r, m in enumerate(run.kept_by_round(), 1)
+            )
         ),
     },
     "layer-rescaling": {
@@ -159,6 +204,21 @@ def test_a_planted_mistake_is_refuted(name, mistake, seed):
     claim = replace(PROVED[name], function=MISTAKES[name][mistake])
     outcome = falsify(claim, examples=200, seed=seed, shrinking=False)
     assert outcome.verdict == "refuted", f"{name} with the mistake {mistake!r}: {outcome.verdict}"
+
+
+def test_a_schedule_as_fast_as_the_weights_allow_is_too_fast():
+    """q L < a is the best condition of its kind: with q L <= a a layer can go."""
+    theorem = PROVED["maximal-critical-compression"]
+
+    def as_fast(run):
+        counts = (run.weights, *run.kept_by_round())
+        return all(a - b <= 1 or (a - b) * run.longest_path() <= a for a, b in pairwise(counts))
+
+    faster = tuple(replace(a, predicate=as_fast) if a.name == "slow-schedule" else a for a in theorem.assumptions)
+    outcome = falsify(
+        replace(theorem, assumptions=faster, draws={**theorem.draws, "schedules": ("one-shot",)}), seed=0, examples=200
+    )
+    assert outcome.verdict == "refuted", outcome.reasons
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -194,7 +254,7 @@ def test_the_smallest_collapse_under_positive_scores_has_three_weights():
 
 
 def test_float32_loses_a_score_that_is_finite():
-    small = paper.UniformNetwork(64, 1, np.asarray(saliency.ones((), np.array(saliency.zeros((), np.zeros(1))))))
+    small = UniformNetwork(64, 1, np.asarray(saliency.ones((), np.array(saliency.zeros((), np.zeros(1))))))
     assert (small.float32_scores(1) == 1).all()
     found = falsify(CLAIMS["float32-range"], examples=200, seed=0).counterexample
     shallower = found.with_(depth=found.depth - 1)

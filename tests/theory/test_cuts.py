@@ -1,6 +1,6 @@
 """Cuts against their definition, by trying every set of edges."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -60,6 +60,18 @@ def test_layers_of_a_plain_network_are_cuts_of_parameters():
     rows = {tuple(row) for row in parameter_cuts(net)}
     for layer in net.layers:
         assert tuple(int(j in layer) for j in range(net.parameters)) in rows
+
+
+def test_the_kernel_of_a_convolution_is_a_cut_if_all_its_positions_are_crossed_once():
+    b = Builder(4)
+    net = b.network(b.convolution(b.convolution(b.inputs, 2, kind="relu"), 2))
+    assert {tuple(row) for row in parameter_cuts(net)} == {(1, 1, 0, 0), (0, 0, 1, 1)}
+    b = Builder(1)
+    (w,) = b.new_parameters(1)
+    twice = [0, b.unit("linear"), b.unit("linear")]
+    for source, target in pairwise(twice):
+        b.connect(source, target, w)
+    assert not len(parameter_cuts(b.network(twice[-1:])))
 
 
 def test_a_residual_branch_is_no_cut():

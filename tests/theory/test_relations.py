@@ -103,10 +103,30 @@ def test_margins_keep_missing_values():
     assert np.isnan(margins(stack)).tolist() == [True, False]
 
 
-def test_rounding_bounds_refute_only_beyond_the_bound():
-    def verdict(a, b):
-        return decide(Relation(equal(a, b).parts, source="float64 with rounding bound")).verdict
+def bounded(a, b):
+    return decide(Relation(equal(a, b).parts, source="float64 with rounding bound"))
 
-    assert verdict(arb(1, 1e-12), arb(1)) is Verdict.HOLDS
-    assert verdict(arb(1, 1e-12), arb(1.001)) is Verdict.REFUTED
-    assert verdict(arb(1, 0.1), arb(1)) is Verdict.UNDECIDED
+
+def test_rounding_bounds_refute_only_beyond_the_bound():
+    assert bounded(arb(1, 1e-12), arb(1.001)).verdict is Verdict.REFUTED
+    assert bounded(arb(1, 0.1), arb(1)).verdict is Verdict.UNDECIDED
+
+
+def test_an_equality_known_to_a_rounding_bound_agrees_and_never_holds():
+    decision = bounded(arb(1, 1e-12), arb(1))
+    assert decision.verdict is Verdict.UNDECIDED
+    assert 1e-12 <= decision.agrees < 1.1e-12
+    assert "agree within the rounding bound (relative gap at most 1e-12)" in str(decision)
+
+
+def test_two_exact_sides_are_decided_whatever_the_bound_of_others():
+    decision = bounded(fmpq(1, 3), fmpq(1, 3))
+    assert (decision.verdict, decision.agrees) == (Verdict.HOLDS, None)
+
+
+def test_the_widest_agreement_speaks_for_a_conjunction_of_equalities():
+    parts = equal(arb(1, 1e-12), arb(1)) & equal(arb(2, 1e-6), arb(2)) & equal(fmpq(1), fmpq(1))
+    assert decide(Relation(parts.parts, source="float64 with rounding bound")).agrees == pytest.approx(5e-7)
+    parts = equal(arb(1, 1e-12), arb(1)) & at_most(arb(1, 1e-12), arb(1))
+    mixed = decide(Relation(parts.parts, source="float64 with rounding bound"))
+    assert (mixed.verdict, mixed.agrees) == (Verdict.UNDECIDED, None)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from theory.claims import Status, claim_named
 from theory.relations import at_most
-from verify.app.runner import Budget
 from verify.bench import alarms, peers, seeds
 from verify.bench import search as bench
 from verify.power.planted import Planted, planted
 from verify.power.sharpness import numerical, perturbed
+from verify.search.budgets import Budget
 from verify.search.strategies import draw
-from verify.trials.store import read_csv
+from verify.trials import read_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -139,7 +139,7 @@ def test_seeds_that_miss_are_named(monkeypatch):
     row = seeds.one(claim, 3, 2)
     assert (row["found"], row["missed"], row["sizes"], row["structures"]) == (3, "", 1, 1)
     assert row["usual counterexample"].startswith("y1 = 0 x1")
-    monkeypatch.setitem(seeds.BUDGETS, "default", Budget(examples=1, rounds=1, seconds=5.0))
+    monkeypatch.setitem(seeds.BUDGETS, "default", Budget(examples=1, rounds=1))
     missed = seeds.one(TRACE, 2, 1)
     assert (missed["found"], missed["missed"], missed["usual counterexample"]) == (0, "0 1", "")
     assert seeds.summary([row, missed])["missed"] == 2

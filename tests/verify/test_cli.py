@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from theory.claims import claims
+from theory.claims import claim_named, claims
 from verify.app.cli import _parser, main
-from verify.certificates import digest
+from verify.certificates import digest, replay
 from verify.search.loop import falsify
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +50,25 @@ def test_list_needs_neither_torch_nor_hypothesis():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
     assert out.strip().splitlines()[-1] == "[]"
+
+
+def test_ablating_a_claim_without_assumptions_says_so(capsys):
+    assert main(["ablate", "sketching/mask-size"]) == 0
+    assert "sketching/mask-size is proved without assumptions: nothing to drop" in capsys.readouterr().out
+    assert main(["ablate", "path-exclusion/kinks"]) == 0
+    assert "path-exclusion/kinks is refuted: only hypotheses of proved claims are dropped" in capsys.readouterr().out
+
+
+def test_a_folder_of_data_that_does_not_exist_is_an_error_even_where_it_is_not_used(capsys):
+    for words in (["run", "sketching/mask-size"], ["falsify", "--on", "zoo:mlp"], []):
+        assert "no such folder: /no/such/folder" in fails(capsys, *words, "--data-dir", "/no/such/folder")
+
+
+@pytest.mark.parametrize("words", [["findings"], ["bench", "start"], ["docs"]])
+def test_commands_about_the_repository_say_that_they_need_a_checkout(capsys, monkeypatch, words):
+    monkeypatch.setitem(sys.modules, "verify.studies", None)
+    monkeypatch.setitem(sys.modules, "verify.bench", None)
+    assert "needs a checkout of the repository" in fails(capsys, *words)
 
 
 def test_show_says_what_is_assumed(capsys):
@@ -181,6 +200,9 @@ def test_instances_that_do_not_fit(capsys, tmp_path, certificate, change, messag
 def test_a_true_instance_refutes_nothing(capsys, tmp_path, certificate):
     body = {k: v for k, v in certificate.items() if k != "digest"}
     body["instance"] = {**body["instance"], "theta": ["1", "2", "1"], "x": [["1", "1"]]}
+    claim = claim_named(body["claim"])
+    instance = claim.setting.from_json(body["instance"])
+    body["replay"] = replay(claim, instance, instance.to_json())
     assert main(["check", written(tmp_path, body)]) == 1
     assert "does not refute" in capsys.readouterr().out
 

@@ -12,8 +12,8 @@ from hypothesis.database import InMemoryExampleDatabase
 
 from theory.claims import claim_named
 from theory.relations import holds
-from verify.app.runner import BUDGETS
 from verify.search import examples
+from verify.search.budgets import BUDGETS
 from verify.search.loop import falsify
 
 ROOT = Path(__file__).resolve().parents[2]

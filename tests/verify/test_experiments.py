@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from verify.experiments import capacity, cifar, spectra
+from verify.experiments import capacity, cifar, protocol, spectra
 from verify.experiments import decide as empirical
 from verify.experiments.scores import make_masks
 from verify.trials import data
@@ -17,7 +17,7 @@ def test_px_is_synflow_l2_where_there_is_one_output():
     for scope in ("layer", "global"):
         px, l2 = (make_masks(stack, m, x, y[0], 0.1, scope=scope, rounds=20) for m in ("px", "synflow-l2"))
         assert all(torch.equal(a, b) for a, b in zip(px, l2, strict=True))
-    assert "px" not in (*empirical.AT_START, *empirical.NOISE_METHODS)
+    assert "px" not in (*protocol.AT_START, *protocol.NOISE_METHODS)
 
 
 def test_frozen_px_is_synflow_l2_where_the_last_layer_is_dense():
@@ -42,7 +42,7 @@ def test_noise_is_the_flipped_labels_and_memorised_by_a_dense_network():
 def test_cifar_configurations_are_ordered_by_seed_and_say_what_is_reduced():
     found = cifar.configurations("small")
     assert [c["seed"] for c in found] == sorted(c["seed"] for c in found)
-    assert len(found) == 3 * (1 + len(cifar.METHODS) * len(cifar.DENSITIES))
+    assert len(found) == 3 * (1 + len(cifar.ARMS) * len(cifar.DENSITIES))
     assert {"samples", "test", "size", "epochs", "rounds"} <= set(found[0])
     with pytest.raises(ValueError, match="size divides 32"):
         cifar.images("train", 10, 5)
@@ -89,3 +89,46 @@ def test_lost_outputs_are_counted_on_paths_not_on_rows():
     by_hand = [sum(not any((b[k] * a.sum(1)).tolist()) for k in range(10)) for a, b in zip(*masks, strict=True)]
     assert found["lost"][1] == by_hand
     assert max(by_hand) > min(int((b.sum(1) == 0).sum()) for b in masks[1])
+
+
+def test_masks_of_all_labelings_are_counted():
+    """Data-independent rules have no information; a rule that reads labels at most the entropy of the labelings."""
+    small = {"samples": 3, "widths": [2, 3, 1], "steps": 20, "rounds": 2, "seed": 0}
+    flow = capacity.informed_masks(method="synflow", densities=[0.5, 1.0], **small)
+    assert flow["information"] == [0.0, 0.0]
+    assert flow["kept"] == [4, 9]
+    snip = capacity.informed_masks(method="snip", densities=[0.5, 1.0], **small)
+    assert 0 < snip["information"][0] <= 3
+    assert snip["memorised"][1] == flow["memorised"][1]
+    assert all(0 <= share <= 1 for share in snip["memorised"])
+
+
+def test_effective_parameters_needed_are_interpolated():
+    trial = {"weights": 10, "kept": [2, 6, 10], "information": [2.0, 2.0, 0.0], "memorised": [0.0, 0.5, 1.0]}
+    assert empirical._needed(trial) == pytest.approx(0.8)
+    trial["memorised"] = [0.0, 0.25, 1.0]
+    assert empirical._needed(trial) == pytest.approx((8 + 2 / 3) / 10)
+
+
+def test_less_information_and_the_same_count_are_paired_by_seed():
+    def trial(method, seed, bits):
+        return {"method": method, "seed": seed, "weights": 10, "kept": [3, 5, 10], "information": [bits, bits, 0.0],
+                "memorised": [0.1, 0.5, 0.8]}  # fmt: skip
+
+    methods = protocol.WORLD_METHODS
+    done = [trial(m, s, 2.0 if m in empirical.TRAINED else 1.0) for s in (1, 0) for m in methods]
+    less = empirical._less_information(done)
+    assert all(list(values) == [1.0, 1.0] for values in less.values())
+    assert len(less) == 2 * 2 * (len(methods) - 2)
+    same = empirical._same_count(done)
+    assert len(same) == 4
+    bound = protocol.PROTOCOLS["no-free-prune/initial-tickets-need-the-same-count"].bound
+    assert all((abs(values) < bound).all() for values in same.values())
+
+
+@needs_cifar
+@pytest.mark.parametrize("arm", cifar.ARMS, ids=lambda arm: " ".join(map(str, arm.values())))
+def test_every_arm_of_the_cifar_study_runs(arm):
+    small = {"samples": 60, "test": 40, "size": 8, "epochs": 1, "rounds": 2, "scored_on": 8}
+    found = cifar.resnet20(**arm, density=0.02, **small, seed=0)
+    assert found["kept"] == round(0.02 * 270896)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from theory.claims import Status, claim_named
-from verify.app.runner import BUDGETS, Task, budget_named, disagreement, run, run_task
-from verify.search.loop import Outcome
+from verify.app.runner import Task, disagreement, run, run_task
+from verify.search.budgets import budget_named
+from verify.search.outcome import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = ("sketching/mask-size", "sketching/mask-keeps-s-weights", "path-exclusion/objective-is-a-bound")
@@ -105,7 +106,6 @@ def test_a_claim_about_something_else_does_not_apply_to_a_model():
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_interrupting_reports_what_was_seen(tmp_path, workers):
-    assert BUDGETS["thorough"].seconds >= 30  # it cannot be over before it is interrupted
     command = [sys.executable, "-m", "verify", "run", "no-free-prune/data-gain", "no-free-prune/decoupling",
                "no-free-prune/noise-correlation", "--budget", "thorough", "--workers", workers]  # fmt: skip
     process = subprocess.Popen(

@@ -7,7 +7,7 @@ import pytest
 
 from theory.claims import Assumption, Claim, Source, Status, claim_named
 from theory.instances import Instance, array
-from theory.relations import Relation, Verdict, at_most, decide, equal, less, positive
+from theory.relations import Relation, Verdict, at_most, decide, equal, holds, less, positive
 from verify.power.ablation import ablate, needed
 from verify.power.sharpness import perturbed, sharpness
 from verify.search import strategies
@@ -106,6 +106,17 @@ def test_sharpness_sees_small_errors_and_says_where_there_is_slack():
     assert "slack" in sharpness(slack, examples=50).reason
 
 
+def test_sharpness_of_a_claim_that_is_a_plain_yes_on_some_instances():
+    def sometimes(instance):
+        return holds(True) if instance.v.shape[-1] % 2 else SQUARE.function(instance)
+
+    assert sharpness(made(sometimes), examples=50).smallest_change <= 0.001
+
+
+def test_a_claim_without_assumptions_has_nothing_to_ablate():
+    assert ablate(SQUARE) == {}
+
+
 def test_a_perturbed_equality_is_refuted_exactly():
     same = made(lambda i: equal(i.a * i.b, i.b * i.a))
     outcome = falsify(perturbed(same, 0.001), examples=50)
@@ -131,7 +142,7 @@ def test_shrinking_never_leaves_the_refuted_set():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="unknown stage 'guess'"):
         falsify(SQUARE, stages=("guess",))
-    with pytest.raises(ValueError, match="examples must be at least 1"):
+    with pytest.raises(ValueError, match="must be at least 1; got 0"):
         falsify(SQUARE, examples=0)
     with pytest.raises(KeyError, match="has no assumption 'nonsense'"):
         falsify(SQUARE, drop=("nonsense",))

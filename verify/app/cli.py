@@ -7,14 +7,18 @@ verdict contradicts what is believed of a claim, 0 that none does.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from theory.claims import PAPERS
 
 BUDGETS = ("quick", "default", "thorough")
 BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "scaling", "start",
            "architectures", "sweeps", "zoo")  # fmt: skip
+
+NEEDS_CHECKOUT = {"findings": "verify.studies", "docs": "verify.studies", "bench": "verify.bench"}
 
 _EXAMPLES = """\
 examples:
@@ -55,9 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("list", help="all claims with their status")
     one.add_argument("glob", nargs="?", default="*", help="only ids that match")
     one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable")
+    _own_claims(one)
 
     one = commands.add_parser("show", help="what a claim says, assumes, and where it stands")
     one.add_argument("claim", help="id of a claim")
+    _own_claims(one)
 
     one = commands.add_parser("run", help="search for counterexamples to some claims")
     one.add_argument("claim", nargs="+", help="ids or globs")
@@ -97,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("check", help="decide a certificate again, without torch")
     one.add_argument("certificate", nargs="+", help="JSON files")
+    _own_claims(one)
 
     one = commands.add_parser("docs", help="search, ablate and measure everything; write docs/claims.md")
     one.add_argument("--render", action="store_true", help="only write the page from results/claims.json")
@@ -136,6 +143,18 @@ def _budget(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
         "--json", action="store_true", default=default(False), help="machine-readable rows on standard output"
     )
     parser.add_argument("--workers", type=int, default=default(2), help="processes (default: 2)")
+    _own_claims(parser, top=top)
+    parser.add_argument(
+        "--seconds", type=float, default=default(None),
+        help="stop each search after so many seconds and say so (default: no limit; then the clock decides nothing)",
+    )  # fmt: skip
+
+
+def _own_claims(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    parser.add_argument(
+        "--claims-from", metavar="FILE.py", action="append", default=[] if top else argparse.SUPPRESS,
+        help="a file of your own with claims, beside the four papers' (see docs/adding.md)",
+    )  # fmt: skip
 
 
 def _data(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
@@ -183,15 +202,39 @@ def _guarded(command: object) -> int:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
+    for path in options.claims_from:
+        from theory.claims import claims_from
+
+        claims_from(path)
     if options.command == "list":
         return _list(options)
     if options.command == "show":
         return _show(options)
     if options.command == "check":
         return _check(options)
+    if options.command in NEEDS_CHECKOUT:
+        _in_checkout(options.command)
+    folder = getattr(options, "data_dir", "")
+    if folder and not Path(folder).is_dir():
+        raise ValueError(f"--data-dir: no such folder: {folder}")
     from verify.app import commands
 
     return int(getattr(commands, options.command or "everything")(options))
+
+
+def _in_checkout(command: str) -> None:
+    """Studies and benchmarks are about this repository, and are not installed with the package.
+
+    Raises:
+        ValueError: there is no checkout.
+    """
+    try:
+        importlib.import_module(NEEDS_CHECKOUT[command])
+    except ImportError:
+        raise ValueError(
+            f"{command} needs a checkout of the repository: it compares with what is recorded there, "
+            "and is not part of the installed package"
+        ) from None
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -233,14 +276,16 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from theory.relations import Verdict
-    from verify.certificates import check
+    from verify.certificates import CertificateError, check
 
     worst = 0
     for path in options.certificate:
-        claim, instance, decision = check(path)
-        print(f"{path}: {claim.id}\n  {instance.summary()}\n  {decision}")
-        if decision.verdict is not Verdict.REFUTED:
-            print("  this instance does not refute the claim")
-            worst = 1
+        try:
+            checked = check(path)
+        except CertificateError as e:
+            print(f"python -m verify: {e}", file=sys.stderr)
+            worst = 2
+            continue
+        print(f"{path}: {checked.claim.id}\n  {checked.instance.summary()}\n  {checked.decision}\n  {checked}")
+        worst = max(worst, 0 if checked.confirmed else 1)
     return worst

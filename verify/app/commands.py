@@ -17,6 +17,7 @@ from verify.app import page as html
 from verify.app import runner
 from verify.app import tables as report
 from verify.app.runner import Row, Task
+from verify.search.budgets import budget_named
 
 REPORTS = Path("reports")
 
@@ -60,9 +61,9 @@ def everything(options: argparse.Namespace) -> int:
         for on in dict.fromkeys(r.on for r in hidden):
             count = sum(r.on == on for r in hidden)
             print(f"Not in the table: {count} claims that need every path by itself, for which {on} is too large.")
-    from verify.studies.claims_page import provenance
+    from verify.trials.origin import of_search
 
-    path = html.save(rows, REPORTS / "report.html", {**provenance(options.seed), "budget": options.budget})
+    path = html.save(rows, REPORTS / "report.html", {**of_search(options.seed), "budget": options.budget})
     (REPORTS / "report.json").write_text(json.dumps([r.to_json() for r in rows], indent=1) + "\n")
     print(f"report: {path}", file=sys.stderr if options.json else sys.stdout)
     return _code(rows, options)
@@ -71,7 +72,10 @@ def everything(options: argparse.Namespace) -> int:
 def _task(options: argparse.Namespace, claim: Claim, model: str, data: str = "", drop: Sequence[str] = ()) -> Task:
     folder = getattr(options, "data_dir", "") if data != "digits" else ""
     samples, device = getattr(options, "samples", 8), getattr(options, "device", "cpu")
-    return Task(claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop))
+    return Task(
+        claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop), options.seconds,
+        claims_from=tuple(options.claims_from),
+    )  # fmt: skip
 
 
 def _on_models(options: argparse.Namespace, chosen: Sequence[Claim]) -> list[Task]:
@@ -98,7 +102,8 @@ def _rows(tasks: Sequence[Task], options: argparse.Namespace, *, quiet: bool = F
     except KeyboardInterrupt:
         options.interrupted = True
         print(f"interrupted: {len(rows)} of {len(tasks)} checks were made", file=sys.stderr)
-    return rows
+    asked = {t.reproduce: n for n, t in enumerate(tasks)}  # they finish in any order
+    return sorted(rows, key=lambda r: asked[r.reproduce])
 
 
 def _with_empirical(rows: list[Row], chosen: Sequence[Claim], options: argparse.Namespace) -> list[Row]:
@@ -112,7 +117,7 @@ def _with_empirical(rows: list[Row], chosen: Sequence[Claim], options: argparse.
             Row(
                 claim=identity, title=claim.title, statement=claim.statement, status=str(claim.status),
                 source=str(claim.source), on=f"{outcome.trials} trials ({outcome.scale})", verdict=outcome.verdict,
-                how=f"e-process (error probability {outcome.alpha:g})", reasons=[str(line) for line in outcome.lines],
+                how=f"e-process (error probability {outcome.alpha:g})", reasons=outcome.reasons,
             )
         )  # fmt: skip
     return kept
@@ -160,8 +165,6 @@ def falsify(options: argparse.Namespace) -> int:
     )
     chosen = [c for c in matching([options.claims]) if c.status is not Status.EMPIRICAL]
     rows = _rows([_task(options, c, options.on, options.data) for c in chosen], options)
-    order = {c.id: i for i, c in enumerate(chosen)}
-    rows.sort(key=lambda r: order[r.claim])
     if options.json:
         print(json.dumps([r.to_json() for r in rows], indent=1))
         return _code(rows, options)
@@ -200,10 +203,11 @@ def ablate(options: argparse.Namespace) -> int:
     from verify.power.ablation import ablate as search
     from verify.power.ablation import needed
 
-    budget = runner.budget_named(options.budget)
+    budget = budget_named(options.budget)
     rows: list[dict[str, Any]] = []
-    for claim in matching(options.claim or ["*"]):
-        outcomes = search(claim, examples=budget.examples, seconds=budget.seconds, seed=options.seed)
+    chosen = matching(options.claim or ["*"])
+    for claim in chosen:
+        outcomes = search(claim, examples=budget.examples, seconds=options.seconds, seed=options.seed)
         for name, outcome in outcomes.items():
             found = outcome.counterexample
             rows.append({
@@ -217,19 +221,26 @@ def ablate(options: argparse.Namespace) -> int:
         count = sum(r["is"].startswith("needed") for r in rows)
         print(f"\n{count} of {len(rows)} assumptions needed")
     else:
-        print("nothing to ablate: only proved claims have assumptions to drop")
+        for claim in chosen:
+            print(f"{claim.id} is {_nothing_to_drop(claim)}")
     return 0
+
+
+def _nothing_to_drop(claim: Claim) -> str:
+    if claim.status is Status.PROVED:
+        return "proved without assumptions: nothing to drop"
+    return f"{claim.status}: only hypotheses of proved claims are dropped"
 
 
 def sharpness(options: argparse.Namespace) -> int:
     """How small an error would be seen?"""
     from verify.power.sharpness import sharpness as measure
 
-    budget = runner.budget_named(options.budget)
+    budget = budget_named(options.budget)
     rows: list[dict[str, Any]] = []
     for claim in matching(options.claim):
         if claim.status is Status.PROVED:
-            one = measure(claim, examples=budget.examples, seconds=budget.seconds, seed=options.seed)
+            one = measure(claim, examples=budget.examples, seconds=options.seconds, seed=options.seed)
             rows.append({"claim": claim.id, "error seen": one.smallest_change, "why not smaller": one.reason})
     if options.json:
         print(json.dumps(rows, indent=1))
@@ -243,9 +254,9 @@ def docs(options: argparse.Namespace) -> int:
     from verify.studies import claims_page as pages
 
     if not options.render:
-        budget = runner.budget_named(options.budget)
+        budget = budget_named(options.budget)
         pages.collect(
-            seed=options.seed, examples=budget.examples, seconds=budget.seconds, workers=options.workers,
+            seed=options.seed, examples=budget.examples, workers=options.workers,
             only=options.only, progress=lambda identity: print(identity, file=sys.stderr),
         )  # fmt: skip
     from verify.studies import questions_page as questions
@@ -257,8 +268,8 @@ def docs(options: argparse.Namespace) -> int:
 
 def bench(options: argparse.Namespace) -> int:
     """Measure, print, and save with provenance."""
-    from verify.studies.claims_page import provenance
-    from verify.trials.store import write_csv
+    from verify.trials import write_csv
+    from verify.trials.origin import of_search
 
     module = importlib.import_module(f"verify.bench.{options.name}")
     rows = module.run()
@@ -269,7 +280,7 @@ def bench(options: argparse.Namespace) -> int:
     path = Path(options.csv) if options.csv else REPORTS / f"bench_{options.name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     about = module.about() if hasattr(module, "about") else {}
-    write_csv(rows, path, provenance={**provenance(0), **about})
+    write_csv(rows, path, provenance={**of_search(0), **about})
     print(f"rows: {path}")
     return 0
 

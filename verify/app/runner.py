@@ -22,39 +22,13 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from theory.claims import Claim, Status, claim_named
+from theory.claims import Claim, Status, claim_named, claims_from
+from verify.search.budgets import budget_named
 
 WORKERS = 2
 DRAWN = "drawn instances"
 PATIENCE = 15.0
 """Seconds that searches have to report after ctrl-C."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What one claim may cost: instances decided exactly (about), stacks screened, seconds."""
-
-    examples: int
-    rounds: int
-    seconds: float
-
-
-BUDGETS = {
-    "quick": Budget(examples=100, rounds=16, seconds=2.0),
-    "default": Budget(examples=500, rounds=24, seconds=5.0),
-    "thorough": Budget(examples=10_000, rounds=240, seconds=60.0),
-}
-
-
-def budget_named(name: str) -> Budget:
-    """One of `BUDGETS`.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    if name not in BUDGETS:
-        raise ValueError(f"no budget is called {name!r}; known: {', '.join(BUDGETS)}")
-    return BUDGETS[name]
 
 
 @dataclass(frozen=True)
@@ -71,6 +45,8 @@ class Task:
         samples: inputs given to a model that is not trained here.
         device: where a model is trained.
         drop: assumptions not to require.
+        seconds: a limit in seconds for this task, set by a person; None: none.
+        claims_from: files of one's own with claims (see `theory.claims.claims_from`).
         replay: try first what earlier runs have found, and keep what this one finds (see `verify.search.examples`).
     """
 
@@ -83,7 +59,9 @@ class Task:
     samples: int = 8
     device: str = "cpu"
     drop: tuple[str, ...] = ()
+    seconds: float | None = None
     replay: bool = False
+    claims_from: tuple[str, ...] = ()
 
     @property
     def reproduce(self) -> str:
@@ -94,11 +72,14 @@ class Task:
             ("--data", self.data),
             ("--data-dir", self.data_dir),
             *(("--drop", name) for name in self.drop),
+            *(("--claims-from", path) for path in self.claims_from),
         ):
             if value:
                 words.append(f"{option} {value}")
         if self.model and self.samples != 8:
             words.append(f"--samples {self.samples}")
+        if self.seconds is not None:
+            words.append(f"--seconds {self.seconds:g}")
         return " ".join([*words, f"--budget {self.budget} --seed {self.seed}"])
 
 
@@ -201,13 +182,13 @@ def disagreement(claim: Claim, outcome: Any, on_model: bool, dropped: bool = Fal
     """Why the verdict contradicts the claim's status, in words; empty where it does not.
 
     One model that does not refute a refuted claim contradicts nothing, nor does a search that was
-    interrupted or a claim whose assumptions were dropped.
+    interrupted or cut short or a claim whose assumptions were dropped.
     """
     if dropped:
         return ""
     if claim.status is Status.PROVED and outcome.verdict == "refuted":
         return "believed proved, but refuted here: the claim, its proof or our code is wrong"
-    if on_model or any(r.startswith("interrupted") for r in outcome.reasons):
+    if on_model or outcome.cut or any(r.startswith("interrupted") for r in outcome.reasons):
         return ""
     if claim.status is Status.REFUTED and outcome.verdict != "refuted":
         return "known to be false, but no counterexample was found: the search is too weak"
@@ -232,10 +213,13 @@ def run_task(task: Task) -> Row:
         KeyError: no such claim or assumption.
         ValueError: a model, data set or budget that does not exist or cannot be read.
     """
-    from verify.search.loop import Outcome, falsify
+    from verify.search.loop import falsify
+    from verify.search.outcome import Outcome
 
+    for path in task.claims_from:
+        claims_from(path)
     claim, budget = claim_named(task.claim), budget_named(task.budget)
-    options: dict[str, Any] = {"examples": budget.examples, "seconds": budget.seconds, "seed": task.seed}
+    options: dict[str, Any] = {"examples": budget.examples, "seconds": task.seconds, "seed": task.seed}
     on = None
     try:
         if task.model:
@@ -379,5 +363,4 @@ def _names(running: dict[Future[Row], Task]) -> tuple[str, ...]:
     return tuple(sorted({task.claim for task in running.values()}))
 
 
-__all__ = ["BUDGETS", "DRAWN", "Budget", "Event", "Row", "Task", "budget_named", "disagreement", "row", "run",
-           "run_task", "size_in_words"]  # fmt: skip
+__all__ = ["DRAWN", "Event", "Row", "Task", "disagreement", "row", "run", "run_task", "size_in_words"]

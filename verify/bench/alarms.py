@@ -7,12 +7,12 @@ exactly from the first instance on, as many as fit in the time; the row says how
 from __future__ import annotations
 
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
 from theory.claims import Status, claim_named, claims
 from verify.search.loop import falsify
+from verify.trials.workers import each
 
 INSTANCES = 1_000_000
 SECONDS = 20.0
@@ -31,7 +31,7 @@ def one(identity: str, instances: int = INSTANCES, seed: int = 0, seconds: float
     while not refuted and (screened < instances if stacked else time.perf_counter() - start < seconds):
         # Exact decisions: 24 of about 100,000 screened instances, besides all that look violated; or all.
         outcome = falsify(
-            claim, examples=48 if stacked else 4800, seconds=120.0 if stacked else seconds, seed=seed + runs,
+            claim, examples=48 if stacked else 4800, seconds=None if stacked else seconds, seed=seed + runs,
             stages=("scan", "climb") if stacked else ("scan",), rounds=24, stack=2048, shrinking=False,
         )  # fmt: skip
         runs += 1
@@ -61,10 +61,11 @@ def run(instances: int = INSTANCES, seed: int = 0, seconds: float = SECONDS, wor
     """
     ids = [c.id for c in claims() if c.status is Status.PROVED]
     job = partial(one, instances=instances, seed=seed, seconds=seconds)
-    if workers == 1:
-        return [job(i) for i in ids]
-    with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(job, ids))
+    found = dict(each(job, ids, workers))
+    for row in found.values():
+        if isinstance(row, BaseException):
+            raise row
+    return [row for i in ids if isinstance(row := found[i], dict)]
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ import numpy as np
 from theory.relations import Verdict, decide, margins
 from theory.scalars import Array, exact
 from verify.power.planted import Planted
-from verify.search.loop import suspicious
+from verify.search.screening import suspicious
 from verify.search.strategies import StackChooser, draw, instances
 
 T = TypeVar("T")

@@ -6,15 +6,14 @@ from collections import Counter
 from typing import Any
 
 from theory.claims import Claim, Status, claims
-from verify.app.runner import BUDGETS
-from verify.search.loop import Outcome, falsify
+from verify.search.budgets import BUDGETS
+from verify.search.loop import falsify
+from verify.search.outcome import Outcome
 
 
 def _searched(claim: Claim, seed: int, shrinking: bool) -> Outcome:
     budget = BUDGETS["default"]
-    return falsify(
-        claim, examples=budget.examples, seconds=budget.seconds, rounds=budget.rounds, seed=seed, shrinking=shrinking
-    )
+    return falsify(claim, examples=budget.examples, rounds=budget.rounds, seed=seed, shrinking=shrinking)
 
 
 def one(claim: Claim, seeds: int, shrunk: int) -> dict[str, Any]:

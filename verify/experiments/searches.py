@@ -1,7 +1,7 @@
 """The search itself as trials: ablations, sharpness, time to falsify.
 
-Unlike other trials these depend on the claims, the strategies and the search as they are in the source: raise the
-versions when those have changed, or old trials are taken for new ones.
+Unlike other trials these depend on the claims, the strategies and the search as they are in the source: their code
+is hashed with all of that, and any change to it makes new trials.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from verify.trials.store import experiment
+from verify.trials import experiment
 
 
-@experiment(version=2)
-def ablation(claim: str, assumption: str, *, seconds: float = 3.0, examples: int = 300, seed: int) -> dict[str, Any]:
+@experiment(also=("theory.papers", "verify.search.strategies"))
+def ablation(claim: str, assumption: str, *, examples: int = 300, seed: int) -> dict[str, Any]:
     """Is the claim false without one of its assumptions? The verdict of a search.
 
     Returns:
@@ -21,13 +21,13 @@ def ablation(claim: str, assumption: str, *, seconds: float = 3.0, examples: int
     """
     from verify.search.loop import falsify
 
-    found = falsify(claim, drop=(assumption,), examples=examples, seconds=seconds, seed=seed)
+    found = falsify(claim, drop=(assumption,), examples=examples, seed=seed)
     verdict = "needed" if found.verdict == "refuted" else "undefined without it" if found.undefined else "not found"
     return {"verdict": verdict, "how": found.hows}
 
 
-@experiment(version=2)
-def smallest_change(claim: str, *, seconds: float = 3.0, seed: int) -> dict[str, Any]:
+@experiment(also=("theory.papers", "verify.search.strategies"))
+def smallest_change(claim: str, *, examples: int = 200, seed: int) -> dict[str, Any]:
     """The smallest relative error in the claim's constant that the search refutes; None if it has no constant.
 
     Returns:
@@ -35,7 +35,7 @@ def smallest_change(claim: str, *, seconds: float = 3.0, seed: int) -> dict[str,
     """
     from verify.power.sharpness import sharpness
 
-    found = sharpness(claim, seconds=seconds, seed=seed)
+    found = sharpness(claim, examples=examples, seed=seed)
     change = found.smallest_change
     return {
         "change": None if math.isnan(change) else 2.0 if math.isinf(change) else change,
@@ -43,8 +43,8 @@ def smallest_change(claim: str, *, seconds: float = 3.0, seed: int) -> dict[str,
     }
 
 
-@experiment(version=2)
-def time_to_falsify(claim: str, *, seconds: float = 20.0, seed: int) -> dict[str, Any]:
+@experiment(also=("theory.papers", "verify.search.strategies"))
+def time_to_falsify(claim: str, *, examples: int = 1000, seed: int) -> dict[str, Any]:
     """How long the search takes to refute a claim, without shrinking what it found.
 
     Returns:
@@ -52,5 +52,5 @@ def time_to_falsify(claim: str, *, seconds: float = 20.0, seed: int) -> dict[str
     """
     from verify.search.loop import falsify
 
-    found = falsify(claim, seconds=seconds, seed=seed, shrinking=False)
+    found = falsify(claim, examples=examples, seed=seed, shrinking=False)
     return {"found": found.verdict == "refuted", "seconds": found.seconds, "stage": found.stage}

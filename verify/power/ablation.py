@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from theory.claims import Claim, Status, claim_named
-from verify.search.loop import Outcome, falsify
+from verify.search.loop import falsify
+from verify.search.outcome import Outcome
 
 
 def ablate(
     claim: Claim | str,
     *,
     examples: int = 300,
-    seconds: float = 10.0,
+    seconds: float | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Outcome]:
@@ -21,12 +22,12 @@ def ablate(
     ``refuted``: the assumption is needed, and the certificate shows an instance that violates it, only
     it, and the claim. ``survived`` with ``undefined`` instances: the statement has no meaning without
     it. ``survived`` otherwise: no counterexample among the instances seen; superfluous, or the search
-    too weak. Claims that are refuted under their assumptions have nothing to ablate.
+    too weak. A claim without assumptions, or one that is not proved, has nothing to ablate: the result is empty.
 
     Args:
         claim: the claim or its id.
         examples: instances to decide exactly for each assumption.
-        seconds: limit for each assumption.
+        seconds: a person's limit for each assumption; None: no limit.
         seed: the seed.
         progress: called with the name of each assumption before it is searched.
 

@@ -46,12 +46,13 @@ class Sharpness:
 
 def numerical(part: Comparison) -> bool:
     """Whether a comparison has sides that can be scaled: not a yes/no statement, not a sign, not ``!=``."""
-    if part.kind == "!=":
-        return False
-    rhs = np.asarray(part.rhs)
-    if np.asarray(part.lhs).dtype.kind in "iub" and rhs.dtype.kind in "iub":
+    if part.kind == "!=" or _yes_or_no(part):
         return False
     return bool(np.any(_nonzero(part.rhs if part.kind == "==" else part.lhs)))
+
+
+def _yes_or_no(part: Comparison) -> bool:
+    return all(np.asarray(side).dtype.kind in "iub" for side in (part.lhs, part.rhs))
 
 
 def _nonzero(side: Any) -> Any:
@@ -94,7 +95,7 @@ def perturbed(claim: Claim, change: float, part: int | None = None) -> Claim:
         relation = claim.function(instance)
         parts = list(relation.parts)
         for i, p in enumerate(parts):
-            if part is None or i == part:
+            if (part is None or i == part) and not _yes_or_no(p):
                 rhs, lhs = p.rhs, p.lhs
                 if np.asarray(rhs).dtype.kind in "iub":
                     rhs = np.asarray(rhs).astype(object) * fmpq(1) if is_exact(lhs) else np.asarray(rhs, dtype=float)
@@ -108,7 +109,7 @@ def sharpness(
     claim: Claim | str,
     *,
     examples: int = 200,
-    seconds: float = 10.0,
+    seconds: float | None = None,
     seed: int = 0,
     changes: Sequence[float] = CHANGES,
 ) -> Sharpness:
@@ -117,7 +118,7 @@ def sharpness(
     Args:
         claim: a proved claim, or its id.
         examples: exact instances for each search.
-        seconds: limit for each search.
+        seconds: a person's limit for each search; None: no limit.
         seed: the seed.
         changes: relative changes to try, largest first; stops at the first that is not seen.
 

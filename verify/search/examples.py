@@ -12,8 +12,9 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from theory import reading
 from theory.claims import Claim
-from theory.instances import setting_named
+from verify.certificates import work
 
 if TYPE_CHECKING:
     from hypothesis.database import ExampleDatabase
@@ -44,11 +45,12 @@ def kept(store: ExampleDatabase, claim: Claim, dropped: tuple[str, ...]) -> Iter
     """What is kept, the shortest first; what cannot be read (of another version, damaged) is forgotten."""
     for value in sorted(store.fetch(key(claim, dropped)), key=lambda v: (len(v), v)):
         try:
-            body = json.loads(value)
-            instance = setting_named(body["setting"]).from_json(body["instance"])
-            if type(instance) is not claim.setting:
-                raise ValueError(f"{claim.id} is not about {body['setting']}")
-        except (ValueError, KeyError, TypeError):
+            body = reading.fields(reading.parse(value.decode()), ("setting", "instance"), "an example")
+            if body["setting"] != claim.setting.__name__:
+                raise ValueError(f"{claim.id} is not about {reading.brief(body['setting'])}")
+            instance = claim.setting.from_json(body["instance"])
+            work.bounded(instance)
+        except ValueError:
             store.delete(key(claim, dropped), value)
             continue
         yield value, instance
@@ -59,7 +61,7 @@ def register_profiles() -> None:
     from hypothesis import settings
     from hypothesis.errors import InvalidArgument
 
-    from verify.app.runner import BUDGETS
+    from verify.search.budgets import BUDGETS
 
     for name in PROFILES:
         try:

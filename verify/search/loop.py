@@ -3,27 +3,32 @@
 The stages, each of which can be switched off and reports what it contributed:
 
 0. *replay*: what earlier runs have found, if there is a database of it (see `verify.search.examples`);
-1. *scan*: stacks of small fillings in float64, the smallest structures first, over varied sparsity and
-   scale; what looks violated is recomputed in exact rationals, and a sample of the rest as well;
+1. *scan*: stacks of small fillings in float64, the smallest structures first and the last third uniform in
+   structure, over varied sparsity and scale, every third stack beyond the claim's hints; what looks violated is
+   decided in exact rationals at once, and a sample of each stack as well;
 2. *climb*: mutation of the instances nearest to violation, still in stacks;
 3. *hypothesis*: exact instances drawn by Hypothesis, with the margin as its target;
 4. *shrink*: exact reduction of what was found.
 
-Everything follows from the seed; nothing draws from a global generator. Floating point never decides.
+Everything follows from the seed and the budget, which counts work; nothing draws from a global generator, and
+the clock decides nothing: a limit in seconds is off unless a person sets one, and what it cuts short is said.
+Floating point never decides.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory.claims import Assumption, Claim, Status
-from theory.relations import Decision, Verdict, decide, margins
+from theory.claims import Claim, Status, claim_named
+from theory.relations import Decision, Verdict, decide
 from verify import certificates
+from verify.search import examples as kept_examples
+from verify.search.budgets import Limit
+from verify.search.outcome import Outcome
+from verify.search.screening import MOST, Problem, mutated, size_limit, suspicious
 from verify.search.smallest import smallest
 from verify.search.strategies import StackChooser, draw, instances
 
@@ -31,110 +36,27 @@ if TYPE_CHECKING:
     from hypothesis.database import ExampleDatabase
 
 STAGES = ("scan", "climb", "hypothesis")
-SUSPICIOUS = -1e-9
-"""Relative float64 margin under which an instance is recomputed exactly. A filter, never a verdict."""
 STACKS, PART = 8, 4
 """A round of the scan is so many stacks, each with a structure of its own and a part of the size of one that climbs."""
-MOST = 7
-"""Structural integers stay within this of the smallest."""
-WOLVES = 32
-"""After so many instances that only looked violated, one of each stack is recomputed instead of four."""
+FALSE_ALARMS = 32
+"""After so many instances that only looked violated, one of each stack is decided exactly instead of four."""
 
 
-@dataclass
-class Outcome:
-    """What a search found.
-
-    Attributes:
-        claim: the claim's id.
-        verdict: "survived" (no counterexample among ``examples`` exactly decided instances and
-            ``screened`` screened ones: not a proof), "refuted", "undecided" (nothing was decided) or
-            "not applicable".
-        counterexample: the shrunk exact instance, or None.
-        decision: its exact decision.
-        certificate: the counterexample as JSON (see `verify.certificates`), or None.
-        examples: instances decided exactly (in rationals or balls).
-        screened: instances looked at in stacked float64.
-        vacuous: exactly decided instances on which no premise of the claim held.
-        undecided: exact instances that neither held nor failed at the highest precision.
-        undefined: instances on which a side does not exist (only when an assumption was dropped).
-        undefined_at: seconds until the first of them.
-        smallest_margin: smallest relative margin seen among instances that satisfy the assumptions.
-        hardest: the exact decision with the smallest margin among those that held.
-        seconds: wall time.
-        stage: which stage found the counterexample.
-        stages: what each stage looked at.
-        reasons: sentences on what was dropped, why something is not applicable, what limits the answer.
-        seed: the seed.
-        on: what it ran on.
-    """
-
-    claim: str
-    verdict: str = "survived"
-    counterexample: Any = None
-    decision: Decision | None = None
-    certificate: dict[str, Any] | None = None
-    examples: int = 0
-    screened: int = 0
-    vacuous: int = 0
-    undecided: int = 0
-    undefined: int = 0
-    undefined_at: float = float("nan")
-    smallest_margin: float = float("inf")
-    hardest: Decision | None = None
-    seconds: float = 0.0
-    stage: str = ""
-    stages: dict[str, str] = field(default_factory=dict)
-    reasons: list[str] = field(default_factory=list)
-    seed: int = 0
-    on: str = "drawn instances"
-
-    @property
-    def hows(self) -> str:
-        """How the deciding instance was decided."""
-        best = self.decision or self.hardest
-        return best.how if best else ""
-
-
-class Search:
+class Search(Problem):
     """One run of `falsify`; see there."""
 
-    def __init__(self, claim: Claim, drop: tuple[str, ...], examples: int, seconds: float, seed: int) -> None:
-        self.claim = claim
-        self.dropped: tuple[Assumption, ...] = tuple(claim.assumption(name) for name in drop)
-        self.kept = tuple(a for a in claim.assumptions if a.name not in drop)
+    def __init__(self, claim: Claim, drop: tuple[str, ...], examples: int, seconds: float | None, seed: int) -> None:
+        super().__init__(claim, drop)
         self.examples, self.seed = examples, seed
-        self.start = time.monotonic()
-        self.deadline = self.start + seconds
+        self.limit = Limit(seconds)
         self.outcome = Outcome(claim.id, seed=seed)
         self.found: Any = None
         self.nearest: list[tuple[float, Any]] = []
-        self.aside: list[Any] = []
-        self.wolves = 0
+        self.aside: list[list[Any]] = []
+        self.decided: set[str] = set()
+        self.false_alarms = 0
 
     # -- one instance -------------------------------------------------------------------------
-
-    def satisfied(self, instance: Any) -> np.ndarray:
-        """Which instances of a stack satisfy the domain and the kept assumptions."""
-        count = instance.count
-        ok = np.broadcast_to(np.asarray(instance.valid(), dtype=bool), (count,)).copy()
-        for a in self.kept:
-            if not ok.any():
-                break
-            with np.errstate(all="ignore"):
-                ok &= np.broadcast_to(np.asarray(a.predicate(instance), dtype=bool), (count,))
-        return ok
-
-    def applies(self, instance: Any) -> bool:
-        """Whether one exact instance satisfies the domain and the kept assumptions."""
-        return bool(instance.valid()) and all(bool(a.predicate(instance)) for a in self.kept)
-
-    def refutes(self, instance: Any) -> bool:
-        """Whether one exact instance, in the domain, refutes the claim; for shrinking."""
-        try:
-            return self.applies(instance) and decide(self.claim.check(instance)).verdict is Verdict.REFUTED
-        except (ZeroDivisionError, ValueError):
-            return False
 
     def look(self, instance: Any) -> Decision | None:
         """Decide one exact instance and record it; None where the claim does not apply."""
@@ -145,7 +67,6 @@ class Search:
         out.vacuous += decision.vacuous
         if decision.verdict is Verdict.UNDECIDED:
             if decision.how.startswith("undefined"):
-                out.undefined_at = out.undefined_at if out.undefined else time.monotonic() - self.start
                 out.undefined += 1
             else:
                 out.undecided += 1
@@ -158,32 +79,40 @@ class Search:
             out.smallest_margin = min(out.smallest_margin, decision.margin)
         return decision
 
+    def look_once(self, instance: Any) -> Decision | None:
+        """`look`, unless the same instance was decided before."""
+        key = instance.key()
+        if key in self.decided:
+            return None
+        self.decided.add(key)
+        return self.look(instance)
+
     def out_of_time(self) -> bool:
-        return time.monotonic() > self.deadline
+        """Whether a limit in seconds, if somebody set one, has been reached."""
+        return self.limit.passed()
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop: something was found, or a person's limit in seconds was reached."""
+        return self.found is not None or self.limit.passed()
 
     # -- stages -------------------------------------------------------------------------------
 
     def screen(self, stack: Any, sample: int, rng: np.random.Generator) -> None:
-        """Screen a stack, recompute exactly what looks violated, and put ``sample`` others aside for `audit`."""
-        ok = self.satisfied(stack)
-        usable = np.flatnonzero(ok)
+        """Screen a stack, decide what looks violated, and put ``sample`` others aside for `audit`."""
+        usable = np.flatnonzero(self.satisfied(stack))
         self.outcome.screened += len(usable)
         if not len(usable):
             return
         chosen = stack.take(usable)
-        with np.errstate(all="ignore"):
-            relation = self.claim.check(chosen)
-        if relation.undefined:
-            m = np.full(len(usable), np.nan)
-        else:
-            m = np.broadcast_to(margins(relation), (len(usable),))
+        m = self.margins(chosen)
         odd = np.flatnonzero(suspicious(m))
         odd = odd[np.argsort(np.nan_to_num(m[odd], nan=0.0), kind="stable")]
-        for i in odd[: 4 if self.wolves < WOLVES else 1]:
-            self.look(chosen.at(int(i)))
+        for i in odd[: 4 if self.false_alarms < FALSE_ALARMS else 1]:
+            self.look_once(chosen.at(int(i)))
             if self.found is not None:
                 return
-            self.wolves += 1
+            self.false_alarms += 1
         finite = np.flatnonzero(np.isfinite(m))
         if len(finite):
             near = finite[np.argsort(m[finite], kind="stable")[:2]]
@@ -191,63 +120,74 @@ class Search:
             self.nearest = sorted(self.nearest, key=lambda t: t[0])[:8]
         pool = finite if len(finite) else np.arange(len(usable))
         if sample:
-            self.aside.append(chosen.take(np.sort(rng.choice(pool, min(sample, len(pool)), replace=False))))
+            picked = chosen.take(np.sort(rng.choice(pool, min(sample, len(pool)), replace=False)))
+            self.aside.append([picked.at(i) for i in range(picked.count)])
 
-    def audit(self, most: int) -> None:
-        """Decide exactly what `screen` put aside, one of each stack in turn: what float64 may be blind to."""
-        for depth in range(max((s.count for s in self.aside), default=0)):
-            for stack in self.aside:
-                if most <= 0 or self.found is not None or self.out_of_time():
+    def audit(self, upto: int) -> None:
+        """Decide what `screen` put aside until ``upto`` instances are decided, one of each stack in turn.
+
+        These are what float64 may be blind to. The newest stack comes first.
+        """
+        while any(self.aside):
+            self.aside = [sample for sample in self.aside if sample]
+            for sample in reversed(self.aside):
+                if self.over or self.outcome.examples >= upto:
                     return
-                if depth < stack.count:
-                    self.look(stack.at(depth))
-                    most -= 1
+                self.look_once(sample.pop())
 
     def replay(self, store: ExampleDatabase) -> None:
         """Stage 0."""
-        from verify.search import examples
-
         names, tried = tuple(a.name for a in self.dropped), 0
-        for value, instance in examples.kept(store, self.claim, names):
+        for value, instance in kept_examples.kept(store, self.claim, names):
             tried += 1
             if self.refutes(instance):
                 self.look(instance)
                 break
-            store.delete(examples.key(self.claim, names), value)
+            store.delete(kept_examples.key(self.claim, names), value)
         if tried:
             self.outcome.stages["replay"] = f"{tried} kept by earlier runs"
 
     def scan(self, rounds: int, size: int) -> None:
-        """Stage 1: many small stacks, since structures differ between stacks only; exact decisions come last."""
+        """Stage 1: many small stacks, since structures differ between stacks only; exact decisions all along."""
         before = self.outcome.screened
-        single = not self.claim.setting.stackable or not self.claim.draws.get("stack", True)
         exactly = max(1, 3 * self.examples // 4)
         share = -(-exactly // rounds)
-        stacks = rounds if single else STACKS * rounds
+        stacks = STACKS * rounds if self.stackable else rounds
         done = 0
         for r in range(stacks):
-            if self.found is not None or (self.out_of_time() and done):
+            if self.over:
                 break
             rng = np.random.default_rng([self.seed, 1, r])
-            limit = growing(r)
-            broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 < 3 else None
-            if single:
-                for _ in range(min(share, max(1, exactly - share * r))):
-                    self.look(draw(self.claim, StackChooser(rng, None, limit), broken))
-                    if self.found is not None or self.out_of_time():
-                        break
+            uniform = 3 * r >= 2 * stacks
+            limit = MOST if uniform else size_limit(r)
+            if self.stackable:
+                chooser = StackChooser(rng, max(1, size // PART), limit, uniform=uniform)
+                self.screen(self.drawn(chooser, r), share, rng)
+                self.audit(max(1, exactly * (r + 1) // stacks))
             else:
-                self.screen(draw(self.claim, StackChooser(rng, max(1, size // PART), limit), broken), share, rng)
+                for n in range(min(share, max(1, exactly - share * r))):
+                    self.look_once(self.drawn(StackChooser(rng, None, limit, uniform=uniform), r + n))
+                    if self.over:
+                        break
             done += 1
         self.audit(exactly)
         self.outcome.stages["scan"] = f"{done} stacks, {self.outcome.screened - before} instances"
+
+    def drawn(self, chooser: StackChooser, r: int) -> Any:
+        """What stack ``r`` holds: every third one is drawn beyond the claim's hints, which are no hypotheses."""
+        beyond = r % 3 == 2
+        broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 < 3 else None
+        if beyond and broken is None:
+            # What breaks one assumption on part of a stack says most about the claim on the rest of it.
+            broken = chooser.pick([None, *(a for a in self.kept if a.breaks is not None)])
+        return draw(self.claim, chooser, broken, beyond=beyond)
 
     def climb(self, generations: int, size: int) -> None:
         """Stage 2."""
         before, starts = self.outcome.screened, [s for _, s in self.nearest[:4]]
         done = 0
         for g in range(generations):
-            if self.found is not None or not starts or self.out_of_time():
+            if self.over or not starts:
                 break
             rng = np.random.default_rng([self.seed, 2, g])
             start = starts[g % len(starts)] if g < 2 * len(starts) else self.nearest[g % min(4, len(self.nearest))][1]
@@ -278,10 +218,10 @@ class Search:
         @given(instances(self.claim, tuple(a.name for a in self.dropped)))
         def look(instance: Any) -> None:
             nonlocal tried
-            if self.found is not None or self.out_of_time():
+            if self.over:
                 return
             tried += 1
-            decision = self.look(instance)
+            decision = self.look_once(instance)
             if decision is not None and np.isfinite(decision.margin):
                 target(-decision.margin)
             if self.found is not None:
@@ -293,11 +233,14 @@ class Search:
             pass
         self.outcome.stages["hypothesis"] = f"{tried} instances"
 
-    def finish(self, seconds: float) -> Outcome:
+    def finish(self, shrinking: bool = True) -> Outcome:
         """Stage 4, and the verdict."""
         out = self.outcome
+        if self.limit.struck:
+            out.cut = f"cut short after {out.examples} of {self.examples} instances decided exactly"
+            out.reasons.append(out.cut)
         if self.found is not None:
-            small = smallest(self, self.found, seconds) if seconds else self.found
+            small = smallest(self, self.found, self.seed, self.limit) if shrinking else self.found
             if small is not self.found or out.decision is None:
                 out.decision = decide(self.claim.check(small))
             out.counterexample, out.verdict = small, "refuted"
@@ -305,48 +248,20 @@ class Search:
             out.certificate = certificates.certificate(self.claim, small, out.decision, self.dropped, self.seed)
         elif out.examples == 0:
             out.verdict = "undecided"
-            out.reasons.append("no drawn instance satisfied the assumptions: the strategy is too weak")
+            if not out.cut:
+                out.reasons.append("no drawn instance satisfied the assumptions: the strategy is too weak")
         elif out.examples == out.undecided + out.undefined + out.vacuous:
             out.verdict = "undecided"
             out.reasons.append(
                 f"of {out.examples} instances {out.undecided} undecided, "
                 f"{out.undefined} undefined, {out.vacuous} vacuous"
             )
-        if out.undefined and not self.found:
+        if out.undefined and self.found is None:
             out.reasons.append(f"undefined on {out.undefined} instances")
         if self.dropped:
             out.reasons.append("without " + ", ".join(a.name for a in self.dropped))
-        out.seconds = time.monotonic() - self.start
+        out.seconds = self.limit.elapsed()
         return out
-
-
-def growing(r: int) -> int:
-    """How much structure stack ``r`` may have: 0, then 0 1, then 0 1 2, ... up to 7; small ones never stop."""
-    top = 0
-    while r > top:
-        r, top = r - top - 1, min(top + 1, MOST)
-    return r
-
-
-def suspicious(m: np.ndarray) -> np.ndarray:
-    """Which relative margins look violated: beyond rounding, or a strict comparison tied, or undefined."""
-    tied = (m < 0) & (m > -1e-290)
-    return np.isnan(m) | (m < SUSPICIOUS) | tied
-
-
-def mutated(one: Any, size: int, rng: np.random.Generator) -> Any:
-    """A stack of ``size`` mutations of a stack of one: entries zeroed, negated, doubled, halved, nudged."""
-    changed = {}
-    names = [n for n in one.arrays() if getattr(one, n) is not None]
-    entries = max(1, sum(np.size(getattr(one, n)[0]) for n in names))
-    for name in names:
-        a = np.repeat(np.asarray(getattr(one, name), dtype=float), size, axis=0)
-        hit = rng.random(a.shape) < min(0.5, 1.5 / entries)
-        nudge = a + rng.integers(-4, 5, a.shape) * 2.0 ** rng.integers(-4, 1, a.shape)
-        options = [np.zeros_like(a), -a, 2 * a, a / 2, np.ones_like(a)]
-        which = rng.integers(0, 8, a.shape)
-        changed[name] = np.where(hit, np.select([which == i for i in range(5)], options, nudge), a)
-    return one.with_(**changed)
 
 
 def falsify(
@@ -355,7 +270,7 @@ def falsify(
     on: Any = None,
     drop: Iterable[str] = (),
     examples: int = 1000,
-    seconds: float = 30.0,
+    seconds: float | None = None,
     seed: int = 0,
     stages: Iterable[str] = STAGES,
     rounds: int = 24,
@@ -371,10 +286,11 @@ def falsify(
             (see `verify.networks.claims.subject`), such as a torch module with inputs.
         drop: names of assumptions not to require.
         examples: how many instances to decide exactly, about; screening looks at many more.
-        seconds: wall-clock limit; within it the result depends on the seed alone.
+        seconds: a limit for people; None: no limit. What it cuts short is said in ``Outcome.cut``; without it
+            the outcome depends on claim, budget and seed alone.
         seed: the seed of everything random.
         stages: which of "scan", "climb", "hypothesis" to run.
-        rounds: stacks in the scan.
+        rounds: rounds of the scan, and generations of the climb.
         stack: instances a stack.
         shrinking: whether to make a counterexample small (stage 4).
         database: where counterexamples are kept, and those kept are tried first; None: nowhere, so that the
@@ -385,14 +301,12 @@ def falsify(
         ValueError: an unknown stage, or a budget that is not positive.
     """
     if isinstance(claim, str):
-        from theory.claims import claim_named
-
         claim = claim_named(claim)
     stages = tuple(stages)
     if unknown := [s for s in stages if s not in STAGES]:
         raise ValueError(f"unknown stage {unknown[0]!r}; known: {', '.join(STAGES)}")
-    if examples < 1 or seconds <= 0:
-        raise ValueError(f"examples must be at least 1 and seconds positive; got {examples} and {seconds}")
+    if examples < 1 or rounds < 1 or stack < 1:
+        raise ValueError(f"examples, rounds and stack must be at least 1; got {examples}, {rounds} and {stack}")
     if on is not None:
         return on.falsify(claim, drop=tuple(drop), examples=examples, seconds=seconds, seed=seed)
     if claim.status is Status.EMPIRICAL and not claim.setting.arrays():
@@ -415,11 +329,12 @@ def falsify(
         search.outcome.reasons.append("interrupted: what was seen so far")
     search.outcome.stage = list(search.outcome.stages)[-1] if search.found is not None else ""
     replayed = search.outcome.stage == "replay"
-    outcome = search.finish(max(2.0, min(10.0, seconds)) if shrinking and not replayed else 0.0)
+    outcome = search.finish(shrinking and not replayed)
     if replayed:
         outcome.reasons.append("an earlier run found this; a run with --seed searches anew")
     elif database is not None and outcome.counterexample is not None:
-        from verify.search import examples as kept
-
-        kept.keep(database, claim, tuple(a.name for a in search.dropped), outcome.counterexample)
+        kept_examples.keep(database, claim, tuple(a.name for a in search.dropped), outcome.counterexample)
     return outcome
+
+
+__all__ = ["STAGES", "Search", "falsify"]

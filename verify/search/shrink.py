@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator
 from functools import partial, singledispatch
 from itertools import product
@@ -19,26 +18,27 @@ from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.scalars import exact, zeros
 from theory.sketches import Sketch, Transfer
+from verify.search.budgets import Limit
 
 StillRefuted = Callable[[Any], bool]
 
 
-def shrink(instance: Any, refuted: StillRefuted, seconds: float = 5.0, evaluations: int = 20_000) -> Any:
+def shrink(instance: Any, refuted: StillRefuted, evaluations: int = 20_000, limit: Limit | None = None) -> Any:
     """The smallest instance that greedy reduction reaches, by `Instance.size`.
 
     Args:
         instance: an exact single instance for which ``refuted`` is true.
         refuted: the exact decision, assumptions included; must not raise.
-        seconds: wall-clock limit.
         evaluations: limit on exact decisions.
+        limit: a person's limit in seconds, if there is one.
     """
-    deadline, best, size = time.monotonic() + seconds, instance, instance.size()
+    best, size = instance, instance.size()
     tried: set[str] = set()
     improved = True
     while improved:
         improved = False
         for candidate in reductions(best):
-            if time.monotonic() > deadline or len(tried) > evaluations:
+            if len(tried) > evaluations or (limit is not None and limit.passed()):
                 return best
             candidate_size = candidate.size()
             if candidate_size >= size:
@@ -120,14 +120,20 @@ def _(instance: NetworkWeights) -> Iterator[Any]:
 def _(instance: Sketch) -> Iterator[Any]:
     yield from drop_rows(instance, "x", "w", *(() if instance.q is None else ("q",)))
     yield from drop_rows(instance, "x", axis=1)
-    yield from integers(instance)
+    yield from _same_constant(instance)
+
+
+def _same_constant(instance: Any) -> Iterator[Any]:
+    """Fewer draws: the constant of a proposed bound is the adversary's."""
+    before = getattr(instance, "constant", 1)
+    yield from (smaller for smaller in integers(instance) if getattr(smaller, "constant", 1) == before)
 
 
 @structural.register
 def _(instance: Transfer) -> Iterator[Any]:
     yield from drop_rows(instance, "x", "w", "w0")
     yield from drop_rows(instance, "x", axis=1)
-    yield from (smaller for smaller in integers(instance) if smaller.constant == instance.constant)
+    yield from _same_constant(instance)
 
 
 def _tiny_runs(instance: PruningRun) -> Iterator[Any]:

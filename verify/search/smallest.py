@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from theory.relations import margins
+from verify.search.budgets import Limit
+from verify.search.screening import Problem, suspicious
 from verify.search.shrink import shrink
 from verify.search.strategies import StackChooser, draw
-
-if TYPE_CHECKING:
-    from verify.search.loop import Search
 
 VALUES = (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 4.0)
 """Tiny numbers, in the order in which they join the grid."""
@@ -28,29 +26,29 @@ RESTARTS = 160
 """Small structures that are drawn once a counterexample is known."""
 
 
-def smallest(search: Search, found: Any, seconds: float) -> Any:
-    """The smallest counterexample that is found within about ``seconds``, starting from ``found``."""
-    best = shrink(found, search.refutes, seconds)
-    if not search.claim.setting.stackable or not search.claim.draws.get("stack", True):
+def smallest(problem: Problem, found: Any, seed: int, limit: Limit | None = None) -> Any:
+    """The smallest counterexample that is found, starting from ``found``; ``limit`` is a person's, in seconds."""
+    best = shrink(found, problem.refutes, limit=limit)
+    if not problem.stackable:
         return best
     seen: set[str] = {_structure(best)}
-    best = _on_grid(search, best, FINAL, best) or best
+    best = _on_grid(problem, best, FINAL, best) or best
     for r in range(RESTARTS):
-        if search.out_of_time():
+        if limit is not None and limit.passed():
             break
-        rng = np.random.default_rng([search.seed, 3, r])
-        broken = search.dropped[r % len(search.dropped)] if search.dropped else None
-        stack = draw(search.claim, StackChooser(rng, 128, (0, 1, 1, 2)[r % 4]), broken)
+        rng = np.random.default_rng([seed, 3, r])
+        broken = problem.dropped[r % len(problem.dropped)] if problem.dropped else None
+        stack = draw(problem.claim, StackChooser(rng, 128, (0, 1, 1, 2)[r % 4]), broken)
         if _amount(stack) >= _amount(best):
             continue
-        one = next(_refuting(search, stack), None)
+        one = next(_refuting(problem, stack), None)
         first = stack.at(0)
         if one is None and (shape := _structure(first)) not in seen:
             seen.add(shape)
-            one = _on_grid(search, first, DRAWN)
+            one = _on_grid(problem, first, DRAWN)
         if one is not None:
-            other = shrink(one, search.refutes, seconds / 4)
-            other = _on_grid(search, other, FINAL, other) or other
+            other = shrink(one, problem.refutes, limit=limit)
+            other = _on_grid(problem, other, FINAL, other) or other
             best = min(best, other, key=lambda i: i.size())
     return best
 
@@ -68,23 +66,18 @@ def _structure(instance: Any) -> str:
     return instance.with_(**{n: np.zeros_like(getattr(instance, n), dtype=float) for n in names}).key()
 
 
-def _refuting(search: Search, stack: Any, most: int = 4) -> Iterator[Any]:
+def _refuting(problem: Problem, stack: Any, most: int = 4) -> Iterator[Any]:
     """The exact counterexamples among the first ``most`` instances of a stack that look violated, in its order."""
-    from verify.search.loop import suspicious
-
-    usable = np.flatnonzero(search.satisfied(stack))
+    usable = np.flatnonzero(problem.satisfied(stack))
     if not len(usable):
         return
     chosen = stack.take(usable)
-    with np.errstate(all="ignore"):
-        relation = search.claim.check(chosen)
-        m = np.full(len(usable), np.nan) if relation.undefined else margins(relation)
-    for j in np.flatnonzero(suspicious(np.broadcast_to(m, (len(usable),))))[:most]:
-        if search.refutes(one := chosen.at(int(j))):
+    for j in np.flatnonzero(suspicious(problem.margins(chosen)))[:most]:
+        if problem.refutes(one := chosen.at(int(j))):
             yield one
 
 
-def _on_grid(search: Search, instance: Any, most: int, below: Any = None) -> Any:
+def _on_grid(problem: Problem, instance: Any, most: int, below: Any = None) -> Any:
     """The smallest counterexample with the structure of ``instance`` and tiny numbers; below the size of ``below``."""
     stack = grid(instance, most)
     if stack is None:
@@ -96,7 +89,7 @@ def _on_grid(search: Search, instance: Any, most: int, below: Any = None) -> Any
         if not len(smaller):
             return None
         stack = stack.take(smaller)
-    return next(_refuting(search, stack, most=12), None)
+    return next(_refuting(problem, stack, most=12), None)
 
 
 def grid(instance: Any, most: int) -> Any:

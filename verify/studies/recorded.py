@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from verify import trials
 from verify.experiments import decide as empirical
+from verify.experiments.protocol import ALPHA, SAME_LAW
 from verify.trials import sequential
-from verify.trials import store as trials
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
@@ -56,10 +57,10 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def same_law_rows(done: Sequence[trials.Trial], scale: str, alpha: float = empirical.ALPHA) -> list[dict[str, Any]]:
+def same_law_rows(done: Sequence[trials.Trial], scale: str, alpha: float = ALPHA) -> list[dict[str, Any]]:
     """One row a method: the gain from knowing the labels, decided both ways, and the information it proves."""
     rows = []
-    for method in empirical.SAME_LAW:
+    for method in SAME_LAW:
         found = sorted((t for t in done if t["method"] == method), key=lambda t: t["seed"])
         own, foreign = (np.array([v for t in found for v in t[k]]) for k in ("own", "foreign"))
         gains = own - foreign

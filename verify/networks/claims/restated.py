@@ -48,6 +48,12 @@ WHY: dict[str, str] = {
     "path-exclusion/trace-preserves-eigenvalues": "it needs one trace and one bound for each weight",
     "path-exclusion/eigenvalue-bounds": "it needs eigenvalues of the whole kernel, of which float64 bounds the trace",
     "path-exclusion/released-scorer": "released scores are signed sums over paths, which have no rounding bound here",
+    "path-exclusion/released-scorer-agrees-without-fc": "released scores are signed sums over paths, which have no "
+    "rounding bound here",
+    "path-exclusion/bound-keeps-the-largest-eigenvalue": "it needs one trace and one bound for each weight",
+    "path-exclusion/kernel-over-distinct-weights": "it needs to know which paths carry the same weights",
+    "path-exclusion/kinks": "there is nothing to test: off kinks the two sides are the same numbers, and which gates "
+    "are exactly on a kink is told unit by unit",
     "synaptic-flow/neuron-conservation": "it is about the signed scores at single units",
 }
 """Why a claim about networks has no form."""
@@ -75,9 +81,27 @@ def without_enumeration(claim: Claim) -> Claim:
         "equal-activations": equal_activations,
         "no-weight-twice": lambda i: True,
         "positive-factor": lambda i: True,
+        "nonnegative-factors": nonnegative_factors,
     }
     assumed = tuple(Assumption(a.name, a.sentence, predicates.get(a.name, a.predicate)) for a in claim.assumptions)
     return dataclasses.replace(claim, function=FORMS[claim.id], assumptions=assumed)
+
+
+def nonnegative_factors(i: ModuleOnData) -> bool:
+    """Whether no constant on the way is negative: no difference, no shift of a normalisation, no frozen weight below 0.
+
+    A running mean of whatever sign is taken for one that is.
+    """
+    for op in i.graph.operations:
+        s = op.settings
+        if float(s.get("factor", 1)) < 0 or min(s.get("signs", (1,))) < 0:
+            return False
+        if op.kind == NORMALISATION and bool((i.tensors[s["mean"]] != 0).any()):
+            return False
+        named = [n for n in (s.get("weight"), s.get("bias")) if n is not None and n not in i.graph.parameters]
+        if any(bool((i.tensors[n] < 0).any()) for n in named):
+            return False
+    return True
 
 
 def equal_activations(i: ModuleOnData) -> bool:
@@ -130,14 +154,6 @@ def path_decomposition(i: ModuleOnData) -> Relation:
             lhs, error = lhs + values[i.graph.output], error + errors[i.graph.output]
     out = i.graph.output
     return compared("==", lhs, error + 4e-16 * lhs.abs(), i.values[out], i.run.errors[out])
-
-
-@form("path-exclusion/kinks", "no gate is open, so the formal gradient is the derivative")
-def kinks(i: ModuleOnData) -> Relation:
-    """Off kinks gates are locally constant: the two are the same numbers."""
-    if i.kinks:
-        raise NoForm("some gate is on its kink: the derivative there needs the network unit by unit")
-    return holds(True)
 
 
 # -- bounds -------------------------------------------------------------------------------------------
@@ -266,6 +282,13 @@ def auxiliary_networks(i: ModuleOnData) -> Relation:
         compared("==", d, d * unit, i.activation_values(), i.activation_values() * unit, "D"),
         compared("==", r, r * unit, i.kernel_values()[0], i.kernel_values()[0] * unit, "R"),
     )
+
+
+@form("path-exclusion/gradient-kernel-bounds-the-trace", "one backward pass for the kernels of all outputs")
+def gradient_kernel_bounds_the_trace(i: ModuleOnData) -> Relation:
+    """As the claim: sum_k D_k |grad R_k|_1 is the gradient of sum_k D_k R_k, summed."""
+    bound = flat(i.sums.scores(2, i.activation_values(), weighted=False))
+    return at_most(i.ntk_trace(), sum_ball(bound, 3 * i.sums.unit))
 
 
 # -- the saliency -------------------------------------------------------------------------------------

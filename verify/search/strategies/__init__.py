@@ -8,7 +8,7 @@ import it below.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from theory.claims import Assumption, Claim
@@ -18,21 +18,30 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 _DRAWERS: dict[type, Callable[..., Any]] = {}
+_BEYOND: dict[type, Mapping[str, Any]] = {}
 _MODULES = ("sketch", "networks", "pruning", "laws", "path_exclusion")
 
 
-def draws(setting: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register the decorated ``f(chooser, **hints) -> instance`` as the strategy of a setting."""
+def draws(
+    setting: type, *, beyond: Mapping[str, Any] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated ``f(chooser, **hints) -> instance`` as the strategy of a setting.
+
+    ``beyond``: the hints with which it draws as widely as it can, whatever a claim hints at.
+    """
 
     def register(f: Callable[..., Any]) -> Callable[..., Any]:
-        _DRAWERS[setting] = f
+        _DRAWERS[setting], _BEYOND[setting] = f, dict(beyond or {})
         return f
 
     return register
 
 
-def draw(claim: Claim, chooser: Chooser, broken: Assumption | None = None) -> Any:
+def draw(claim: Claim, chooser: Chooser, broken: Assumption | None = None, *, beyond: bool = False) -> Any:
     """An instance for ``claim`` (not filtered by its assumptions), with ``broken`` violated on purpose.
+
+    With ``beyond`` each hint of the claim, or default of its strategy, gives way half of the time to the widest one: a
+    claim says what it says wherever its assumptions hold.
 
     Raises:
         LookupError: no strategy for the claim's setting.
@@ -43,6 +52,8 @@ def draw(claim: Claim, chooser: Chooser, broken: Assumption | None = None) -> An
     if claim.setting not in _DRAWERS:
         raise LookupError(f"no strategy draws {claim.setting.__name__}; register one with @draws")
     hints = {k: v for k, v in claim.draws.items() if k != "stack"}
+    if beyond:
+        hints |= {k: v for k, v in _BEYOND.get(claim.setting, {}).items() if chooser.flip()}
     instance = _DRAWERS[claim.setting](chooser, **hints)
     return broken.breaks(chooser, instance) if broken is not None and broken.breaks is not None else instance
 
@@ -58,7 +69,7 @@ def instances(claim: Claim, drop: tuple[str, ...] = ()) -> SearchStrategy[Any]:
     def one(draw_: Any) -> Any:
         chooser = HypothesisChooser(draw_)
         broken = chooser.pick([None, *dropped]) if dropped else None
-        return draw(claim, chooser, broken)
+        return draw(claim, chooser, broken, beyond=chooser.flip())
 
     return one().filter(lambda i: bool(i.valid()) and all(bool(a.predicate(i)) for a in kept))
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from theory.networks import LEAKY, LINEAR, MAX, RELU, Builder, Network, mlp
-from theory.paths import NetworkOnData
+from theory.networks import LEAKY, LINEAR, MAX, ONE, RELU, Builder, Network, mlp, without_edge
+from theory.paths import NetworkOnData, paths_of
 from verify.search.strategies import draws
 from verify.search.strategies.choosers import Chooser
 
 EVERY_FAMILY = ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised", "heads")
 """Families of architectures a claim may ask for with ``draws={"families": (...)}``."""
-OTHER_FAMILIES = ("deep-pool", "pooled-convolution", "recurrent")
-"""Families that are drawn only where a claim asks for them."""
+OTHER_FAMILIES = ("deep-pool", "pooled-convolution", "recurrent", "chains", "any")
+"""Families that are drawn only where a claim asks for them, or beyond its hints."""
+FACTORS = (1, 1, 1, "1/2", 2, -1, "-3/2")
+SLOPES = ("1/4", "1/4", "1/2", 0, 1, 2, "-1/2")
+BEYOND = {
+    "families": ("any", "any", "any", *EVERY_FAMILY, "deep-pool", "pooled-convolution", "recurrent"),
+    "kinds": (RELU, LINEAR, LEAKY),
+    "outputs": 4, "depth": 3, "width": 3, "samples": 3,
+}  # fmt: skip
+"""Hints that limit nothing but size: every family, kind of unit and sharing of weights."""
 
 
 def network(
@@ -36,6 +44,8 @@ def network(
         width: most units a layer.
     """
     family, kind = c.pick(families), c.pick(kinds)
+    if family == "any":
+        return anything(c, outputs, width)
     layers = c.integer(1, depth)
     if family in ("mlp", "mlp-bias"):
         widths = [c.integer(1, width) for _ in range(layers)] + [c.integer(1, outputs)]
@@ -50,6 +60,11 @@ def network(
         h = b.dense(b.inputs, 2 * c.integer(1, 2), kind=kind)
         h = b.pool(h, 2, kind=c.pick((MAX, LINEAR)))
         return b.network(b.dense(h, c.integer(1, outputs)))
+    if family == "chains":
+        # Side by side, of one or two weights each: what goes with a chain goes whole.
+        b = Builder(inputs=1 + c.integer(1, width))
+        ends = [b.dense((x,), 1, kind=kind) if c.flip() else (x,) for x in b.inputs]
+        return b.network(b.dense([u for (u,) in ends], 1))
     if family == "heads":
         # Each output reads units of its own: with a dense last layer all outputs have the same activation.
         h = b.dense(b.inputs, 2, kind=kind) if c.flip() else (b.inputs * 2)[:2]
@@ -81,7 +96,42 @@ def network(
     raise ValueError(f"unknown family {family!r}; known: {', '.join((*EVERY_FAMILY, *OTHER_FAMILIES))}")
 
 
-@draws(NetworkOnData)
+def anything(c: Chooser, outputs: int = 4, width: int = 3) -> Network:
+    """Any network of a few units: edges from anywhere before, weights on several edges, constants, no edges at all.
+
+    Args:
+        c: the chooser.
+        outputs: largest number of outputs.
+        width: most inputs, and most edges into a unit.
+    """
+    b = Builder(inputs=c.integer(1, width))
+    before = list(b.inputs) + ([b.one] if c.flip(0.4) else [])
+    for number in range(c.integer(1, 5)):
+        unit = b.unit(c.pick((RELU, RELU, LINEAR, LINEAR, LEAKY, MAX)))
+        for _ in range(c.pick(range(0 if number else 1, width + 1))):
+            source = c.pick(before)
+            if b.parameters and c.flip(0.2):
+                parameter: int | None = c.integer(0, b.parameters - 1)
+            elif b.parameters and c.flip(0.15):
+                parameter = None
+            else:
+                parameter = b.new_parameters(1)[0]
+            b.connect(source, unit, parameter, c.pick(FACTORS))
+        before.append(unit)
+    count = c.pick(range(1, min(outputs, len(before)) + 1))
+    ends = [before[-1], *(c.pick(before) for _ in range(count - 1))]
+    return b.network([u for u in dict.fromkeys(ends) if b.units[u] != ONE], c.pick(SLOPES))
+
+
+def on_paths_only(net: Network) -> Network:
+    """The network without the edges that are on no path from an input or the constant unit to an output."""
+    used = {i for edges in paths_of(net).edges for i in edges}
+    for i in sorted(set(range(len(net.edges))) - used, reverse=True):
+        net, _ = without_edge(net, i)
+    return net
+
+
+@draws(NetworkOnData, beyond=BEYOND)
 def network_on_data(
     c: Chooser, *, samples: int = 3, nonnegative: bool = False, units: bool = False, **hints: Any
 ) -> NetworkOnData:

@@ -13,10 +13,10 @@ from theory.released import NormalisedNetwork
 from theory.smooth import UNITS, SmoothNetwork
 from verify.search.strategies import draws
 from verify.search.strategies.choosers import Chooser
-from verify.search.strategies.pruning import pruning_run
+from verify.search.strategies.pruning import BEYOND_RUNS, pruning_run
 
 
-@draws(SmoothNetwork)
+@draws(SmoothNetwork, beyond={"units": UNITS, "samples": 3})
 def smooth_network(c: Chooser, *, units: Sequence[str] = UNITS, samples: int = 3) -> SmoothNetwork:
     """One or two hidden layers of one to three units."""
     widths = (c.integer(1, 2), *(c.integer(1, 3) for _ in range(c.integer(1, 2))), c.integer(1, 2))
@@ -26,17 +26,20 @@ def smooth_network(c: Chooser, *, units: Sequence[str] = UNITS, samples: int = 3
     )
 
 
-@draws(NormalisedNetwork)
-def normalised_network(c: Chooser) -> NormalisedNetwork:
-    """A stem, up to one residual block and a head, one or two channels."""
-    channels, blocks, outputs, positions = c.integer(1, 2), c.integer(0, 1), c.integer(1, 2), c.integer(2, 3)
+@draws(NormalisedNetwork, beyond={"blocks": 2, "least_positions": 1, "signed": True})
+def normalised_network(
+    c: Chooser, *, blocks: int = 1, least_positions: int = 2, signed: bool = False
+) -> NormalisedNetwork:
+    """A stem, up to ``blocks`` residual blocks and a head, one or two channels; ``signed`` numbers D_k as well."""
+    channels, blocks, outputs = c.integer(1, 2), c.integer(0, blocks), c.integer(1, 2)
+    positions = c.integer(least_positions, 3)
     x = c.numbers((c.integer(1, 2), positions))
     empty = NormalisedNetwork(channels, blocks, outputs, True, False, True, x[0], x, x[0])
-    theta, d = c.numbers((empty.parameters,)), c.weights((outputs,))
+    theta, d = c.numbers((empty.parameters,)), c.numbers((outputs,)) if signed else c.weights((outputs,))
     return NormalisedNetwork(channels, blocks, outputs, True, False, True, theta, x, d)
 
 
-@draws(GuardedRun)
+@draws(GuardedRun, beyond=BEYOND_RUNS)
 def guarded_run(c: Chooser, **hints: Any) -> GuardedRun:
     """A run of one weight a round."""
     run = pruning_run(c, **hints)

@@ -11,14 +11,22 @@ from flint import fmpq
 from theory.flows import ObjectiveOnNetwork, RescaledNetwork, UniformNetwork
 from theory.networks import LINEAR, RELU, mlp
 from theory.paths import paths_of
-from theory.pruning import PruningRun
+from theory.pruning import RULES, SCHEDULES, SCOPES, SCORED, PruningRun
+from theory.saliency import SCORERS
 from theory.scalars import exact, indicator
 from verify.search.strategies import draws
 from verify.search.strategies.choosers import Chooser
-from verify.search.strategies.networks import network, network_on_data
+from verify.search.strategies.networks import BEYOND, network, network_on_data, on_paths_only
+
+BEYOND_RUNS = {
+    **BEYOND,
+    "scorers": tuple(SCORERS), "schedules": SCHEDULES, "rules": RULES, "scopes": SCOPES,
+    "rescore": (True, True, False), "scored": SCORED, "rounds": 4,
+}  # fmt: skip
+"""Hints that limit nothing but size: every network, scorer, schedule and rule."""
 
 
-@draws(PruningRun)
+@draws(PruningRun, beyond=BEYOND_RUNS)
 def pruning_run(
     c: Chooser,
     *,
@@ -44,7 +52,7 @@ def pruning_run(
     ``layers`` is the least number of layers. ``stack`` is read by the search: False where it is the
     structures that should vary, more than the numbers.
     """
-    net = network(c, families=families, kinds=kinds, outputs=outputs, depth=depth, width=width)
+    net = on_paths_only(network(c, families=families, kinds=kinds, outputs=outputs, depth=depth, width=width))
     if net.parameters < 2 or not len(paths_of(net)) or len(net.layers) < layers:
         net = mlp([c.integer(1, width), c.integer(1, width), c.integer(1, outputs)])
     theta = c.numbers((net.parameters,))
@@ -66,7 +74,7 @@ def pruning_run(
     )
 
 
-@draws(ObjectiveOnNetwork)
+@draws(ObjectiveOnNetwork, beyond=BEYOND)
 def objective_on_network(c: Chooser, **hints: Any) -> ObjectiveOnNetwork:
     """A network on data, and any gradient of an objective of its outputs."""
     base = network_on_data(c, **hints)
@@ -74,7 +82,7 @@ def objective_on_network(c: Chooser, **hints: Any) -> ObjectiveOnNetwork:
     return ObjectiveOnNetwork(base.network, base.theta, base.x, c.numbers(shape))
 
 
-@draws(RescaledNetwork)
+@draws(RescaledNetwork, beyond=BEYOND)
 def rescaled_network(c: Chooser, **hints: Any) -> RescaledNetwork:
     """A network on data and a positive factor."""
     base = network_on_data(c, **hints)

@@ -1,7 +1,7 @@
 """A counterexample written out for pencil and paper, in at most ten lines, by the second implementation.
 
 Every function reads the instance of a certificate as JSON and returns Markdown lines; the numbers are
-fractions computed by `verify.second_opinion`, which shares no code with what decided the certificate.
+fractions computed by `verify.certificates.second_opinion`, which shares no code with what decided the certificate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from verify.second_opinion import Net, fractions_of, pruned
+from verify.certificates.second_opinion import Net, fractions_of, pruned
 
 Instance = dict[str, Any]
 MOST_LINES = 10

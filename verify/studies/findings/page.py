@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from theory.claims import claim_named
-from verify import certificates
+from verify import certificates, trials
 from verify.studies.findings import others, pruning
 from verify.studies.findings.arithmetic import MOST_LINES
 from verify.studies.findings.model import Finding, Numbers
 from verify.studies.findings.tables import ROOT, TABLES, Table, differences
 from verify.studies.findings.witness import Witness
-from verify.trials import store as trials
+from verify.trials import files
 
 PAGE = ROOT / "docs" / "findings.md"
 
@@ -158,11 +158,13 @@ def check_witness(witness: Witness) -> Check:
     """Decide a certificate again, and the conditions that the page names."""
     what = witness.path.name
     try:
-        _, instance, decision = certificates.check(witness.path)
+        checked = certificates.check(witness.path)
     except certificates.CertificateError as e:
         return Check(what, (str(e),))
-    broken = [a.sentence for a in witness.also if not bool(a.predicate(instance))]
-    verdict = () if str(decision.verdict) == "refuted" else (f"decided as {decision.verdict}",)
+    broken = [a.sentence for a in witness.also if not bool(a.predicate(checked.instance))]
+    verdict = (
+        () if checked.confirmed and not checked.without else (f"decided as {checked.decision.verdict}: {checked}",)
+    )
     return Check(what, (*verdict, *(f"not so: {s}" for s in broken)))
 
 
@@ -238,5 +240,4 @@ def write(store: Path, *, jobs: int = 1, progress: Callable[[str], None] | None 
             trials.write_csv(rows, table.path, provenance=provenance)
             if progress:
                 progress(table.path.name)
-    PAGE.write_text(render())
-    return PAGE
+    return files.write(PAGE, render())

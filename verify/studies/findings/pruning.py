@@ -85,7 +85,8 @@ POSITIVE_SCORES = Finding(
     "each). On residual networks a layer is no cut, and the theorem says nothing about it.",
     _positive_scores,
     _rounding_free,
-    "`verify.second_opinion` prunes the networks above by its own walk over the paths and leaves the same weights.",
+    "`verify.certificates.second_opinion` "
+    "prunes the networks above by its own walk over the paths and leaves the same weights.",
     "It does not say that methods with positive scores collapse at the sparsities that the papers report, and the "
     "table shows that most do not. A residual network that loses a branch still works: the shortcut carries the "
     "signal.",
@@ -148,8 +149,8 @@ PX_LEAVES_THE_THEOREM = Finding(
     "leave no live path never dies (proved).",
     _deaths,
     _rounding_free,
-    "`verify.second_opinion` repeats the runs above; `verify.studies.findings.plain` evaluates the pruned ResNet-20 "
-    "without torch.",
+    "`verify.certificates.second_opinion` repeats the runs above; `verify.studies.findings.plain` evaluates the pruned "
+    "ResNet-20 without torch.",
     "It does not say that PX fails at the sparsities of the paper: on ResNet-20 and VGG-16-BN at 1.8 % and above no "
     "run recorded here has died. It says that the theorem does not protect it, and where that shows.",
     (
@@ -257,7 +258,8 @@ OUTPUTS_LOST = Finding(
         "That an output has no path left is a count of weights, the same in every precision; the scores that decide "
         "it agree between float32, float64 and extended precision (findings 3 and 11)."
     ),
-    "`verify.second_opinion` prunes the network above by its own walk over the paths and leaves the same weights.",
+    "`verify.certificates.second_opinion` "
+    "prunes the network above by its own walk over the paths and leaves the same weights.",
     "A class whose output is lost can still be predicted by its bias alone. On ResNet-20, whose last layer is a "
     "small part of the network, it shows only at densities far below the paper's.",
     ("path-exclusion/frozen-activation-never-collapses", "path-exclusion/reduces-to-synflow-l2"),
@@ -307,7 +309,7 @@ ONE_OUTPUT = Finding(
     "The trace bounds the largest eigenvalue and is bounded by the rank times it (proved).",
     _trace_kept,
     _kernel_precision,
-    "`verify.second_opinion` differentiates by dual numbers and finds the same traces.",
+    "`verify.certificates.second_opinion` differentiates by dual numbers and finds the same traces.",
     "What is refuted is the order of two removals. The shares above are those of networks at initialisation; they do "
     "not say how such networks train.",
     (
@@ -360,8 +362,8 @@ BOUND_AND_TRACE = Finding(
     "bounds keep the gates in both factors, sample by sample or parameter by parameter (proved).",
     _tightness,
     _three_precisions,
-    "The plain implementation and torch agree on the trace to the last digits of float64; `verify.second_opinion` on "
-    "every network above.",
+    "The plain implementation and torch agree on the trace to the last digits of float64; "
+    "`verify.certificates.second_opinion` on every network above.",
     "A bound need not be tight to be useful for ranking; what the sizes say is that the bound being small says "
     "nothing about the trace of such a network. On the real networks the objective is far above the trace: that it "
     "is no bound shows on small networks.",

@@ -67,7 +67,7 @@ class Witness:
         """The certificate."""
         return FOLDER / f"{self.name or self.claim.replace('/', '--')}.json"
 
-    def find(self, *, examples: int = 2000, seconds: float = 60.0) -> dict[str, Any]:
+    def find(self, *, examples: int = 2000) -> dict[str, Any]:
         """Search and return the certificate.
 
         Raises:
@@ -75,7 +75,7 @@ class Witness:
         """
         claim = claim_named(self.claim)
         wanted = replace(claim, assumptions=(*claim.assumptions, *self.also))
-        outcome = falsify(wanted, examples=examples, seconds=seconds, seed=self.seed)
+        outcome = falsify(wanted, examples=examples, seed=self.seed)
         if outcome.certificate is None:
             raise RuntimeError(f"{self.claim}: no counterexample with {', '.join(a.name for a in self.also)}")
         return outcome.certificate

@@ -1,0 +1,90 @@
+"""What the trace is for: gradient descent with a fixed kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from theory.claims import PROVED, REFUTED, Assumption, claim
+from theory.descent import KernelDescent
+from theory.papers.sources import PATH_EXCLUSION, ours
+from theory.relations import (
+    Relation,
+    at_most,
+    less,
+)
+from theory.scalars import absolute, total
+
+
+@claim(KernelDescent, REFUTED, PATH_EXCLUSION.at("premise of the method (seed)"))
+def larger_trace_trains_faster(instance: KernelDescent) -> Relation:
+    r"""Of two kernels, the one with the larger trace has the smaller residual after each step.
+
+    False: $\mathrm{diag}(4, 0)$ against the identity with residual $(0, 1)$; with large steps even in one dimension.
+    """
+    larger = np.asarray(total(instance.larger, axis=-1) > total(instance.smaller, axis=-1), dtype=bool)
+    return at_most(instance.after(instance.larger), instance.after(instance.smaller)).when(larger)
+
+
+@claim(KernelDescent, PROVED, ours("gradient descent on a quadratic"), see="residual-decay")
+def residual_decay_at_any_step(instance: KernelDescent) -> Relation:
+    r"""With any step size the residual falls at the rate of the worse of the two extreme eigenvalues.
+
+    $|r_t| \le \max(|1 - \eta\lambda_{min}|, |1 - \eta\lambda_{max}|)^t\, |r_0|$, attained by a residual along that
+    eigenvector. For small steps the maximum is $1 - \eta\lambda_{min}$, as in `residual-decay`.
+
+    Proof. $|1 - \eta\lambda|$ is convex in $\lambda$.
+    """
+    eta, power = np.asarray(instance.eta), 2 * instance.steps
+    slowest, fastest = (1 - eta * instance.slowest()) ** power, (1 - eta * instance.fastest()) ** power
+    initial = total(instance.residual**2, axis=-1)
+    larger = np.where(np.asarray(slowest >= fastest, dtype=bool), slowest, fastest)
+    return at_most(instance.after(instance.larger), larger * initial)
+
+
+def _too_large(c: Any, instance: KernelDescent) -> KernelDescent:
+    return instance.with_(eta=np.asarray(instance.eta * 0 + 4))
+
+
+small_steps = Assumption(
+    "small-steps", "eta <= 2 / (lambda_min + lambda_max)",
+    lambda i: np.asarray(i.eta * (i.slowest() + i.fastest()) <= 2, dtype=bool), _too_large,
+)  # fmt: skip
+
+
+@claim(
+    KernelDescent,
+    PROVED,
+    ours("gradient descent on a quadratic"),
+    assumes=(small_steps,),
+    repairs="larger-trace-trains-faster",
+)
+def residual_decay(instance: KernelDescent) -> Relation:
+    r"""The smallest eigenvalue governs the worst residual.
+
+    $|r_t| \le (1 - \eta\lambda_{min})^t |r_0|$ if $\eta \le 2/(\lambda_{min} + \lambda_{max})$.
+
+    Proof. $|1 - \eta\lambda| \le 1 - \eta\lambda_{min}$ for every eigenvalue exactly then.
+    """
+    factor = (1 - np.asarray(instance.eta) * instance.slowest()) ** (2 * instance.steps)
+    return at_most(instance.after(instance.larger), factor * total(instance.residual**2, axis=-1))
+
+
+large_steps = Assumption(
+    "large-steps", "eta > 2 / (lambda_min + lambda_max)",
+    lambda i: np.asarray(i.eta * (i.slowest() + i.fastest()) > 2, dtype=bool),
+    lambda c, i: i.with_(eta=np.asarray(1 / (1 + i.slowest() + i.fastest()))),
+)  # fmt: skip
+
+
+@claim(KernelDescent, PROVED, ours("gradient descent on a quadratic"), assumes=(large_steps,), see="residual-decay")
+def residual_decay_only_if(instance: KernelDescent) -> Relation:
+    r"""With larger steps the residual along the largest eigenvalue misses that rate at once.
+
+    $|1 - \eta\lambda_{max}| > 1 - \eta\lambda_{min}$ if $\eta > 2/(\lambda_{min} + \lambda_{max})$, so the bound of
+    `residual-decay` holds for every residual only if the steps are as small as it asks. Proof. Then
+    $\eta\lambda_{max} - 1 > 1 - \eta\lambda_{min}$.
+    """
+    eta = np.asarray(instance.eta)
+    return less(1 - eta * instance.slowest(), absolute(1 - eta * instance.fastest()))
