@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from theory.claims import Assumption, Claim
+from theory.collapse import scored_by
 from theory.relations import Relation, holds
 from verify.networks.bounded import ball, flat
 from verify.networks.digits import WORK, forward
@@ -334,12 +335,20 @@ def _nonzero(run: ModuleRun) -> bool:
     return bool(((run.scores_at(every) > 0) | ~on_paths).all())
 
 
+def _skips(run: ModuleRun) -> bool:
+    """Whether some paths pass layers by, and nothing has a bias."""
+    biased = any(op.settings.get("bias") is not None for op in run.on.graph.operations)
+    return not biased and run.smallest_path() < run.longest_path()
+
+
 PREDICATES: dict[str, Callable[[Any], Any]] = {
     "nonnegative-scores": lambda run: True,
     "nonzero-scores": _nonzero,
     "conserved-scores": lambda run: run.scorer != "magnitude",
     "global-masking": lambda run: True,
     "rescored": lambda run: True,
+    "skip-connections": _skips,
+    **{(a := scored_by(name)).name: a.predicate for name in SCORERS},
     "slow-schedule": lambda run: run.rounds is None,
     "ties-broken": lambda run: True,
     "everything-scored": lambda run: True,
