@@ -9,8 +9,8 @@ import numpy as np
 
 from theory.claims import Assumption
 from theory.cuts import parameter_cuts
+from theory.enumeration import on_path
 from theory.networks import ONE, Builder, Network, mlp
-from theory.paths import on_path
 from theory.pruning import PruningRun, released_count
 from theory.scalars import Array, absolute, indicator, total
 
