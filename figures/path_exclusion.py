@@ -199,10 +199,10 @@ def cifar10_resnet20(rows: Rows) -> Figure:
     for ax, group in zip(axes, groups, strict=True):
         for method, scoring in group:
             part = sorted(select(rows, method=method, scoring=scoring), key=lambda r: -r["density"])
-            size = "absolute" in scoring
-            name = "|GraSP|" if size else "GraSP" if method == "grasp" else label(method)
-            look = {"linestyle": "--" if size else "-", "label": name}
-            series(ax, method, [r["density"] for r in part], part, **look)
+            # Module scores called "grasp" at temperature 200 are those called "grasp-200" of perceptrons.
+            size, warm = "absolute" in scoring, "temperature 200" in scoring
+            drawn = "grasp-200-absolute" if size else "grasp-200" if warm else method
+            series(ax, drawn, [r["density"] for r in part], part)
             dead = [r for r in part if r["constant"]]
             ax.plot([r["density"] for r in dead], [r["mean"] for r in dead], "o", ms=8, mfc="none", mec=BLACK, mew=0.7)
         ax.axhline(dense["mean"], color=BLACK, lw=0.8, label="dense")

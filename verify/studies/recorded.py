@@ -105,12 +105,9 @@ def record(scales: Sequence[str], store: trials.Store, folder: Path = RESULTS, j
                     used[trials.identity(c)] = store.read(c)
         laws += same_law_rows([store.read(c) for c in empirical.same_law_configurations(scale) if c in store], scale)
     controls = [t for t in used.values() if t.configuration["experiment"].endswith(":same_law")]
+    made = {"protocol": digest(), **trials.provenance(list(used.values()))}
     return [
-        trials.write_csv(
-            decided,
-            folder / "empirical.csv",
-            provenance={"protocol": digest(), **trials.provenance(list(used.values()))},
-        ),
+        trials.write_csv(decided, folder / "empirical.csv", provenance=made),
         trials.write_csv(laws, folder / "same_law.csv", provenance=trials.provenance(controls)),
     ]
 
