@@ -180,8 +180,8 @@ def sanity_checks(rows: Rows) -> Figure:
     Change of test accuracy on the digits, in points, paired network by network: 64-64-64-10 perceptrons with 10 % of
     their weights, one global ranking (ERK: its own share of each layer), each method's own number of rounds. Shuffle:
     each layer keeps as many weights, elsewhere. Reinitialise: the same mask on weights drawn anew. Invert: the lowest
-    scores are kept. Mean and 95 % interval over networks. Filled: the paired sign test decides for worse or better, error
-    probability 0.01 a row; hollow: it does not. Random masks have nothing to lose by any of the three.
+    scores are kept. Mean and 95 % interval over networks. Filled: the paired sign test decides for worse or better,
+    error probability 0.01 a row; hollow: it does not. Random masks have nothing to lose by any of the three.
     """
     fig, axes = canvas(3, width=6.8, height=0.9 + 0.28 * len(distinct(rows, "method")))
     names = distinct(rows, "method")
