@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from theory.claims import Assumption
-from theory.networks import Builder, Network, mlp
+from theory.networks import ONE, Builder, Network, mlp
 from theory.paths import on_path
 from theory.pruning import PruningRun, released_count
 from theory.scalars import Array, absolute, indicator, total
@@ -228,6 +228,23 @@ one_round = Assumption(
     "all that is to be pruned goes in one round",
     _one_round,
     lambda c, run: _negative(c, run).with_(rule="threshold-released"),
+)
+
+
+def scored_by(name: str) -> Assumption:
+    """The assumption that a run scores by the scorer called ``name``."""
+    return Assumption(
+        f"scored-by-{name}",
+        f"the scores are those of {name}",
+        lambda run: run.scorer == name,
+        lambda c, run: run.with_(scorer=c.pick([s for s in ("px", "synflow", "magnitude") if s != name])),
+    )
+
+
+skip_connections = Assumption(
+    "skip-connections",
+    "some paths pass layers by, and there are no biases",
+    lambda run: run.smallest_path() < run.longest_path() and ONE not in run.network.units,
 )
 
 

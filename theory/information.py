@@ -28,7 +28,7 @@ from flint import arb, ctx, fmpq
 
 from theory.instances import Instance, array
 from theory.relations import Relation, at_most, equal
-from theory.scalars import ZERO, Array, floats, is_exact, log, ones, precision, total, zeros
+from theory.scalars import ZERO, Array, absolute, floats, indicator, is_exact, log, ones, precision, total, zeros
 
 # -- sums of logarithms ---------------------------------------------------------------------------
 
@@ -201,6 +201,31 @@ def decoupled(joint: Array) -> Array:
     return total(joint, axis=-1)[..., :, None] * total(joint, axis=-2)[..., None, :]
 
 
+def divergence_from_decoupled(joint: Array) -> LogSum:
+    """KL(P(a, b) || P(a) P(b)) for weights of (a, b), shape (..., A, B): sum P(a, b) log(P(a, b) / (P(a) P(b)))."""
+    whole = np.asarray(total(joint, axis=(-2, -1)))[..., None, None]
+    independent = decoupled(joint)
+    ratio = joint * whole / (independent + indicator(independent == 0, joint))
+    return LogSum(_flat(joint / whole), _flat(ratio))
+
+
+def conditional_entropy(joint: Array) -> LogSum:
+    """H(B | A) for weights of (a, b), shape (..., A, B): sum P(a, b) log(P(a) / P(a, b))."""
+    whole = np.asarray(total(joint, axis=(-2, -1)))[..., None, None]
+    row = total(joint, axis=-1)[..., :, None]
+    return LogSum(_flat(-joint / whole), _flat(joint / (row + indicator(row == 0, joint))))
+
+
+def average_information(joint: Array) -> LogSum:
+    """Mean over c of I(A; B) given C = c, for weights of (c, a, b), shape (..., C, A, B)."""
+    whole = np.asarray(total(joint, axis=(-3, -2, -1)))[..., None, None, None]
+    independent = decoupled(joint)
+    ratio = joint * np.asarray(total(joint, axis=(-2, -1)))[..., None, None]
+    ratio = ratio / (independent + indicator(independent == 0, joint))
+    shape = (*joint.shape[:-3], -1)
+    return LogSum((joint / whole).reshape(shape), ratio.reshape(shape))
+
+
 def binary_divergence(p: Any, q: Any) -> LogSum:
     """d(p || q) = p log(p/q) + (1-p) log((1-p)/(1-q)), shapes (...)."""
     p, q = np.asarray(p), np.asarray(q)
@@ -341,6 +366,17 @@ class TestedLaw(Instance):
         difference = self.weights / whole - decoupled(self.weights) / (whole * whole)
         return total(difference * self.tests, axis=(-2, -1))
 
+    def total_variation(self) -> Any:
+        """TV(P(M, D), P(M) P(D)), shape (...)."""
+        whole = np.asarray(total(self.weights, axis=(-2, -1)))[..., None, None]
+        difference = self.weights / whole - decoupled(self.weights) / (whole * whole)
+        return total(absolute(difference), axis=(-2, -1)) / 2
+
+    def likelier(self) -> Array:
+        """The test that is 1 where the pair is likelier than by chance, else 0, shape (..., D, M)."""
+        whole = np.asarray(total(self.weights, axis=(-2, -1)))[..., None, None]
+        return indicator(self.weights * whole > decoupled(self.weights), self.weights)
+
     def widest(self) -> Any:
         """The largest over masks of (max_d g - min_d g), shape (...)."""
         return (self.tests.max(axis=-2) - self.tests.min(axis=-2)).max(axis=-1)
@@ -350,8 +386,34 @@ class TestedLaw(Instance):
         return mutual_information(self.weights)
 
 
+@dataclass(frozen=True, eq=False)
+class ConditionedLaw(Instance):
+    """A joint law of initial weights, data and mask.
+
+    Attributes:
+        weights: joint weights of (initial weights, data, mask), shape (..., C, D, M), not normalised.
+    """
+
+    title: ClassVar[str] = "law of initial weights, data and mask"
+
+    weights: Array = array(3)
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.weights) < 3 or 0 in np.shape(self.weights)[-3:]:
+            raise ValueError(f"weights of (initial weights, data, mask) expected; got shape {np.shape(self.weights)}")
+
+    def valid(self) -> Any:
+        """Whether this is a law."""
+        return (self.weights >= 0).all(axis=(-3, -2, -1)) & (total(self.weights, axis=(-3, -2, -1)) > 0)
+
+    def information(self) -> LogSum:
+        """I(m; D | w0)."""
+        return conditional_information(self.weights)
+
+
 __all__ = [
-    "LogSum", "MaskLaw", "TestedLaw", "at_most_logs", "binary_divergence", "binary_entropy", "bits",
-    "conditional_information", "constant_log", "decoupled", "entropy", "equal_logs", "is_decoupled", "masks_at_most",
-    "memorisation", "mutual_information", "paired_difference", "rational_part",
+    "ConditionedLaw", "LogSum", "MaskLaw", "TestedLaw", "at_most_logs", "average_information", "binary_divergence",
+    "binary_entropy", "bits", "conditional_entropy", "conditional_information", "constant_log", "decoupled",
+    "divergence_from_decoupled", "entropy", "equal_logs", "is_decoupled", "masks_at_most", "memorisation",
+    "mutual_information", "paired_difference", "rational_part",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
@@ -34,6 +35,9 @@ class Instance:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        known = _BY_NAME.get(cls.__name__)
+        if known is not None and known.__module__.startswith("theory.") and known.__module__ != cls.__module__:
+            raise ValueError(f"{known.__module__} has a setting called {cls.__name__} already: choose another name")
         _BY_NAME[cls.__name__] = cls
 
     @classmethod
@@ -157,7 +161,7 @@ class Instance:
     @classmethod
     def read_field(cls, name: str, value: Any) -> Any:
         """The value of a field that is no array, from JSON: of the type the field is declared with."""
-        return reading.typed(value, get_type_hints(cls)[name])
+        return reading.typed(value, _types(cls)[name])  # type: ignore[arg-type]
 
     def key(self) -> str:
         """A string that is the same for the same instance only."""
@@ -195,6 +199,11 @@ def per_instance(a: Any, axes: int) -> Any:
 def _complexity(v: Any) -> int:
     p, q = abs(int(v.p)), int(v.q)
     return p + 2 * (q - 1) + (1 if v < 0 else 0)
+
+
+@cache
+def _types(setting: type[Instance]) -> dict[str, Any]:
+    return get_type_hints(setting)
 
 
 def shown(value: Any) -> str:

@@ -86,6 +86,11 @@ class LabelledMasks(Instance):
         """P(y, m), shape (..., Y, M)."""
         return self.label_law[..., None] * self.conditional
 
+    @property
+    def one(self) -> Any:
+        """The number 1 in the kind of number of the instance, shape (...)."""
+        return total(self.label_law, axis=-1)
+
     def mask_law(self) -> Array:
         """P(m), shape (..., M)."""
         return total(self.joint, axis=-2)
@@ -143,6 +148,29 @@ class MemorisingMasks(LabelledMasks):
     def by_chance(self) -> Any:
         """The chance q = E |G_M| / 2^n, shape (...): the same with fresh uniform labels."""
         return total(self.mask_law() * self.sizes(), axis=-1) / 2**self.n
+
+    def by_mask(self) -> tuple[Array, Array, Array]:
+        """P(M = m and Y in G_m), P(M = m and Y not in G_m), P(M = m), each (..., M)."""
+        joint = np.swapaxes(self.joint, -1, -2)
+        hit, missed = total(joint * self.realisable, axis=-1), total(joint * (1 - self.realisable), axis=-1)
+        return hit, missed, hit + missed
+
+    def divergence_by_mask(self) -> LogSum:
+        """E_M d(P(Y in G_M | M) || |G_M| / 2^n), d the binary divergence."""
+        (hit, missed, whole), size = self.by_mask(), self.sizes() / 2**self.n
+        return LogSum(
+            np.concatenate([hit, -hit, missed, -missed], axis=-1),
+            np.concatenate([hit, whole * size, missed, whole * (1 - size)], axis=-1),
+        )
+
+    def doubt_given_mask(self) -> LogSum:
+        """H(S | M) with S the event that Y is in G_M."""
+        hit, missed, whole = self.by_mask()
+        return LogSum(np.concatenate([-hit, -missed, whole], axis=-1), np.concatenate([hit, missed, whole], axis=-1))
+
+    def log_size_when_not(self) -> LogSum:
+        """E[1_{not S} log(2^n - |G_M|)] with S the event that Y is in G_M."""
+        return LogSum(self.by_mask()[1], 2**self.n - self.sizes())
 
     def log_size_when_memorised(self) -> LogSum:
         """E[1_S log |G_M|] with S the event that Y is in G_M."""

@@ -12,12 +12,13 @@ from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
+from flint import fmpq
 
 from theory.instances import array
-from theory.networks import INPUT, LINEAR, RELU, Network, NetworkInstance, edge_values, forward, jacobian
+from theory.networks import INPUT, LINEAR, ONE, RELU, Network, NetworkInstance, edge_values, forward, jacobian
 from theory.paths import on_path, path_jacobian, path_values, paths_of
 from theory.saliency import through
-from theory.scalars import Array, absolute, exact, is_exact, total, zeros
+from theory.scalars import Array, absolute, exact, floats, is_exact, total, zeros
 
 MAX_SIGNS = 12
 
@@ -51,6 +52,28 @@ def network_reads_inputs(network: Network) -> bool:
     return all(network.units[s] == INPUT for s in paths_of(network).sources)
 
 
+def is_linear(network: Network) -> bool:
+    """Whether no unit is nonlinear."""
+    return all(kind in (INPUT, ONE, LINEAR) for kind in network.units)
+
+
+def is_rectified(network: Network) -> bool:
+    """Whether every unit is linear or a ReLU."""
+    return all(kind in (INPUT, ONE, LINEAR, RELU) for kind in network.units)
+
+
+def own_weights(network: Network) -> bool:
+    """Whether every edge has a weight, and no two edges the same."""
+    used = [e.parameter for e in network.edges]
+    return None not in used and len(set(used)) == len(used)
+
+
+def rectifiers_on_paths(network: Network) -> np.ndarray:
+    """How many ReLU units each path passes, integers (P,)."""
+    rectified = [network.units[e.target] == RELU for e in network.edges]
+    return np.array([sum(rectified[i] for i in edges) for edges in paths_of(network).edges], dtype=int)
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkWeights(NetworkInstance):
     """A network without biases and its weights ``theta`` (..., N); the inputs are random."""
@@ -66,11 +89,14 @@ class NetworkWeights(NetworkInstance):
         return synflow(self.network, self.theta)
 
     def squared_sketch_weights(self) -> Array:
-        """w_j^2 E |df/dw_j|^2 for a linear network and x ~ N(0, I), (..., N).
+        """w_j^2 E |df/dw_j|^2, (..., N): x ~ N(0, I) for a linear network, uniform on {-1, 1}^d for others.
 
-        df^k/dw_j is linear in x, sum_i c_{kji} x_i, and E x_i x_l = [i = l]: the expectation is
-        sum_{k,i} c_{kji}^2, with c_{kji} the sum of dv_p/dw_j over the paths from i to k.
+        In a linear network df^k/dw_j is linear in x, sum_i c_{kji} x_i, and E x_i x_l = [i = l]: the expectation is
+        sum_{k,i} c_{kji}^2, with c_{kji} the sum of dv_p/dw_j over the paths from i to k. Inputs of +1 and -1 have the
+        same mean and covariance.
         """
+        if not is_linear(self.network):
+            return self.squared_sketch_weights_on_signs()
         by_path = path_jacobian(self.network, self.theta)  # (..., P, N)
         paths = paths_of(self.network)
         out = zeros(self.theta.shape, self.theta)
@@ -161,16 +187,19 @@ class SignAverage(NetworkInstance):
         """E x_i^2, (..., d)."""
         return total(self.x * self.x, axis=-2) / self.x.shape[-2]
 
-    def layers(self) -> int:
-        """Weight layers L: the most weights on one path."""
-        return int(on_path(self.network).sum(axis=1).max(initial=0))
+    def rectified_paths(self) -> Array:
+        """Sum over the paths p through each parameter of v_p^2 / 2^(number of ReLUs on p), (..., N)."""
+        v = path_values(self.network, self.theta)
+        halves = exact([fmpq(1, 2 ** int(g)) for g in rectifiers_on_paths(self.network)])
+        return through(self.network, v * v * (halves if is_exact(v) else floats(halves)))
 
     def cancels(self) -> np.ndarray:
-        """Whether under some signs a ReLU's inputs are not all 0 but sum to exactly 0, (...)."""
+        """Whether under some signs what arrives at a hidden unit is not all 0 but sums to exactly 0, (...)."""
         values = edge_values(self.network, self.signed)
         out = np.zeros(np.shape(self.theta)[:-1], dtype=bool)
+        read = {e.source for e in self.network.edges}
         for u, kind in enumerate(self.network.units):
-            if kind != RELU:
+            if kind in (INPUT, ONE) or (kind == LINEAR and u not in read):
                 continue
             arriving = [
                 np.asarray(values[i])[..., None] * self.runs.values[self.network.edges[i].source]
@@ -178,12 +207,9 @@ class SignAverage(NetworkInstance):
             ]
             if arriving:
                 some = np.any([np.asarray(a != 0, dtype=bool) for a in arriving], axis=0)
-                out = out | (some & np.asarray(self.runs.pre[u] == 0, dtype=bool)).any(axis=(-2, -1))
+                zero = np.asarray(sum(arriving[1:], arriving[0]) == 0, dtype=bool)
+                out = out | (some & zero).any(axis=(-2, -1))
         return out
-
-    def linear(self) -> bool:
-        """Whether no unit is nonlinear."""
-        return all(kind in (INPUT, LINEAR) for kind in self.network.units)
 
 
 def distinct_weight_sets(network: Network) -> bool:
@@ -194,6 +220,6 @@ def distinct_weight_sets(network: Network) -> bool:
 
 
 __all__ = [
-    "FIXED", "INDEPENDENT", "NetworkWeights", "SignAverage", "distinct_weight_sets", "network_reads_inputs",
-    "signs", "synflow",
+    "FIXED", "INDEPENDENT", "NetworkWeights", "SignAverage", "distinct_weight_sets", "is_linear", "is_rectified",
+    "network_reads_inputs", "own_weights", "rectifiers_on_paths", "signs", "synflow",
 ]  # fmt: skip

@@ -254,6 +254,16 @@ class NetworkOnData(NetworkInstance):
         """D_k T_k, shape (..., K)."""
         return self.activation_per_output() * self.kernel_per_output()
 
+    def activation_norm_per_output(self) -> Array:
+        """|J_v^{f_k}|_2^2, the largest eigenvalue of J_v^{f_k} J_v^{f_k}', shape (..., K): rational or a ball."""
+        rows = np.swapaxes(self._by_output(self.path_inputs()), -3, -2)
+        return self._largest_by_output(rows @ np.swapaxes(rows, -1, -2))
+
+    def kernel_norm_per_output(self) -> Array:
+        """|J_theta^{v,k}|_2^2, shape (..., K): rational or a ball."""
+        rows = self.path_jacobian()[..., None, :, :] * self._ends_in()[:, :, None]
+        return self._largest_by_output(np.swapaxes(rows, -1, -2) @ rows)
+
     def bound_per_sample(self) -> Array:
         """sum_{n,k} (sum_p (a_p x)^2) (sum_p |grad v_p|^2), sums over the paths to k active at x_n; shape (...)."""
         gradients = total(self.path_jacobian() ** 2, axis=-1)
@@ -340,6 +350,11 @@ class NetworkOnData(NetworkInstance):
             t = masked._sum_by_output(total((masked.path_jacobian() * left) ** 2, axis=-1) * whole)
             columns.append(np.asarray(total(d * t, axis=-1)))
         return np.stack(columns, axis=-1)
+
+    def _largest_by_output(self, a: Array) -> Array:
+        """Lambda_max of each of K symmetric matrices (..., K, m, m), shape (..., K)."""
+        found = [spectrum.largest_eigenvalue(a[..., k, :, :]) for k in range(a.shape[-3])]
+        return np.stack([np.asarray(v) for v in found], axis=-1)
 
     def _rows(self, a: Array) -> Array:
         return a.reshape(*a.shape[:-3], a.shape[-3] * a.shape[-2], a.shape[-1])

@@ -149,7 +149,7 @@ def typed(value: Any, kind: Any) -> Any:
         return value
     items = get_args(kind)
     if get_origin(kind) is tuple:
-        if type(value) is not list:
+        if type(value) not in (list, tuple):  # the code of a certificate writes tuples
             raise ValueError(f"expected a list, found {brief(value)}")
         if items[-1] is not Ellipsis:
             if len(value) != len(items):

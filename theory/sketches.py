@@ -17,10 +17,9 @@ from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
-from flint import arb, fmpq, fmpz
 
 from theory.instances import Instance, array
-from theory.scalars import Array, absolute, indicator, is_exact, ones, rational, sqrt, total
+from theory.scalars import Array, absolute, indicator, ones, sqrt, total
 
 MAX_SEQUENCES, MAX_DRAWS = 20_000, 64
 
@@ -42,29 +41,14 @@ def inverse(p: Array) -> Array:
         return drawn / (p + (1 - drawn))
 
 
+def column(per_instance: Any) -> Array:
+    """A number per instance, with one axis more."""
+    return np.asarray(per_instance)[..., None]
+
+
 def squared(v: Array) -> Any:
     """|v|^2 over the last axis."""
     return total(v * v, axis=-1)
-
-
-def _cube_root(v: Any) -> Any:
-    if isinstance(v, arb):
-        return arb(0) if bool(v == 0) else v.root(3)
-    v = rational(v)
-    roots = [fmpz(round(int(n) ** (1 / 3))) if n < 10**45 else fmpz(0) for n in (v.p, v.q)]
-    if roots[0] ** 3 == v.p and roots[1] ** 3 == v.q:
-        return fmpq(roots[0], roots[1])
-    return arb(v).root(3)
-
-
-def cube_root(a: Any) -> Any:
-    """Cube root of nonnegative numbers: rational where it is, else a ball."""
-    if isinstance(a, np.ndarray) and a.dtype == object:
-        out = np.empty(a.shape, dtype=object)
-        for i, v in np.ndenumerate(a):
-            out[i] = _cube_root(v)
-        return out
-    return _cube_root(a) if is_exact(a) else np.cbrt(a)
 
 
 @lru_cache(maxsize=256)
@@ -212,13 +196,13 @@ class Sketch(Instance):
         return -self.prediction(self.w * (1 - p) ** self.s)
 
     def binary_mse(self, p: Array) -> Any:
-        """E |X'w - X'(w * b)|^2 for the mask b = [m > 0], (...).
+        """E |X'w - X'(w * b)|^2 for the mask b = [m > 0], (...)."""
+        w = self.w
+        return total(self.gram * w[..., :, None] * w[..., None, :] * self.missed(p), axis=(-2, -1))
 
-        Both i and j are missed with probability (1 - p_i - p_j)^s, i alone with (1 - p_i)^s.
-        """
-        w, eye = self.w, np.eye(self.d, dtype=int)
-        missed = (1 - p[..., :, None] - p[..., None, :] * (1 - eye)) ** self.s
-        return total(self.gram * w[..., :, None] * w[..., None, :] * missed, axis=(-2, -1))
+    def missed(self, p: Array) -> Array:
+        """The probability that no draw is i or j: (1 - p_i - p_j)^s, (1 - p_i)^s on the diagonal; (..., d, d)."""
+        return (1 - p[..., :, None] - p[..., None, :] * (1 - np.eye(self.d, dtype=int))) ** self.s
 
     # -- the slow reference -----------------------------------------------------------------------
 
@@ -254,6 +238,40 @@ class Sketch(Instance):
         rank = np.argsort(order, axis=-1, kind="stable")
         return indicator(rank < self.s, scores)
 
+    def has_clear_top(self) -> Any:
+        """Whether no feature outside the top s is as large as one inside, (...)."""
+        scores = np.sort(self.rows_squared * self.w * self.w, axis=-1)
+        return (
+            np.ones(scores.shape[:-1], dtype=bool)
+            if self.s >= self.d
+            else scores[..., -self.s] > scores[..., -self.s - 1]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SketchGain(Sketch):
+    """A sketch, and how much sampling is said to gain at most over the top s.
+
+    Attributes:
+        constant: the constant of the proposed bound; it is the adversary's, so shrinking leaves it.
+
+    Raises:
+        ValueError: as `Sketch`, and a constant below 1.
+    """
+
+    title: ClassVar[str] = "sketch and a proposed bound on what sampling gains"
+
+    constant: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_constant(self.constant)
+
+
+def _check_constant(constant: Any) -> None:
+    if type(constant) is not int or constant < 1:
+        raise ValueError(f"the constant is an integer of at least 1; got {constant!r}")
+
 
 @dataclass(frozen=True, eq=False)
 class Transfer(Instance):
@@ -264,8 +282,7 @@ class Transfer(Instance):
         x: features by samples, (..., d, n).
         w0: initial weights, (..., d).
         w: trained weights, (..., d).
-        legs: (b, c) with mixing share l = c^2 / (b^2 + c^2), so that sqrt(l) is rational for the legs of
-            a Pythagorean triangle; None where nothing is mixed.
+        mix: weights of the initial law and of the data law where the two are mixed, else None.
         constant: the constant of a proposed bound; it is the adversary's, so shrinking leaves it.
 
     Raises:
@@ -278,23 +295,22 @@ class Transfer(Instance):
     x: Array = array(2)
     w0: Array = array(1)
     w: Array = array(1)
-    legs: Array | None = array(1, default=None)
+    mix: Array | None = array(1, default=None)
     constant: int = 1
 
     def __post_init__(self) -> None:
         if np.shape(self.w0) != np.shape(self.w):
             raise ValueError(f"w0 has shape {np.shape(self.w0)} and w {np.shape(self.w)}; they must agree")
-        if self.legs is not None and np.shape(self.legs)[-1] != 2:
-            raise ValueError(f"legs are two numbers, got {np.shape(self.legs)[-1]}")
-        if type(self.constant) is not int or self.constant < 1:
-            raise ValueError(f"the constant is an integer of at least 1; got {self.constant!r}")
+        if self.mix is not None and np.shape(self.mix)[-1] != 2:
+            raise ValueError(f"mix holds the weights of two laws, got {np.shape(self.mix)[-1]}")
+        _check_constant(self.constant)
         assert self.trained.s == self.initial.s  # builds both, so that their shapes are checked
 
     def valid(self) -> Any:
-        """Legs are nonnegative and not both zero."""
-        if self.legs is None:
+        """The weights of the two laws are nonnegative and not both zero."""
+        if self.mix is None:
             return True
-        return (self.legs >= 0).all(axis=-1) & (self.legs > 0).any(axis=-1)
+        return (self.mix >= 0).all(axis=-1) & (self.mix > 0).any(axis=-1)
 
     @cached_property
     def trained(self) -> Sketch:
@@ -323,29 +339,23 @@ class Transfer(Instance):
         return total(p0 * r * r, axis=-1) - mean * mean
 
     def relative_change(self) -> Any:
-        """rho, the largest |w_i - w0_i| / |w0_i| where w0_i != 0, (...)."""
-        relative = absolute(self.change) * inverse(absolute(self.w0))
-        return relative.max(axis=-1)
+        """rho, the largest |w_i - w0_i| / |w0_i| over the features with X_i w0_i != 0, (...)."""
+        start = absolute(self.seen(self.w0))
+        return (absolute(self.change) * inverse(start)).max(axis=-1)
 
-    def relative_distance_squared(self) -> Any:
-        """|w - w0|^2 / |w0|^2, (...)."""
-        return squared(self.change) / squared(self.w0)
+    def seen(self, v: Array) -> Array:
+        """``v`` (..., d) with 0 where X_i = 0: no model depends on those entries."""
+        return v * indicator(self.initial.rows_squared > 0, v)
 
     def norms(self) -> tuple[Any, Any]:
-        """|w0| and |w - w0|, each (...)."""
-        return sqrt(squared(self.w0)), sqrt(squared(self.change))
+        """|w0| and |w - w0| over the features with X_i != 0, each (...)."""
+        return sqrt(squared(self.seen(self.w0))), sqrt(squared(self.seen(self.change)))
 
     def share(self) -> Any:
-        """The mixing share l, (...)."""
-        assert self.legs is not None, "this claim mixes: its instances have legs"
-        b, c = self.legs[..., 0], self.legs[..., 1]
-        return c * c / (b * b + c * c)
-
-    def share_roots(self) -> tuple[Any, Any]:
-        """sqrt(1 - l) and sqrt(l), each (...)."""
-        assert self.legs is not None, "this claim mixes: its instances have legs"
-        hypotenuse = sqrt(squared(self.legs))
-        return self.legs[..., 0] / hypotenuse, self.legs[..., 1] / hypotenuse
+        """The mixing share l of the data law, (...)."""
+        if self.mix is None:
+            raise ValueError("nothing is mixed here: give mix, the weights of the initial and of the data law")
+        return self.mix[..., 1] / total(self.mix, axis=-1)
 
     def mixture(self, share: Any) -> Array:
         """(1 - l) p0 + l p_data, (..., d)."""
@@ -353,4 +363,6 @@ class Transfer(Instance):
         return (1 - share) * self.initial.optimal + share * self.initial.data_law
 
 
-__all__ = ["Sketch", "Transfer", "binary_masks", "cube_root", "inverse", "normalised", "sequences", "squared"]
+__all__ = [
+    "Sketch", "SketchGain", "Transfer", "binary_masks", "column", "inverse", "normalised", "sequences", "squared",
+]  # fmt: skip

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from verify.networks.claims.assumptions import assumptions
+    from verify.networks.claims.examine import examine
     from verify.networks.ntk.trace import ntk_trace, ntk_trace_estimate
     from verify.networks.paths.sums import path_bound
-    from verify.networks.scores.methods import saliency
+    from verify.networks.scores.methods import methods, saliency
     from verify.networks.scores.prune import prune
     from verify.power.ablation import ablate
     from verify.power.sharpness import sharpness
@@ -24,7 +25,9 @@ __all__ = [
     "Outcome",
     "ablate",
     "assumptions",
+    "examine",
     "falsify",
+    "methods",
     "ntk_trace",
     "ntk_trace_estimate",
     "path_bound",
@@ -37,7 +40,9 @@ _WHERE = {
     "Outcome": "verify.search.outcome",
     "ablate": "verify.power.ablation",
     "assumptions": "verify.networks.claims.assumptions",
+    "examine": "verify.networks.claims.examine",
     "falsify": "verify.search.loop",
+    "methods": "verify.networks.scores.methods",
     "ntk_trace": "verify.networks.ntk.trace",
     "ntk_trace_estimate": "verify.networks.ntk.trace",
     "path_bound": "verify.networks.paths.sums",

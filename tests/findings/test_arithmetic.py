@@ -100,9 +100,9 @@ def test_energies_traces_and_kernels_agree_with_the_theory(seed):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_sketch_weights_agree_with_the_theory(seed):
-    from theory.papers import sketching
+    from theory.papers.sketching.synflow import synflow_deep_literal
 
-    instance = draw(sketching.synflow_deep_literal, chooser(seed))
+    instance = draw(synflow_deep_literal, chooser(seed))
     data = {**instance.to_json(), "x": [["1"] * len(instance.network.inputs)]}
     expected = [fraction(v) for v in instance.squared_sketch_weights()]
     assert arithmetic.squared_sketch_weights(Net(data)) == expected

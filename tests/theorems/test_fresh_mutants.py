@@ -18,13 +18,13 @@ from theory.guarded import live
 from theory.information import at_most_logs, binary_divergence, binary_entropy, constant_log, entropy, rational_part
 from theory.information import equal_logs as same_logs
 from theory.networks import ONE, jacobian
-from theory.papers import no_free_prune as nfp
-from theory.papers import sketching as sk
+from theory.papers.no_free_prune import information, noise
+from theory.papers.sketching import data_independence, synflow
 from theory.paths import on_path, path_gates
 from theory.relations import at_most, equal, equivalent, holds, less
 from theory.scalars import absolute, indicator, sqrt, total
 from theory.separability import cover_number
-from theory.sketches import binary_masks, normalised, squared
+from theory.sketches import binary_masks, inverse, normalised, squared
 from verify.search.loop import falsify
 
 MISTAKES, TRUTHS = {}, {}
@@ -160,39 +160,40 @@ def largest_row_for_the_frobenius_norm(i):
 
 @wrong("sketching/transfer-relative")
 def mean_relative_change_for_the_largest(i):
-    mean = last(absolute(i.change) / absolute(i.w0)) / i.w.shape[-1]
+    mean = last(absolute(i.change) * inverse(absolute(i.w0))) / i.w.shape[-1]
     second = i.s * i.trained.mse(i.initial.optimal) + i.trained.signal
     return at_most(second, (1 + mean) * i.initial.a * i.trained.a)
 
 
 @wrong("sketching/transfer-relative")
 def relative_to_all_weights(i):
-    rho = sqrt(i.relative_distance_squared())
+    rho = sqrt(squared(i.change) / squared(i.w0))
     second = i.s * i.trained.mse(i.initial.optimal) + i.trained.signal
     return at_most(second, (1 + rho) * i.initial.a * i.trained.a)
 
 
+def mixed(i):
+    """What `transfer-mixture` bounds, and its two terms."""
+    u, v = i.initial.a**2, i.initial.f_squared * squared(i.seen(i.change))
+    return i.s * i.trained.mse(i.mixture(i.share())) + i.trained.signal, u / (1 - i.share()), v / i.share()
+
+
 @wrong("sketching/transfer-mixture")
-def shares_not_rooted(i):
-    b, c = i.share_roots()
-    bound = (i.initial.a / (b * b) + sqrt(i.initial.f_squared * squared(i.change)) / (c * c)) ** 2
-    return at_most(bound * (b * c) ** 2, i.s * i.trained.mse(i.mixture(i.share())) + i.trained.signal)
+def shares_squared(i):
+    error, u, v = mixed(i)
+    return at_most(u / (1 - i.share()) + v / i.share(), 4 * error)
 
 
 @wrong("sketching/transfer-mixture")
 def largest_of_the_two_for_their_sum(i):
-    b, c = i.share_roots()
-    u, v = i.initial.a / b, sqrt(i.initial.f_squared * squared(i.change)) / c
-    larger = (u + v + absolute(u - v)) / 2
-    return at_most(i.s * i.trained.mse(i.mixture(i.share())) + i.trained.signal, larger * larger)
+    error, u, v = mixed(i)
+    return at_most(error, (u + v + absolute(u - v)) / 2)
 
 
 @wrong("sketching/transfer-best-mixture")
-def a_share_in_proportion_to_v(i):
-    u2, v2 = i.initial.a**2, i.initial.f_squared * squared(i.change)
-    r, t = sk.cube_root(u2), sk.cube_root(v2)
-    best, u, v = u2 + 3 * r * r * t + 3 * r * t * t + v2, sqrt(u2), sqrt(v2)
-    return at_most((u + v) * (sqrt(u) + sqrt(v)) ** 2, best)
+def a_share_by_square_roots(i):
+    u, v = i.initial.a, sqrt(i.initial.f_squared * squared(i.seen(i.change)))
+    return at_most((sqrt(u) + sqrt(v)) * (u * sqrt(u) + v * sqrt(v)), (u + v) ** 2)
 
 
 @wrong("sketching/binary-mask-error")
@@ -212,7 +213,7 @@ def not_normalised(i):
 
 @wrong("sketching/data-independence-rate")
 def half_the_relative_spread(i):
-    high, low = sk._extreme_norms(i)
+    high, low = data_independence._extreme_norms(i)
     tv = last(absolute(i.optimal - normalised(absolute(i.w)))) / 2
     return at_most(tv, (high - low) / (2 * (high + low)))
 
@@ -220,7 +221,7 @@ def half_the_relative_spread(i):
 @wrong("sketching/synflow-linear")
 def another_sample(i):
     first, other = i.with_(x=i.x[..., :1]), i.with_(x=i.x[..., -1:])
-    scores = sk._one_layer(i, absolute(other.x[..., 0]))
+    scores = synflow._one_layer(i, absolute(other.x[..., 0]))
     return equal(scores * column(first.a), first.amplitudes * column(last(scores)))
 
 
@@ -540,12 +541,12 @@ def strictly_less_information_than_entropy(i):
 
 @wrong("no-free-prune/information-range")
 def one_bit_for_each_weight_kept(i):
-    return at_most_logs(entropy(i.mask_weights()), nfp._logs_of([2**k for k in range(i.n + 1)], i))
+    return at_most_logs(entropy(i.mask_weights()), information._logs_of([2**k for k in range(i.n + 1)], i))
 
 
 @wrong("no-free-prune/information-range-at-most-k")
 def k_ones_only(i):
-    return at_most_logs(entropy(i.mask_weights()), nfp._logs_of([comb(i.n, k) for k in range(i.n + 1)], i))
+    return at_most_logs(entropy(i.mask_weights()), information._logs_of([comb(i.n, k) for k in range(i.n + 1)], i))
 
 
 @wrong("no-free-prune/information-range")
@@ -573,13 +574,13 @@ def the_deviation_for_the_variance(i):
 @wrong("no-free-prune/noise-correlation")
 def the_smallest_class(i):
     smallest = constant_log(i.sizes().min(axis=-1), total(i.label_law, axis=-1))
-    return nfp._noise_correlation(i, smallest + i.information())
+    return noise._noise_correlation(i, smallest + i.information())
 
 
 @true("no-free-prune/noise-correlation", "the union of the classes for the information")
 def the_union_of_the_classes(i):
     every = indicator(np.asarray((i.member == 1).any(axis=-2), dtype=bool), i.labels)
-    return nfp._noise_correlation(i, constant_log(last(every), total(i.label_law, axis=-1)))
+    return noise._noise_correlation(i, constant_log(last(every), total(i.label_law, axis=-1)))
 
 
 @wrong("no-free-prune/cover-count")
@@ -608,7 +609,7 @@ def one_mask_at_a_time(i):
 
 @wrong("no-free-prune/memorisation-information")
 def chance_of_the_largest_class(i):
-    q = i.sizes().max(axis=-1) / (nfp._one(i) * 2**i.n)
+    q = i.sizes().max(axis=-1) / (i.one * 2**i.n)
     inside = np.asarray((q > 0) & (q < 1), dtype=bool)
     return at_most_logs(binary_divergence(i.memorised(), np.where(inside, q, i.by_chance())), i.information())
 
@@ -649,7 +650,7 @@ def seeing_the_labels_never_hurts(i):
 @wrong("no-free-prune/data-gain")
 def correct_points_for_accuracy(i):
     gain = i.accuracy_gain() * i.n
-    return at_most_logs(rational_part(gain * gain, i.labels), i.information() * (nfp._one(i) / (2 * i.n)))
+    return at_most_logs(rational_part(gain * gain, i.labels), i.information() * (i.one / (2 * i.n)))
 
 
 @wrong("no-free-prune/law-of-robustness-effective")

@@ -6,6 +6,7 @@ one with a wrong function, and `falsify` has to find a counterexample from each 
 
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from unittest.mock import patch
 
 import numpy as np
@@ -203,6 +204,21 @@ def test_a_planted_mistake_is_refuted(name, mistake, seed):
     claim = replace(PROVED[name], function=MISTAKES[name][mistake])
     outcome = falsify(claim, examples=200, seed=seed, shrinking=False)
     assert outcome.verdict == "refuted", f"{name} with the mistake {mistake!r}: {outcome.verdict}"
+
+
+def test_a_schedule_as_fast_as_the_weights_allow_is_too_fast():
+    """q L < a is the best condition of its kind: with q L <= a a layer can go."""
+    theorem = PROVED["maximal-critical-compression"]
+
+    def as_fast(run):
+        counts = (run.weights, *run.kept_by_round())
+        return all(a - b <= 1 or (a - b) * run.longest_path() <= a for a, b in pairwise(counts))
+
+    faster = tuple(replace(a, predicate=as_fast) if a.name == "slow-schedule" else a for a in theorem.assumptions)
+    outcome = falsify(
+        replace(theorem, assumptions=faster, draws={**theorem.draws, "schedules": ("one-shot",)}), seed=0, examples=200
+    )
+    assert outcome.verdict == "refuted", outcome.reasons
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -202,7 +202,8 @@ def test_bad_laws_are_refused(masks, weights, message):
 
 
 def test_equality_cases_are_decided():
-    from theory.papers.no_free_prune import information_range, memorisation_information
+    from theory.papers.no_free_prune.information import information_range
+    from theory.papers.no_free_prune.memorising import memorisation_information
 
     uniform = MaskLaw(((0, 1), (1, 0)), exact(np.eye(2)))
     decision = decide(information_range.check(uniform))

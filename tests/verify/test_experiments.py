@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from verify.experiments import capacity, cifar, protocol, spectra
+from verify.experiments import decide as empirical
 from verify.experiments.scores import make_masks
 from verify.trials import data
 from verify.trials.training import initial
@@ -88,6 +89,41 @@ def test_lost_outputs_are_counted_on_paths_not_on_rows():
     by_hand = [sum(not any((b[k] * a.sum(1)).tolist()) for k in range(10)) for a, b in zip(*masks, strict=True)]
     assert found["lost"][1] == by_hand
     assert max(by_hand) > min(int((b.sum(1) == 0).sum()) for b in masks[1])
+
+
+def test_masks_of_all_labelings_are_counted():
+    """Data-independent rules have no information; a rule that reads labels at most the entropy of the labelings."""
+    small = {"samples": 3, "widths": [2, 3, 1], "steps": 20, "rounds": 2, "seed": 0}
+    flow = capacity.informed_masks(method="synflow", densities=[0.5, 1.0], **small)
+    assert flow["information"] == [0.0, 0.0]
+    assert flow["kept"] == [4, 9]
+    snip = capacity.informed_masks(method="snip", densities=[0.5, 1.0], **small)
+    assert 0 < snip["information"][0] <= 3
+    assert snip["memorised"][1] == flow["memorised"][1]
+    assert all(0 <= share <= 1 for share in snip["memorised"])
+
+
+def test_effective_parameters_needed_are_interpolated():
+    trial = {"weights": 10, "kept": [2, 6, 10], "information": [2.0, 2.0, 0.0], "memorised": [0.0, 0.5, 1.0]}
+    assert empirical._needed(trial) == pytest.approx(0.8)
+    trial["memorised"] = [0.0, 0.25, 1.0]
+    assert empirical._needed(trial) == pytest.approx((8 + 2 / 3) / 10)
+
+
+def test_less_information_and_the_same_count_are_paired_by_seed():
+    def trial(method, seed, bits):
+        return {"method": method, "seed": seed, "weights": 10, "kept": [3, 5, 10], "information": [bits, bits, 0.0],
+                "memorised": [0.1, 0.5, 0.8]}  # fmt: skip
+
+    methods = protocol.WORLD_METHODS
+    done = [trial(m, s, 2.0 if m in empirical.TRAINED else 1.0) for s in (1, 0) for m in methods]
+    less = empirical._less_information(done)
+    assert all(list(values) == [1.0, 1.0] for values in less.values())
+    assert len(less) == 2 * 2 * (len(methods) - 2)
+    same = empirical._same_count(done)
+    assert len(same) == 4
+    bound = protocol.PROTOCOLS["no-free-prune/initial-tickets-need-the-same-count"].bound
+    assert all((abs(values) < bound).all() for values in same.values())
 
 
 @needs_cifar

@@ -67,9 +67,16 @@ def test_lines_of_studies_are_the_protocols(tmp_path):
             found = {k: [v + 0.01 * rng.standard_normal()] for k, v in made.items()}
             found |= {k: float(np.exp(rng.standard_normal())) for k in ("distance", "rho", "variance")}
             found |= {"correlation": [[float(rng.random())]], "rows": world(rng)}
+            if "densities" in c and claim in WORLDS:
+                found |= {"weights": 20, **{k: sorted(rng.random(len(c["densities"]))) for k in WORLD}}
             done.append(trials.Trial(c, found))
         lines = empirical.decide_lines(claim, study.observations(done))
         assert [line.name for line in lines] == list(protocol.PROTOCOLS[claim].lines)
+
+
+WORLDS = ("no-free-prune/initial-masks-have-fewer-effective-parameters",
+          "no-free-prune/initial-tickets-need-the-same-count")  # fmt: skip
+WORLD = ("kept", "information", "memorised")
 
 
 def world(rng):

@@ -15,7 +15,8 @@ from theory.claims import Status, claim_named
 from verify.app.runner import Task, disagreement, run_task
 from verify.power.ablation import ablate
 from verify.power.sharpness import sharpness
-from verify.search.loop import budgets, falsify
+from verify.search import budgets
+from verify.search.loop import falsify
 from verify.search.outcome import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]

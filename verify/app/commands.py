@@ -73,8 +73,9 @@ def _task(options: argparse.Namespace, claim: Claim, model: str, data: str = "",
     folder = getattr(options, "data_dir", "") if data != "digits" else ""
     samples, device = getattr(options, "samples", 8), getattr(options, "device", "cpu")
     return Task(
-        claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop), options.seconds
-    )
+        claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop), options.seconds,
+        claims_from=tuple(options.claims_from),
+    )  # fmt: skip
 
 
 def _on_models(options: argparse.Namespace, chosen: Sequence[Claim]) -> list[Task]:

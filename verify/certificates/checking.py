@@ -73,22 +73,26 @@ def load(path: str | Path) -> dict[str, Any]:
         CertificateError: not readable, truncated, of the wrong form, or altered since it was written.
     """
     try:
-        body = reading.parse(_text(Path(path)))
-        if type(body) is not dict or body.get("format") != FORMAT:
-            raise ValueError(f"not a certificate (its format is not {FORMAT!r})")
-        reading.fields(body, FIELDS, "the certificate")
-        for name, kind in FIELDS.items():
-            value = body[name]
-            if type(value) is not kind:
-                raise ValueError(f"field {name!r} is {type(value).__name__}, expected {kind.__name__}")
-            if isinstance(value, str) and len(value) > (LONG if name in _LONG_FIELDS else SHORT):
-                raise ValueError(f"field {name!r} has {len(value)} characters")
-        if body["seed"] < 0:
-            raise ValueError(f"field 'seed' is {body['seed']}; a seed is not negative")
-        if digest(body) != body["digest"]:
-            raise ValueError("the digest does not match: the file was altered after it was written")
+        return _form(_text(Path(path)))
     except ValueError as e:
         raise CertificateError(path, str(e)) from None
+
+
+def _form(text: str) -> dict[str, Any]:
+    body = reading.parse(text)
+    if type(body) is not dict or body.get("format") != FORMAT:
+        raise ValueError(f"not a certificate (its format is not {FORMAT!r})")
+    reading.fields(body, FIELDS, "the certificate")
+    for name, kind in FIELDS.items():
+        value = body[name]
+        if type(value) is not kind:
+            raise ValueError(f"field {name!r} is {type(value).__name__}, expected {kind.__name__}")
+        if isinstance(value, str) and len(value) > (LONG if name in _LONG_FIELDS else SHORT):
+            raise ValueError(f"field {name!r} has {len(value)} characters")
+    if body["seed"] < 0:
+        raise ValueError(f"field 'seed' is {body['seed']}; a seed is not negative")
+    if digest(body) != body["digest"]:
+        raise ValueError("the digest does not match: the file was altered after it was written")
     return body
 
 
@@ -114,13 +118,22 @@ def check(path: str | Path) -> Checked:
         CertificateError: the file is bad, says something that does not come out so, is about a claim that no
             instance refutes, or would take too much work.
     """
-    body = load(path)
     try:
-        claim, instance = _read(body)
-        work.bounded(instance)
-        return _decided(claim, instance, body)
+        return check_text(_text(Path(path)))
     except ValueError as e:
         raise CertificateError(path, str(e)) from None
+
+
+def check_text(text: str) -> Checked:
+    """`check` for the text of a file.
+
+    Raises:
+        ValueError: as `check`, but the message may be long.
+    """
+    body = _form(text)
+    claim, instance = _read(body)
+    work.bounded(instance)
+    return _decided(claim, instance, body)
 
 
 def _read(body: dict[str, Any]) -> tuple[Claim, Any]:
@@ -175,4 +188,4 @@ def _shown(value: str) -> str:
     return reading.brief(value, 120)
 
 
-__all__ = ["FIELDS", "MAX_BYTES", "CertificateError", "Checked", "check", "load"]
+__all__ = ["FIELDS", "MAX_BYTES", "CertificateError", "Checked", "check", "check_text", "load"]

@@ -102,6 +102,52 @@ def memorisation(
 
 
 @experiment
+def informed_masks(
+    method: str,
+    densities: list[float],
+    *,
+    samples: int = 6,
+    widths: list[int] = [3, 6, 1],  # noqa: B006
+    steps: int = 400,
+    rounds: int = 3,
+    scope: str = "global",
+    seed: int,
+) -> dict[str, Any]:
+    """All 2^n labelings of n Gaussian points, pruned and trained from one and the same w0.
+
+    A rule without randomness of its own has I(m; y | w0, x) = H(m) over the labelings: counted, in bits. (It is
+    arithmetic that decides which weights are kept: ties within rounding count as the rule's choice.) Density 1 trains
+    the dense network.
+
+    Returns:
+        weights: how many a dense network has; and for each density: kept, information, memorised (share of the
+        labelings that are given back entirely).
+    """
+    recipe = Recipe(steps)
+    y = 2.0 * ((torch.arange(2**samples)[:, None] >> torch.arange(samples)) & 1) - 1
+    stack = initial(widths, [seed] * len(y), bias=True)
+    x = torch.randn(samples, widths[0], generator=torch.Generator().manual_seed(1_000_003 * (seed + 1)))
+    x = x.expand(len(y), *x.shape)
+    found: dict[str, Any] = {"weights": stack.parameters, "kept": [], "information": [], "memorised": []}
+    for density in densities:
+        pruned = stack
+        if density < 1:
+            pruned = stack.with_masks(
+                make_masks(
+                    stack, method, x, y, density, scope=scope, rounds=rounds if method == "imp" else None,
+                    seeds=[seed] * len(y), recipe=recipe,
+                )
+            )  # fmt: skip
+        kept = torch.cat([m.flatten(1) for m in pruned.masks], 1)
+        _, counts = torch.unique(kept, dim=0, return_counts=True)
+        share = counts.double() / len(y)
+        found["kept"].append(int(kept[0].sum()))
+        found["information"].append(abs(float(-(share * share.log2()).sum())))
+        found["memorised"].append(float((accuracy(train(pruned, x, y, recipe), x, y) == 1).double().mean()))
+    return found
+
+
+@experiment
 def noise_correlation(
     method: str,
     density: float = 0.1,

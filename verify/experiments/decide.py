@@ -17,10 +17,11 @@ import numpy as np
 from theory.names import did_you_mean
 from verify import trials
 from verify.experiments import capacity, counts, digits, sketches, spectra
-from verify.experiments.protocol import (
+from verify.experiments.protocol import (  # fmt: skip
     AT_START,
     DEEPER,
     DENSITIES_MATCHED,
+    INFORMED,
     NOISE_DATA,
     NOISE_METHODS,
     PROTOCOLS,
@@ -30,13 +31,17 @@ from verify.experiments.protocol import (
     SCOPES,
     TRAINED,
     WIDTHS,
+    WORLD_DENSITIES,
+    WORLD_METHODS,
     Protocol,
     deeper_line,
     digest,
     matched_line,
+    needs_line,
     sampled_line,
     trained_line,
-)  # fmt: skip
+    world_line,
+)
 from verify.trials import Configuration, Trial, data, sequential
 from verify.trials.sequential import Test
 from verify.trials.statistics import rank_correlation
@@ -296,6 +301,49 @@ def _training_based(done: Sequence[Trial]) -> Observations:
     return found
 
 
+def world_configurations(scale: str) -> list[Configuration]:
+    """Every labeling of a few points, for each method."""
+    seeds = {"smoke": 4, "small": 40, "full": 200}[scale]
+    return [
+        capacity.informed_masks.configuration(method=m, densities=list(WORLD_DENSITIES), seed=s)
+        for s in range(seeds)
+        for m in WORLD_METHODS
+    ]
+
+
+def _worlds(done: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """The trials of each method, by seed."""
+    by_method: dict[str, list[Trial]] = {}
+    for t in sorted(done, key=lambda t: t["seed"]):
+        by_method.setdefault(t["method"], []).append(t)
+    return by_method
+
+
+def _less_information(done: Sequence[Trial]) -> Observations:
+    worlds = _worlds(done)
+    bits = {m: np.array([t["information"] for t in ts]) for m, ts in worlds.items()}
+    return {
+        world_line(trained, m, WORLD_DENSITIES[d]): bits[trained][:, d] - bits[m][:, d]
+        for d in (0, 1)
+        for trained in TRAINED
+        for m in WORLD_METHODS
+        if m not in TRAINED
+    }
+
+
+def _needed(trial: Trial) -> float:
+    """Least effective parameters, interpolated, at which half as many labelings are memorised as by the dense."""
+    p = np.array(trial["kept"]) + np.array(trial["information"])
+    share = np.maximum.accumulate(trial["memorised"])
+    level = trial["memorised"][-1] / 2
+    return float(np.interp(level, share, p)) / trial["weights"]
+
+
+def _same_count(done: Sequence[Trial]) -> Observations:
+    needed = {m: np.array([_needed(t) for t in ts]) for m, ts in _worlds(done).items()}
+    return {needs_line(m, t): needed[m] - needed[t] for t in TRAINED for m in INFORMED}
+
+
 def noise_data() -> tuple[str, ...]:
     """The data sets with noisy labels that are here; without CIFAR-10 its line is open."""
     return tuple(name for name in NOISE_DATA if name != "cifar10" or data.available(name))
@@ -382,6 +430,8 @@ STUDIES: dict[str, _Study] = {
     "sketching/random-masks-train-better": _Study(sampled_configurations, _sampled),
     "no-free-prune/training-based-memorises-more": _Study(memorisation_configurations, _training_based),
     "no-free-prune/information-raises-capacity": _Study(same_law_configurations, _same_law),
+    "no-free-prune/initial-masks-have-fewer-effective-parameters": _Study(world_configurations, _less_information),
+    "no-free-prune/initial-tickets-need-the-same-count": _Study(world_configurations, _same_count),
     "no-free-prune/noise-correlation-ranking": _Study(noise_configurations, _noise),
     "no-free-prune/capacity-tracks-effective-parameters": _Study(effective_configurations, _effective),
     "path-exclusion/bound-tightness": _Study(tightness_configurations, _tightness),

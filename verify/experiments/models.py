@@ -32,6 +32,7 @@ from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.scalars import Array, exact, floats
 from theory.sketches import Sketch, Transfer
+from verify.search.given import look_through
 from verify.search.loop import Search
 from verify.search.outcome import Outcome
 from verify.search.strategies import StackChooser, draw
@@ -40,6 +41,8 @@ from verify.trials import data as datasets
 MODELS = ("linear", "tiny-relu", "relu", "cnn")
 NETWORK_SETTINGS = (NetworkOnData, NetworkWeights, PruningRun)
 TRAINING_SAMPLES = 1000
+MOST = 100
+"""Instances of a trained model that are decided at most."""
 
 
 def trained_settings(model: str) -> tuple[type, ...]:
@@ -76,6 +79,8 @@ def subject(
         raise ValueError(
             f"no model is called {model!r}; known: {', '.join(MODELS)}, or FILE.py:FACTORY, zoo:NAME, timm:NAME"
         )
+    if data_dir and not data:
+        raise ValueError(f"a folder of data is given, but no data set; name one ({', '.join(datasets.NAMES)})")
     return _from_elsewhere(model, data, data_dir, seed, samples)
 
 
@@ -97,7 +102,7 @@ def _from_elsewhere(model: str, data: str, data_dir: str, seed: int, samples: in
     if data:
         x = torch.as_tensor(datasets.load(data, data_dir=data_dir, split="test", samples=samples, seed=seed).x)
     loaded = load(model, x=x, samples=samples, seed=seed)
-    return Subject(loaded.module, loaded.x, f"{loaded.name}, {data or 'random inputs'}")
+    return Subject(loaded.module, loaded.x, f"{loaded.name}, {data or 'random inputs'}", report=loaded.report)
 
 
 @functools.lru_cache(maxsize=16)
@@ -252,7 +257,7 @@ def linear(data: datasets.Dataset, name: str, seed: int, device: str = "cpu") ->
             s = int(rng.integers(1, 5))
             if claim.setting is Transfer:
                 drawn = draw(claim, StackChooser(rng, None))
-                yield Transfer(s, x, w0, w, drawn.legs, drawn.constant)
+                yield Transfer(s, x, w0, w, drawn.mix, drawn.constant)
             else:
                 yield Sketch(s, x, w, _law(rng, x, w) if claim.draws.get("q", True) else None)
 
@@ -317,50 +322,29 @@ class GivenInstances:
     instances: Callable[[Claim, np.random.Generator], Iterator[Any]]
 
     def falsify(
-        self, claim: Claim, *, drop: tuple[str, ...] = (), examples: int = 1000, seconds: float = 30.0, seed: int = 0
-    ) -> Outcome:
+        self, claim: Claim, *, drop: tuple[str, ...] = (), examples: int = 1000, seconds: float | None = None,
+        seed: int = 0,
+    ) -> Outcome:  # fmt: skip
         """Decide the claim on instances of the model; see `verify.search.loop.falsify`."""
         if claim.setting not in self.settings:
             known = " or ".join(f"a {s.title}" for s in self.settings)  # type: ignore[attr-defined]
             reason = f"it is about a {claim.setting.title}; this model is {known}"
             return Outcome(claim.id, verdict="not applicable", reasons=[reason], seed=seed, on=self.name)
         search = Search(claim, drop, examples, seconds, seed)
-        search.outcome.on = self.name
-        broken: dict[str, int] = {}
-        too_large = tried = 0
-        rng = np.random.default_rng([seed, 21])
-        try:
-            for instance in itertools.islice(self.instances(claim, rng), min(examples, 100)):
-                if search.found is not None or (tried and search.out_of_time()):
-                    break
-                tried += 1
-                try:
-                    decision = search.look(instance)
-                except ValueError as e:
-                    if "too many" not in str(e):
-                        raise
-                    too_large += 1
-                    continue
-                if decision is None:
-                    for a in claim.applies(instance):
-                        broken[a.name] = broken.get(a.name, 0) + 1
-        except KeyboardInterrupt:
-            search.outcome.reasons.append("interrupted: what was seen so far")
-        search.outcome.stages["model"] = f"{search.outcome.examples} instances of the trained model"
-        return self._finished(search, broken, too_large, tried)
-
-    def _finished(self, search: Search, broken: dict[str, int], too_large: int, tried: int) -> Outcome:
-        if search.found is None and search.outcome.examples == 0 and tried:
-            out = search.outcome
+        out = search.outcome
+        out.on = self.name
+        instances = self.instances(claim, np.random.default_rng([seed, 21]))
+        seen = look_through(search, instances, min(examples, MOST), lambda e: "too many" in str(e))
+        out.stages["model"] = f"{out.examples} instances of the trained model"
+        if not out.examples and seen.tried:
             out.verdict = "not applicable"
-            out.reasons += [f"{name}: {search.claim.assumption(name).sentence}" for name in broken]
-            if too_large:
-                out.reasons.append("too large to enumerate")
+            out.reasons += [f"{name}: {claim.assumption(name).sentence}" for name in seen.broken]
+            out.reasons += ["too large to enumerate"] if seen.left_out else []
             return out
-        out = search.finish()
+        search.finish()
         if search.found is not None:
             out.reasons.append("shrunk from an instance of the trained model")
-        if too_large:
+        if too_large := sum(seen.left_out.values()):
             out.reasons.append(f"{too_large} instances were too large to enumerate")
         return out
 

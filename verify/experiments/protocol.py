@@ -74,6 +74,10 @@ TRAINED = ("imp", "magnitude-after-training")
 SCOPES = ("layer", "global")
 NOISE_METHODS = ("random", "snip", "synflow", "synflow-l2", "magnitude-after-training", "imp")
 NOISE_DATA = ("gaussian", "digits", "cifar10")
+INFORMED = ("snip", "grasp-200")
+"""Rules at initialisation whose masks depend on the labels."""
+WORLD_METHODS = ("random", "magnitude", "synflow", *INFORMED, *TRAINED)
+WORLD_DENSITIES = (0.3, 0.5, 0.7, 0.85, 1.0)
 DEEPER = ((2, 32), (3, 32)), ((3, 32), (4, 32)), ((3, 32), (3, 64))
 """Pairs of (depth, width) of perceptrons, the larger one second."""
 DENSITIES_MATCHED = (0.5, 0.2, 0.1)
@@ -87,6 +91,16 @@ def sampled_line(method: str, density: float) -> str:
 def trained_line(trained: str, method: str, scope: str) -> str:
     """Name of a line of `no-free-prune/training-based-memorises-more`."""
     return f"{trained} above {method}, {scope}, 10 %"
+
+
+def world_line(trained: str, method: str, density: float) -> str:
+    """Name of a line of `no-free-prune/initial-masks-have-fewer-effective-parameters`."""
+    return f"{trained} above {method}, {100 * density:g} %"
+
+
+def needs_line(method: str, trained: str) -> str:
+    """Name of a line of `no-free-prune/initial-tickets-need-the-same-count`."""
+    return f"{method} needs what {trained} needs"
 
 
 def deeper_line(small: tuple[int, int], large: tuple[int, int]) -> str:
@@ -131,6 +145,20 @@ PROTOCOLS: dict[str, Protocol] = {
         "greater",
         leading=("imp: own labels memorised better",),
         beside=tuple(f"{m}: own labels memorised better" for m in SAME_LAW if m != "imp"),
+    ),
+    "no-free-prune/initial-masks-have-fewer-effective-parameters": Protocol(
+        "bits of the mask about the labels, trained method minus method at initialisation, one world",
+        "greater",
+        leading=tuple(
+            world_line(t, m, d) for d in WORLD_DENSITIES[:2] for t in TRAINED for m in WORLD_METHODS if m not in TRAINED
+        ),
+    ),
+    "no-free-prune/initial-tickets-need-the-same-count": Protocol(
+        "effective parameters that memorise half as much as the dense network, as a share of its weights: "
+        "method at initialisation minus trained method, one world",
+        "within",
+        "1/10",
+        tuple(needs_line(m, t) for t in TRAINED for m in INFORMED),
     ),
     "no-free-prune/noise-correlation-ranking": Protocol(
         "rank correlation over methods of noise learnt with labels memorised, one network",

@@ -3,8 +3,9 @@
 The stages, each of which can be switched off and reports what it contributed:
 
 0. *replay*: what earlier runs have found, if there is a database of it (see `verify.search.examples`);
-1. *scan*: stacks of small fillings in float64, the smallest structures first, over varied sparsity and
-   scale; what looks violated is decided in exact rationals at once, and a sample of each stack as well;
+1. *scan*: stacks of small fillings in float64, the smallest structures first and the last third uniform in
+   structure, over varied sparsity and scale, every third stack beyond the claim's hints; what looks violated is
+   decided in exact rationals at once, and a sample of each stack as well;
 2. *climb*: mutation of the instances nearest to violation, still in stacks;
 3. *hypothesis*: exact instances drawn by Hypothesis, with the margin as its target;
 4. *shrink*: exact reduction of what was found.
@@ -27,7 +28,7 @@ from verify import certificates
 from verify.search import examples as kept_examples
 from verify.search.budgets import Limit
 from verify.search.outcome import Outcome
-from verify.search.screening import Problem, mutated, size_limit, suspicious
+from verify.search.screening import MOST, Problem, mutated, size_limit, suspicious
 from verify.search.smallest import smallest
 from verify.search.strategies import StackChooser, draw, instances
 
@@ -127,12 +128,12 @@ class Search(Problem):
 
         These are what float64 may be blind to. The newest stack comes first.
         """
-        while self.aside and not self.over and self.outcome.examples < upto:
+        while any(self.aside):
+            self.aside = [sample for sample in self.aside if sample]
             for sample in reversed(self.aside):
                 if self.over or self.outcome.examples >= upto:
                     return
                 self.look_once(sample.pop())
-            self.aside = [sample for sample in self.aside if sample]
 
     def replay(self, store: ExampleDatabase) -> None:
         """Stage 0."""
@@ -157,19 +158,29 @@ class Search(Problem):
             if self.over:
                 break
             rng = np.random.default_rng([self.seed, 1, r])
-            broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 < 3 else None
+            uniform = 3 * r >= 2 * stacks
+            limit = MOST if uniform else size_limit(r)
             if self.stackable:
-                chooser = StackChooser(rng, max(1, size // PART), size_limit(r))
-                self.screen(draw(self.claim, chooser, broken), share, rng)
+                chooser = StackChooser(rng, max(1, size // PART), limit, uniform=uniform)
+                self.screen(self.drawn(chooser, r), share, rng)
                 self.audit(max(1, exactly * (r + 1) // stacks))
             else:
-                for _ in range(min(share, max(1, exactly - share * r))):
-                    self.look_once(draw(self.claim, StackChooser(rng, None, size_limit(r)), broken))
+                for n in range(min(share, max(1, exactly - share * r))):
+                    self.look_once(self.drawn(StackChooser(rng, None, limit, uniform=uniform), r + n))
                     if self.over:
                         break
             done += 1
         self.audit(exactly)
         self.outcome.stages["scan"] = f"{done} stacks, {self.outcome.screened - before} instances"
+
+    def drawn(self, chooser: StackChooser, r: int) -> Any:
+        """What stack ``r`` holds: every third one is drawn beyond the claim's hints, which are no hypotheses."""
+        beyond = r % 3 == 2
+        broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 < 3 else None
+        if beyond and broken is None:
+            # What breaks one assumption on part of a stack says most about the claim on the rest of it.
+            broken = chooser.pick([None, *(a for a in self.kept if a.breaks is not None)])
+        return draw(self.claim, chooser, broken, beyond=beyond)
 
     def climb(self, generations: int, size: int) -> None:
         """Stage 2."""

@@ -120,14 +120,20 @@ def _(instance: NetworkWeights) -> Iterator[Any]:
 def _(instance: Sketch) -> Iterator[Any]:
     yield from drop_rows(instance, "x", "w", *(() if instance.q is None else ("q",)))
     yield from drop_rows(instance, "x", axis=1)
-    yield from integers(instance)
+    yield from _same_constant(instance)
+
+
+def _same_constant(instance: Any) -> Iterator[Any]:
+    """Fewer draws: the constant of a proposed bound is the adversary's."""
+    before = getattr(instance, "constant", 1)
+    yield from (smaller for smaller in integers(instance) if getattr(smaller, "constant", 1) == before)
 
 
 @structural.register
 def _(instance: Transfer) -> Iterator[Any]:
     yield from drop_rows(instance, "x", "w", "w0")
     yield from drop_rows(instance, "x", axis=1)
-    yield from (smaller for smaller in integers(instance) if smaller.constant == instance.constant)
+    yield from _same_constant(instance)
 
 
 def _tiny_runs(instance: PruningRun) -> Iterator[Any]:

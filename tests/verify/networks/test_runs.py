@@ -110,19 +110,17 @@ def plain(widths, seed=0):
 def test_px_dies_on_a_large_network_and_frozen_px_does_not_collapse():
     subject = Subject(*plain((40, 50, 10)))
     assert subject.exact is None
-    stays = subject.falsify(claim_named("path-exclusion/stays-alive-literal"), examples=40, seconds=20)
+    stays = subject.falsify(claim_named("path-exclusion/stays-alive-literal"), examples=40)
     assert stays.verdict == "refuted", stays.reasons
     assert stays.decision.how == "masks certain in float64"
     for identity in ("path-exclusion/frozen-activation-never-collapses", "path-exclusion/collapse-only-after-death",
                      "synaptic-flow/maximal-critical-compression"):  # fmt: skip
-        outcome = subject.falsify(claim_named(identity), examples=6, seconds=4)
+        outcome = subject.falsify(claim_named(identity), examples=6)
         assert outcome.verdict == "survived", (identity, outcome.reasons)
 
 
 def test_the_released_count_is_wrong_on_a_large_module():
-    outcome = Subject(*plain((40, 50, 10))).falsify(
-        claim_named("synaptic-flow/released-count-is-exact"), examples=60, seconds=5
-    )
+    outcome = Subject(*plain((40, 50, 10))).falsify(claim_named("synaptic-flow/released-count-is-exact"), examples=60)
     assert outcome.verdict == "refuted"
 
 
@@ -132,7 +130,7 @@ def test_where_the_theorem_does_not_apply_it_says_why_and_tries_all_the_same():
         for i, p in enumerate(module.parameters()):
             p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(i), dtype=torch.float64))
     subject = Subject(module, torch.ones(1, 40, dtype=torch.float64))
-    outcome = subject.falsify(claim_named("path-exclusion/no-collapse-literal"), examples=3, seconds=5)
+    outcome = subject.falsify(claim_named("path-exclusion/no-collapse-literal"), examples=3)
     assert outcome.verdict == "not applicable"
     assert outcome.reasons[0].startswith("equal-path-lengths: it does not hold that every input-output path")
     assert "tried all the same" in outcome.reasons[-1]

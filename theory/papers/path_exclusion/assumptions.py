@@ -15,6 +15,9 @@ from theory.pruning import PruningRun
 SMALL = {"families": ("mlp",), "depth": 2, "outputs": 2}
 """Hints: perceptrons of up to two layers and two outputs."""
 
+GRAPHS = {"families": ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised", "heads", "recurrent", "any")}
+"""Hints: every family, any graph with weights on several edges among them."""
+
 
 def _equal_activations(instance: NetworkOnData) -> Any:
     d = instance.activation_per_output()

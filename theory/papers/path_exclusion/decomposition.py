@@ -7,6 +7,7 @@ import numpy as np
 from theory.claims import PROVED, REFUTED, claim, hints
 from theory.instances import per_instance
 from theory.networks import RELU
+from theory.papers.path_exclusion.assumptions import GRAPHS
 from theory.papers.sources import PATH_EXCLUSION, ours
 from theory.paths import NetworkOnData
 from theory.relations import (
@@ -18,6 +19,7 @@ from theory.scalars import total
 
 
 @claim(NetworkOnData, PROVED, PATH_EXCLUSION.at("the formula of path decomposition"))
+@hints(GRAPHS)
 def path_decomposition(instance: NetworkOnData) -> Relation:
     r"""The output is a sum over active paths.
 
@@ -32,6 +34,7 @@ def path_decomposition(instance: NetworkOnData) -> Relation:
 
 
 @claim(NetworkOnData, PROVED, PATH_EXCLUSION.at("the NTK in terms of paths (seed)"))
+@hints(GRAPHS)
 def chain_rule(instance: NetworkOnData) -> Relation:
     r"""The neural tangent kernel is the path kernel seen through the active paths.
 
@@ -45,6 +48,7 @@ def chain_rule(instance: NetworkOnData) -> Relation:
 
 
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
+@hints(GRAPHS)
 def trace_by_kernel(instance: NetworkOnData) -> Relation:
     r"""The trace is the sum of the kernel's diagonal, over every sample and output.
 
@@ -60,6 +64,7 @@ def trace_by_kernel(instance: NetworkOnData) -> Relation:
 
 
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
+@hints(GRAPHS)
 def activation_by_matrix(instance: NetworkOnData) -> Relation:
     r"""The activations are the sums of the squares of the path activation matrix.
 
@@ -73,6 +78,7 @@ def activation_by_matrix(instance: NetworkOnData) -> Relation:
 
 
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
+@hints(GRAPHS)
 def kernel_by_matrix(instance: NetworkOnData) -> Relation:
     r"""The path kernels of the outputs are sums over the diagonal of the path kernel.
 

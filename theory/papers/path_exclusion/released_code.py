@@ -19,17 +19,6 @@ from theory.saliency import path_exclusion_released
 from theory.scalars import Array, absolute
 
 
-@claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("the released code against the saliency"), see="saliency")
-@hints(SMALL, kinds=(RELU, LINEAR))
-def released_scorer(instance: NetworkOnData) -> Relation:
-    r"""The released code computes the saliency of the paper.
-
-    False on networks whose last layer is called fc: its weights are neither squared in the one auxiliary network nor
-    set to one in the other. With a signed last layer the sum can cancel to 0.
-    """
-    return equal(instance.saliency("px-released"), instance.saliency("px"))
-
-
 def _leaky(c: Any, instance: NetworkOnData) -> NetworkOnData:
     net = mlp((1, c.integer(1, 2), 1), kind=LEAKY)
     return NetworkOnData(net, c.numbers((net.parameters,)), c.numbers((1, 1)))
@@ -56,6 +45,23 @@ unit_factors = Assumption(
 
 @claim(
     NetworkOnData,
+    REFUTED,
+    PATH_EXCLUSION.at("the released code against the saliency"),
+    assumes=(zero_one_gates, unit_factors),
+    see="saliency",
+)
+@hints(SMALL, kinds=(RELU, LINEAR))
+def released_scorer(instance: NetworkOnData) -> Relation:
+    r"""The released code computes the saliency of the paper.
+
+    False on networks whose last layer is called fc: its weights are neither squared in the one auxiliary network nor
+    set to one in the other. With a signed last layer the sum can cancel to 0.
+    """
+    return equal(instance.saliency("px-released"), instance.saliency("px"))
+
+
+@claim(
+    NetworkOnData,
     PROVED,
     PATH_EXCLUSION.at("the released code where nothing is called fc or bn"),
     assumes=(zero_one_gates, unit_factors),
@@ -71,6 +77,17 @@ def released_scorer_agrees_without_fc(instance: NetworkOnData) -> Relation:
 
     Proof. Then every parameter is set to one in the one auxiliary network and squared in the other, whose derivative is
     nonnegative.
+    """
+    released = path_exclusion_released(instance.network, instance.theta, instance.x, unsquared=())
+    return equal(released, instance.saliency("px"))
+
+
+@claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("the released code where nothing is called fc or bn"), see="saliency")
+@hints(families=("mlp", "chains", "pool"), kinds=(LEAKY, RELU))
+def released_scorer_agrees_beyond_relus(instance: NetworkOnData) -> Relation:
+    r"""With no layer called fc the released code computes the saliency of the paper, whatever the units.
+
+    False with leaky units, whose slopes it does not square, and where average pools and skip connections meet.
     """
     released = path_exclusion_released(instance.network, instance.theta, instance.x, unsquared=())
     return equal(released, instance.saliency("px"))

@@ -58,9 +58,9 @@ def removal_by_trace_is_best(instance: NetworkOnData) -> Relation:
 def trace_gradient_saliency(instance: NetworkOnData) -> Relation:
     r"""Greedy removal by least loss of trace keeps at least as much of the trace as PX, after two rounds.
 
-    False: with $f = w_1 x_1 + w_2 v x_2 + \dots$ the second weight of a chain goes at no loss once the first has gone.
-    Greedy takes single weights of small loss, PX the two weights of the chain. What is best for one removal
-    (`removal-by-trace-is-best`) is not for two.
+    False: of $f = w x_1 + v u x_2$ with unit weights, $x = (1, 1)$, greedy takes $w$ (a loss of 1 of 3; of $v$ or $u$
+    it is 2) and must then break the chain, which leaves 0; PX, to which all weights are worth the same, takes the
+    chain and leaves 1. What is best for one removal (`removal-by-trace-is-best`) is not for two.
     """
     px, greedy = (_trace_after_two(instance, scorer) for scorer in ("px", "trace-loss"))
     return at_most(px, greedy).when(instance.network.parameters > 2)

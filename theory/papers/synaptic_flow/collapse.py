@@ -7,9 +7,8 @@ import numpy as np
 from theory.claims import PROVED, REFUTED, claim, hints
 from theory.collapse import (
     THEOREM,
-)
-from theory.flows import (
-    every_weight_flows,
+    equal_path_lengths,
+    skip_connections,
 )
 from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW
 from theory.pruning import PruningRun
@@ -38,17 +37,17 @@ def _no_layer_collapse(run: PruningRun) -> Relation:
     PruningRun,
     REFUTED,
     SYNAPTIC_FLOW.at("maximal critical compression, read for residual networks (seed)"),
+    assumes=(skip_connections, *(a for a in THEOREM if a is not equal_path_lengths)),
     see="maximal-critical-compression",
 )
 @hints(families=("residual",), nonzero=True, outputs=2)
 def residual_layers_survive(run: PruningRun) -> Relation:
     r"""On residual networks positive, conserved, iterated scores keep every layer.
 
-    One weight a round, re-scored: every layer keeps a weight as long as there is one for each. The
-    weights of a residual branch are no cut (the skip connection belongs to it), so the theorem does
-    not protect them.
+    Every layer keeps a weight as long as there is one for each. The weights of a residual branch are no
+    cut (the skip connection belongs to it), so the theorem does not protect them.
     """
-    return _no_layer_collapse(run).when(every_weight_flows(run))
+    return _no_layer_collapse(run)
 
 
 @claim(
@@ -76,7 +75,8 @@ def maximal_critical_compression(run: PruningRun) -> Relation:
 
     Proof. $S_j = \sum_{p \ni j} c_p$, so pruning a set $P$ leaves $R \ge R_0 - S(P)$ by the union bound.
     With $L$ weights on every path, $\sum_j S_j = L R_0$, and the $q$ smallest of $a$ scores sum to at
-    most $q L R_0 / a < R_0$ as soon as $qL < a$; for $q = 1$ that is every $a > L$.
+    most $q L R_0 / a < R_0$ as soon as $qL < a$; for $q = 1$ that is every $a > L$. No more than that will do: at
+    $qL = a$ two of the four unit weights of a 1-2-1 network, removed at once, may be a layer.
     """
     kept = np.array(run.kept_by_round())
     return holds(run.alive_by_round() | (kept < run.smallest_path()), "a path keeps all its weights")

@@ -8,7 +8,6 @@ almost everywhere in the inputs, in one factor for each parameter tensor and in 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,10 +20,10 @@ from torch import Tensor
 
 from theory.claims import Claim
 from verify.networks.paths.sums import path_activation, path_kernel
-from verify.networks.recording.record import Graph, Ref
+from verify.networks.recording.graph import Graph, Ref
 
 LEGS, STEPS = 10, 80
-"""Legs of an ascent, after each of which masks are rounded, and steps a leg; if there is time for all of them."""
+"""Legs of an ascent, after each of which masks are rounded, and steps a leg; at most."""
 ROUNDED = (0.1, 0.5, 0.9)
 """Thresholds at which relaxed masks are rounded to 0 and 1."""
 OUTPUTS = 12
@@ -171,8 +170,9 @@ class Point:
 
 
 def climb(
-    claim: Claim, graph: Graph, tensors: Mapping[str, Tensor], x: Tensor, *, deadline: float, seed: int = 0
-) -> Iterator[Point]:
+    claim: Claim, graph: Graph, tensors: Mapping[str, Tensor], x: Tensor, *, steps: int = LEGS * STEPS, seed: int = 0,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Point]:  # fmt: skip
     """Ascend from a module on inputs; yields the best point, if there is any to go to.
 
     Args:
@@ -180,24 +180,27 @@ def climb(
         graph: the record.
         tensors: its tensors in float64.
         x: inputs in float64, few of them.
-        deadline: by `time.monotonic`.
+        steps: how many gradient steps to take, over all legs.
         seed: of what little is random.
+        stopped: whether somebody's limit in seconds has struck; asked before each step.
 
     Raises:
         NotClimbable: see `excess`.
-        NoPathSums: an operation through which there are no paths.
+        NotCovered: an operation through which there are no paths.
     """
     best = Point(dict(tensors), x.clone(), -math.inf, 0)
-    for leg in range(LEGS):
+    # At least three legs: where masks are rounded, the next one starts anew.
+    leg_steps = min(STEPS, max(1, steps // 3))
+    for leg in range(min(LEGS, max(1, steps // leg_steps))):
         generator = torch.Generator().manual_seed(seed)
         before = best
-        best, masks = _leg(claim, graph, best, generator, deadline)
+        best, masks = _leg(claim, graph, best, generator, leg_steps, stopped)
         for threshold in ROUNDED:
             kept = {**best.tensors, **{n: best.tensors[n] * (m > threshold) for n, m in masks.items()}}
             value = _value(claim, graph, kept, best.x, generator)
             if value >= best.excess:
                 best = Point(kept, best.x, value, best.steps)
-        if time.monotonic() > deadline or (leg and best.excess <= before.excess):
+        if stopped() or (leg and best.excess <= before.excess):
             break
     if best.excess > -math.inf:
         yield best
@@ -211,8 +214,9 @@ def _value(claim: Claim, graph: Graph, tensors: Mapping[str, Tensor], x: Tensor,
 
 
 def _leg(
-    claim: Claim, graph: Graph, start: Point, generator: torch.Generator, deadline: float
-) -> tuple[Point, dict[str, Tensor]]:
+    claim: Claim, graph: Graph, start: Point, generator: torch.Generator, steps: int,
+    stopped: Callable[[], bool],
+) -> tuple[Point, dict[str, Tensor]]:  # fmt: skip
     """Some steps of Adam from a point: the best point met, and the relaxed masks there."""
     names = list(graph.parameters)
     scales = {n: torch.zeros((), dtype=torch.float64, requires_grad=True) for n in names}
@@ -226,8 +230,8 @@ def _leg(
         {"params": [inputs], "lr": 0.05 * spread},
     ])  # fmt: skip
     best, relaxed = start, {n: m.detach().clone() for n, m in masks.items()}
-    for step in range(STEPS):
-        if step > 1 and time.monotonic() > deadline:
+    for step in range(steps):
+        if step > 1 and stopped():
             break
         with torch.enable_grad():
             here = {n: start.tensors[n] * scales[n].exp() * masks[n] for n in names}

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from verify.networks.claims.assumptions import Report, assumptions
+from verify.networks.claims.budget import TOLD_APART, single_threaded
 
 RETURN_BOTH = "let the factory return (module, example input)"
 SIZES = (32, 28, 64, 224)
@@ -28,11 +29,22 @@ SIZES = (32, 28, 64, 224)
 
 @dataclass(frozen=True)
 class Loaded:
-    """A module, inputs for it and the name under which to report it."""
+    """A module, inputs for it, the name under which to report it, and which assumptions hold of it."""
 
     name: str
     module: nn.Module
     x: Tensor
+    report: Report
+
+
+def check_spec(spec: str) -> None:
+    """Raise ValueError where nothing can be of that name: neither a file that exists nor a known kind."""
+    kind, colon, _ = spec.partition(":")
+    if not colon:
+        raise ValueError(f"{spec!r} names no module: write FILE.py:FACTORY, zoo:NAME or timm:NAME")
+    file = spec.rpartition(":")[0]
+    if kind not in ("zoo", "timm") and not Path(file).is_file():
+        raise ValueError(f"{spec}: there is no file {file!r}")
 
 
 def load(spec: str, *, x: Tensor | None = None, samples: int = 8, seed: int = 0) -> Loaded:
@@ -46,22 +58,28 @@ def load(spec: str, *, x: Tensor | None = None, samples: int = 8, seed: int = 0)
         samples: how many inputs to draw.
         seed: seed of the weights that the factory draws and of the inputs.
 
+    What the code prints goes to standard error: standard output may be read by a program.
+
     Raises:
         ValueError: nothing of that name, or a module that nothing can be said about; one line.
     """
+    with contextlib.redirect_stdout(sys.stderr):
+        return _load(spec, x, samples, seed)
+
+
+def _load(spec: str, x: Tensor | None, samples: int, seed: int) -> Loaded:
     kind, _, rest = spec.partition(":")
     if samples < 1:
         raise ValueError(f"at least one sample is needed; got {samples}")
+    check_spec(spec)
     if kind == "zoo":
         module, shape = _zoo(rest, seed), None
     elif kind == "timm":
         module, shape = _timm(rest, seed)
-    elif ":" in spec:
+    else:
         made = _from_file(spec, seed)
         module, given = made if isinstance(made, tuple) else (made, None)
         x, shape = (given if x is None else x), None
-    else:
-        raise ValueError(f"{spec!r} names no module: write FILE.py:FACTORY, zoo:NAME or timm:NAME")
     check_module(spec, module)
     given_inputs = x is not None
     if x is None:
@@ -69,8 +87,7 @@ def load(spec: str, *, x: Tensor | None = None, samples: int = 8, seed: int = 0)
     first = next(p for p in module.parameters())
     if x.is_floating_point():
         x = x.to(first.dtype)
-    check(spec, module, x, given=given_inputs)
-    return Loaded(spec, module, x)
+    return Loaded(spec, module, x, check(spec, module, x, given=given_inputs))
 
 
 def check_module(spec: str, module: Any) -> None:
@@ -82,6 +99,8 @@ def check_module(spec: str, module: Any) -> None:
     for name, p in module.named_parameters():
         if isinstance(p, nn.parameter.UninitializedParameter):
             raise ValueError(f"{spec}: the parameter {name} is not initialised yet; run the module once in the factory")
+        if p.is_meta:
+            raise ValueError(f"{spec}: the parameter {name} is on the meta device, where tensors have no numbers")
 
 
 def check(spec: str, module: nn.Module, x: Tensor, *, given: bool = True) -> Report:
@@ -97,11 +116,25 @@ def check(spec: str, module: nn.Module, x: Tensor, *, given: bool = True) -> Rep
         raise ValueError(f"{spec}: the example input is {_a(x)}; a floating-point tensor, samples first, is needed")
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"{spec}: the example input has shape {tuple(x.shape)}; at least one sample is needed")
-    report = assumptions(module, x, limit=0)
+    if given and _one_sample(module, x):
+        one = "one sample without an axis of samples; give it as x[None]"
+        raise ValueError(f"{spec}: the example input has shape {tuple(x.shape)}, {one}")
+    try:
+        with single_threaded():
+            report = assumptions(module, x, limit=TOLD_APART)
+    except SystemExit as e:
+        raise ValueError(f"{spec}: its forward called sys.exit({e.code!r})") from None
     for name in ("single-input", "tensor-output", "static-graph", "finite"):
         if why := report.why(name):
             raise ValueError(f"{spec}: {why[0]}; {_advice(name, why[0], module, given)}")
     return report
+
+
+def _one_sample(module: nn.Module, x: Tensor) -> bool:
+    """Whether ``x`` looks like a single sample, which linear maps and convolutions take as well."""
+    shape = next(iter(_shapes(module)), ())
+    like = len(x.shape) == len(shape) and (tuple(x.shape) == shape if len(shape) == 1 else x.shape[0] == shape[0])
+    return like and _runs(module, x[None])
 
 
 def _advice(name: str, why: str, module: nn.Module, given: bool) -> str:
@@ -166,10 +199,7 @@ def _timm(name: str, seed: int) -> tuple[nn.Module, tuple[int, ...] | None]:
 
 def _from_file(spec: str, seed: int) -> Any:
     file, _, attribute = spec.rpartition(":")
-    path = Path(file)
-    if not path.is_file():
-        raise ValueError(f"{spec}: there is no file {file!r}")
-    source = _import(spec, path, seed)
+    source = _import(spec, Path(file), seed)
     if not hasattr(source, attribute):
         near = difflib.get_close_matches(attribute, [n for n in vars(source) if not n.startswith("_")], n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
@@ -191,6 +221,8 @@ def _call(spec: str, factory: Callable[[], Any], seed: int) -> Any:
     try:
         with _seeded(seed):
             return factory()
+    except SystemExit as e:
+        raise ValueError(f"{spec}: the factory called sys.exit({e.code!r}); it has to return a module") from None
     except Exception as e:
         raise ValueError(f"{spec}: the factory raised {type(e).__name__}: {_line(e)}") from None
 
@@ -205,6 +237,8 @@ def _import(spec: str, path: Path, seed: int) -> ModuleType:
     try:
         with _seeded(seed):
             found.loader.exec_module(source)
+    except SystemExit as e:
+        raise ValueError(f"{spec}: importing {path} called sys.exit({e.code!r})") from None
     except Exception as e:
         raise ValueError(f"{spec}: importing {path} raised {type(e).__name__}: {_line(e)}") from None
     finally:
@@ -240,14 +274,14 @@ def _shapes(module: nn.Module) -> list[tuple[int, ...]]:
 
 
 def _runs(module: nn.Module, x: Tensor) -> bool:
-    from verify.networks.recording.record import evaluation_mode
+    from verify.networks.recording.modes import evaluation_mode
 
     with torch.no_grad(), evaluation_mode(module):
         try:
             module(x[:1])
-        except Exception:
+        except (Exception, SystemExit):
             return False
     return True
 
 
-__all__ = ["Loaded", "check", "check_module", "load"]
+__all__ = ["Loaded", "check", "check_module", "check_spec", "load"]

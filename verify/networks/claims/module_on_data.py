@@ -17,12 +17,14 @@ import torch
 from flint import arb
 from torch import Tensor, nn
 
-from verify.networks.exact.fixed_point import Forward, forward
-from verify.networks.exact.rounding import Kink, absolute_graph, absolute_values, gamma
-from verify.networks.ntk.trace import MEMORY, Sweep, record_for, trace_plan
-from verify.networks.paths.bounded import Sums
-from verify.networks.paths.sums import path_activation, path_kernel, roundings
-from verify.networks.recording.record import Graph, Ref
+from verify.networks.claims.budget import TRACE, flops
+from verify.networks.exact.fixed_point import WORK, Forward, forward
+from verify.networks.exact.rounding import Kink, absolute_graph, absolute_values
+from verify.networks.ntk.trace import MEMORY, Sweep, trace_plan
+from verify.networks.paths.sums import Sums, path_activation, path_kernel, roundings
+from verify.networks.recording.graph import LINEAR, Graph, Ref
+from verify.networks.recording.record import record_for
+from verify.networks.recording.roundings import gamma
 
 PASSES = 200
 """Backward passes that a trace may take."""
@@ -35,6 +37,17 @@ class Unavailable(NotImplementedError):
 class ModuleOnData:
     """A recorded module with tensors and inputs, in float64 with rounding bounds.
 
+    Args:
+        graph: the record.
+        tensors: its tensors in float64.
+        x: inputs in float64, samples first.
+        masks: factors of the parameters in the sums over paths.
+        formal: whether gates are the signs of what float64 gives, and no number has a bound.
+        what: how outcomes call it.
+        run: the forward evaluation, if there is one.
+        limit: floating-point operations that telling gates apart in fixed point may take; 0: they are taken as
+            float64 gives them, and those within rounding of a kink are listed.
+
     Attributes:
         rounding: how its numbers are bounded, for verdicts.
     """
@@ -45,11 +58,11 @@ class ModuleOnData:
 
     def __init__(
         self, graph: Graph, tensors: Mapping[str, Tensor], x: Tensor, *, masks: Mapping[str, Tensor] | None = None,
-        formal: bool = False, what: str = "as given", run: Forward | None = None,
+        formal: bool = False, what: str = "as given", run: Forward | None = None, limit: float = WORK,
     ) -> None:  # fmt: skip
         self.graph, self.tensors, self.x = graph, dict(tensors), x
         self.masks, self.formal, self.what = dict(masks or {}), formal, what
-        self._run = run
+        self._run, self.limit = run, limit
         self._px: dict[str, Tensor] | None = None
 
     @classmethod
@@ -76,7 +89,14 @@ class ModuleOnData:
     @cached_property
     def run(self) -> Forward:
         """The forward evaluation with its error bounds, in digits where float64 leaves gates open."""
-        return forward(self.graph, self.tensors, self.x) if self._run is None else self._run
+        return forward(self.graph, self.tensors, self.x, self.limit) if self._run is None else self._run
+
+    @cached_property
+    def certain(self) -> ModuleOnData:
+        """The same with gates told apart in fixed point, as far as that is affordable."""
+        if not self.run.open or self.run.digits:
+            return self
+        return ModuleOnData(self.graph, self.tensors, self.x, what=self.what)
 
     @cached_property
     def values(self) -> dict[Ref, Tensor]:
@@ -106,6 +126,10 @@ class ModuleOnData:
     def _trace(self) -> tuple[Tensor, Tensor]:
         """Trace per output and its absolute error bound."""
         outputs = int(np.prod(self.graph.output_shape))
+        if (cost := 4.0 * outputs * len(self.x) * flops(self.graph, self.tensors)) > TRACE:
+            raise Unavailable(
+                f"the trace of {outputs} outputs on {len(self.x)} inputs takes about {cost:.0e} operations"
+            )
         plan = trace_plan(self.graph)
         if plan.method != "sweep":
             return self._trace_by_gradients(plan.reasons[0])
@@ -170,7 +194,7 @@ class ModuleOnData:
             for op in self.graph.operations
         ]
         graph = dataclasses.replace(self.graph, operations=kept, parameters=tuple(names))
-        return ModuleOnData(graph, self.tensors, self.x, run=self.run).ntk_trace_per_output()
+        return ModuleOnData(graph, self.tensors, self.x, run=self.run, limit=self.limit).ntk_trace_per_output()
 
     # -- the same module otherwise ------------------------------------------------------------
 
@@ -185,7 +209,7 @@ class ModuleOnData:
     def _on(self, rows: slice) -> ModuleOnData:
         values, errors = self._rows(self.run.values, rows), self._rows(self.run.errors, rows)
         run = dataclasses.replace(self.run, values=values, errors=errors)
-        return ModuleOnData(self.graph, self.tensors, self.x[rows], what=self.what, run=run)
+        return ModuleOnData(self.graph, self.tensors, self.x[rows], what=self.what, run=run, limit=self.limit)
 
     def _rows(self, values: Mapping[Ref, Tensor], rows: slice) -> dict[Ref, Tensor]:
         """Forward values of some of the samples."""
@@ -197,11 +221,33 @@ class ModuleOnData:
         # The outputs are others, which nothing that is asked of it reads.
         errors = {r: e for r, e in self.run.errors.items() if r != self.graph.output}
         run = dataclasses.replace(self.run, errors=errors)
-        return ModuleOnData(self.graph, tensors, self.x, what=self.what, run=run)
+        return ModuleOnData(self.graph, tensors, self.x, what=self.what, run=run, limit=self.limit)
 
     def on_ones(self) -> ModuleOnData:
         """The module on one input of ones."""
-        return ModuleOnData(self.graph, self.tensors, torch.ones_like(self.x[:1]), what=self.what)
+        ones = torch.ones_like(self.x[:1])
+        return ModuleOnData(self.graph, self.tensors, ones, what=self.what, limit=self.limit)
+
+    def with_outputs(self, count: int) -> ModuleOnData:
+        """The module with the first ``count`` of its outputs, if a linear map of its own weights gives them.
+
+        Raises:
+            Unavailable: something else gives the outputs.
+        """
+        index = self.graph.output.index
+        op = self.graph.operations[index] if index >= 0 else None
+        readers = self.graph.readers()
+        if op is None or op.kind != LINEAR or len(op.shape) != 2:
+            raise Unavailable("the outputs are given by no linear map, of which some could be taken")
+        names = [n for n in (op.settings["weight"], op.settings["bias"]) if n is not None]
+        if any(len(readers.get(n, ())) > 1 for n in names):
+            raise Unavailable("what gives the outputs is read elsewhere as well")
+        operations = list(self.graph.operations)
+        operations[index] = dataclasses.replace(op, shape=torch.Size((op.shape[0], count)))
+        graph = dataclasses.replace(self.graph, operations=operations, output_shape=(count,))
+        tensors = {**self.tensors, **{n: self.tensors[n][:count] for n in names}}
+        what = f"{self.what}, {count} of its {op.shape[1]} outputs"
+        return ModuleOnData(graph, tensors, self.x, what=what, limit=self.limit)
 
     # -- paths --------------------------------------------------------------------------------
 

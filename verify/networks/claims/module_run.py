@@ -22,13 +22,14 @@ import torch
 from torch import Tensor
 
 from theory.claims import Assumption, Claim
+from theory.collapse import scored_by
 from theory.relations import Relation, holds
 from verify.networks.claims.module_on_data import ModuleOnData
 from verify.networks.claims.restated import NoForm, equal_activations
+from verify.networks.exact.balls import ball, flat
 from verify.networks.exact.fixed_point import WORK, forward
-from verify.networks.paths.bounded import ball, flat
 from verify.networks.paths.sparse import MOST, Link, Sparse, chain
-from verify.networks.recording.record import CONVOLUTION, LINEAR, NORMALISATION, Ref
+from verify.networks.recording.graph import CONVOLUTION, LINEAR, MATRIX, NORMALISATION, PRODUCT, SHIFT, Ref
 
 SCORERS = ("synflow", "synflow-l2", "px", "px-frozen", "magnitude")
 ROUNDS = 600
@@ -98,18 +99,17 @@ class ModuleRun:
     def _lengths(self) -> tuple[int, int]:
         """The fewest and the most parameters on a path."""
         ends: dict[Ref, tuple[int, int]] = {Ref(-1): (0, 0)}
-        learned = set(self.names)
         for i, op in enumerate(self.on.graph.operations):
             s = op.settings
             inputs = [ends[Ref(r.index)] for r in op.inputs]
             low, high = min(a for a, _ in inputs), max(b for _, b in inputs)
-            if op.kind in (LINEAR, CONVOLUTION, NORMALISATION):
-                own = int(s["weight"] in learned)
+            if op.kind in (LINEAR, CONVOLUTION, NORMALISATION, MATRIX, PRODUCT, SHIFT):
+                own = int(self.on.graph.learned(op, "weight"))
                 low, high = low + own, high + own
                 if op.kind == NORMALISATION and bool(self.on.tensors[s["mean"]].any()):
                     low = min(low, own)
                 if s["bias"] is not None:
-                    low = min(low, int(s["bias"] in learned))
+                    low = min(low, int(self.on.graph.learned(op, "bias")))
             ends[Ref(i)] = (low, high)
         return ends[Ref(self.on.graph.output.index)]
 
@@ -221,6 +221,10 @@ class ModuleRun:
             return chain(self.on.graph) if same else None
         return chain(self.on.graph)
 
+    def masks(self) -> list[Tensor]:
+        """The mask after each round, (N,) each."""
+        return self._run[0]
+
     def final_mask(self) -> Tensor:
         """The mask after the last round, (N,)."""
         return self._run[0][-1]
@@ -247,23 +251,34 @@ class ModuleRun:
         """Whether some path keeps all its weights under a mask."""
         return self._paths(self.split(mask), None)
 
+    def outputs_at(self, mask: Tensor) -> Tensor:
+        """To which outputs some path keeps all its weights under a mask, bool (K,)."""
+        return self._reached(self.split(mask), None).any(0)
+
     def _paths(self, there: Mapping[str, Tensor], gates: Mapping[Ref, Tensor] | None) -> bool:
+        return bool(self._reached(there, gates).any())
+
+    def _reached(self, there: Mapping[str, Tensor], gates: Mapping[Ref, Tensor] | None) -> Tensor:
         start = self.on.sums.ones() if gates is None else (self.on.x != 0).double()
         with torch.no_grad():
-            return bool((self.on.sums.run(there, start, 0, gates=gates, slopes=0) > 0).any())
+            return self.on.sums.run(there, start, 0, gates=gates, slopes=0) > 0
 
     def alive_by_round(self) -> np.ndarray:
         """Bool (rounds,): some path keeps all its weights."""
         return np.array([self.alive(m) for m in self._run[0]])
 
-    def live(self) -> bool:
-        """Whether at the end some path is live on the data: nonzero weights, gates on, nonzero input."""
-        masked = self.masked(self.final_mask())
+    def live(self, mask: Tensor | None = None) -> bool:
+        """Whether some path is live on the data under a mask, the last one if None: weights, input and gates not 0."""
+        masked = self.masked(self.final_mask() if mask is None else mask)
         return self._paths({n: (masked.tensors[n] != 0).double() for n in self.names}, masked.values)
 
     def layer_sizes(self) -> np.ndarray:
         """How many weights each layer keeps at the end."""
-        parts = self.split(self.final_mask())
+        return self.sizes_at(self.final_mask())
+
+    def sizes_at(self, mask: Tensor) -> np.ndarray:
+        """How many weights each layer keeps under a mask."""
+        parts = self.split(mask)
         return np.array([int(sum(float(parts[n].sum()) for n in names)) for names in self._layers.values()])
 
 
@@ -334,12 +349,20 @@ def _nonzero(run: ModuleRun) -> bool:
     return bool(((run.scores_at(every) > 0) | ~on_paths).all())
 
 
+def _skips(run: ModuleRun) -> bool:
+    """Whether some paths pass layers by, and nothing has a bias."""
+    biased = any(op.settings.get("bias") is not None for op in run.on.graph.operations)
+    return not biased and run.smallest_path() < run.longest_path()
+
+
 PREDICATES: dict[str, Callable[[Any], Any]] = {
     "nonnegative-scores": lambda run: True,
     "nonzero-scores": _nonzero,
     "conserved-scores": lambda run: run.scorer != "magnitude",
     "global-masking": lambda run: True,
     "rescored": lambda run: True,
+    "skip-connections": _skips,
+    **{(a := scored_by(name)).name: a.predicate for name in SCORERS},
     "slow-schedule": lambda run: run.rounds is None,
     "ties-broken": lambda run: True,
     "everything-scored": lambda run: True,

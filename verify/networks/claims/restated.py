@@ -19,10 +19,10 @@ from torch import Tensor
 
 from theory.claims import Assumption, Claim
 from theory.relations import Relation, all_of, at_most, equal, holds
+from verify.networks.exact.balls import ball, compared, flat
 from verify.networks.exact.fixed_point import Evaluation
-from verify.networks.paths.bounded import ball, compared, flat
 from verify.networks.paths.sums import path_kernel
-from verify.networks.recording.record import CONVOLUTION, LINEAR, MAXIMUM, NORMALISATION, Operation, Ref
+from verify.networks.recording.graph import CONVOLUTION, LINEAR, MAXIMUM, NORMALISATION, Operation, Ref
 
 if TYPE_CHECKING:
     from verify.networks.claims.module_on_data import ModuleOnData
@@ -48,6 +48,12 @@ WHY: dict[str, str] = {
     "path-exclusion/trace-preserves-eigenvalues": "it needs one trace and one bound for each weight",
     "path-exclusion/eigenvalue-bounds": "it needs eigenvalues of the whole kernel, of which float64 bounds the trace",
     "path-exclusion/released-scorer": "released scores are signed sums over paths, which have no rounding bound here",
+    "path-exclusion/released-scorer-agrees-without-fc": "released scores are signed sums over paths, which have no "
+    "rounding bound here",
+    "path-exclusion/bound-keeps-the-largest-eigenvalue": "it needs one trace and one bound for each weight",
+    "path-exclusion/kernel-over-distinct-weights": "it needs to know which paths carry the same weights",
+    "path-exclusion/kinks": "there is nothing to test: off kinks the two sides are the same numbers, and which gates "
+    "are exactly on a kink is told unit by unit",
     "synaptic-flow/neuron-conservation": "it is about the signed scores at single units",
 }
 """Why a claim about networks has no form."""
@@ -144,18 +150,10 @@ def path_decomposition(i: ModuleOnData) -> Relation:
     with torch.no_grad():
         for x, constant in parts:
             evaluation = Evaluation(i.graph, i.tensors, max(8, i.run.digits), gates=i.values, constant=constant)
-            values, errors = evaluation.run(x)
+            values, errors = evaluation.evaluate(x)
             lhs, error = lhs + values[i.graph.output], error + errors[i.graph.output]
     out = i.graph.output
     return compared("==", lhs, error + 4e-16 * lhs.abs(), i.values[out], i.run.errors[out])
-
-
-@form("path-exclusion/kinks", "no gate is open, so the formal gradient is the derivative")
-def kinks(i: ModuleOnData) -> Relation:
-    """Off kinks gates are locally constant: the two are the same numbers."""
-    if i.kinks:
-        raise NoForm("some gate is on its kink: the derivative there needs the network unit by unit")
-    return holds(True)
 
 
 # -- bounds -------------------------------------------------------------------------------------------
@@ -219,7 +217,8 @@ def _total(balls: np.ndarray) -> Any:
 def bias_paths(i: ModuleOnData) -> Relation:
     """The trace over all parameters but biases and shifts, against the bound over paths from inputs only."""
     sums = i.sums
-    constants = {op.settings["bias"] for op in i.graph.operations if op.kind in (LINEAR, CONVOLUTION, NORMALISATION)}
+    shifts = [op.settings["bias"] for op in i.graph.operations if op.settings.get("bias") is not None]
+    constants = {i.graph.base(name) for name in shifts}
     moved = [op for op in i.graph.operations if op.kind == NORMALISATION and i.tensors[op.settings["mean"]].any()]
     if moved:
         raise NoForm(f"{moved[0].label}: a running mean makes its scale start paths as well")
@@ -283,6 +282,13 @@ def auxiliary_networks(i: ModuleOnData) -> Relation:
         compared("==", d, d * unit, i.activation_values(), i.activation_values() * unit, "D"),
         compared("==", r, r * unit, i.kernel_values()[0], i.kernel_values()[0] * unit, "R"),
     )
+
+
+@form("path-exclusion/gradient-kernel-bounds-the-trace", "one backward pass for the kernels of all outputs")
+def gradient_kernel_bounds_the_trace(i: ModuleOnData) -> Relation:
+    """As the claim: sum_k D_k |grad R_k|_1 is the gradient of sum_k D_k R_k, summed."""
+    bound = flat(i.sums.scores(2, i.activation_values(), weighted=False))
+    return at_most(i.ntk_trace(), sum_ball(bound, 3 * i.sums.unit))
 
 
 # -- the saliency -------------------------------------------------------------------------------------
@@ -372,7 +378,8 @@ def cuts(i: ModuleOnData) -> dict[str, tuple[str, ...]]:
             continue
         behind = [o for m, o in enumerate(operations) if m not in before[j] and "bias" in o.settings]
         moved = any(o.kind == NORMALISATION and bool(i.tensors[o.settings["mean"]].any()) for o in behind)
-        biases = [o.settings["bias"] for o in behind if o.settings["bias"] is not None]
+        biases = [i.graph.base(o.settings["bias"]) for o in behind if o.settings["bias"] is not None]
+        moved = moved or any(b not in i.graph.parameters for b in biases)
         if not moved and all(len(readers.get(b, ())) == 1 for b in biases):
             out[weight] = (weight, *biases)
     return out

@@ -3,19 +3,17 @@
 `Subject.falsify` is what `verify.search.loop.falsify(on=...)` calls: it says whether a claim applies to the
 module, searches over inputs, scales and masks of it, and tries the claim also where it does not apply.
 A module small enough to enumerate becomes an exact network, on which every claim can run; any other is
-`verify.networks.claims.module_on_data.ModuleOnData`.
+`verify.networks.claims.module_on_data.ModuleOnData`. What a search may spend is counted in operations
+(`verify.networks.claims.budget`): the outcome follows from the module, its inputs, the budget and the seed.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,178 +22,245 @@ from theory.claims import Claim
 from theory.flows import ObjectiveOnNetwork, RescaledNetwork
 from theory.guarded import GuardedRun
 from theory.network_sketches import NetworkWeights
-from theory.paths import NetworkOnData, paths_of
+from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.relations import Verdict, agreement, decide
-from theory.scalars import exact
+from verify.networks.claims import budget
 from verify.networks.claims.assumptions import ASSUMPTIONS, Report, assumptions
-from verify.networks.claims.climb import NotClimbable, climb
+from verify.networks.claims.climb import OUTPUTS, NotClimbable, climb
+from verify.networks.claims.enumerated import Enumerated, enumerated
 from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
 from verify.networks.claims.module_run import RUN_FORMS, SCORERS, ModuleRun, on_runs
 from verify.networks.claims.restated import FORMS, HOW, WHY, NoForm, without_enumeration
-from verify.networks.exact.fixed_point import WORK, digits_needed, work
-from verify.networks.exact.to_graph import to_network
-from verify.networks.paths.sums import NoPathSums
+from verify.networks.claims.varied import Variations
+from verify.networks.recording.graph import NotCovered as NotCovered
+from verify.search.given import Seen, look_through
 from verify.search.loop import Search
 from verify.search.outcome import Outcome
-from verify.search.strategies import StackChooser, draw
 
 SETTINGS = (NetworkOnData, NetworkWeights, ObjectiveOnNetwork, RescaledNetwork, PruningRun, GuardedRun)
 """The settings whose claims are about a network, with or without more than its data."""
-LARGEST = 1e12
-"""Floating-point operations that telling all gates apart may take, for a single input."""
 TRIED = 20_000_000
 """Weights up to which a module is pruned where a claim about pruning runs does not apply, to see what happens."""
-TINY_PATHS = 2_000
-"""Up to this many paths a module is enumerated in exact rationals."""
+PATIENCE = 3
+"""After so many instances on which a form cannot be evaluated, and none on which it can, the search ends."""
+BEFORE = 3
+"""Instances that are looked at before a gradient is followed, which costs more."""
+RUN = 10
+"""Instances of a module that one pruning run costs as much as, about."""
+COUNTS = ("synaptic-flow/released-count-is-exact",)
+"""Claims about the numbers of weights in a run alone, which cost nothing."""
+UNDONE = (Unavailable, NoForm, NotCovered)
+"""What says that a claim cannot be decided on an instance, for a reason of its own."""
+
+
+def about_networks(claim: Claim) -> bool:
+    """Whether a claim can be asked of a module with inputs."""
+    return claim.setting in SETTINGS or issubclass(NetworkOnData, claim.setting)
 
 
 class Subject:
-    """A module with inputs, searched over.
+    """A module with inputs, searched over. It is recorded once, and what claims share is computed once.
 
     Args:
-        module: the module; left as it was.
+        module: the module; left as it was, and not to be changed while the subject is in use.
         x: inputs, samples first.
         name: how outcomes call it.
         climbing: whether the gradient of the margin is followed.
+        report: which assumptions hold of the module, where that is known already.
     """
 
-    def __init__(self, module: nn.Module, x: Tensor, name: str = "torch module", *, climbing: bool = True) -> None:
+    def __init__(
+        self, module: nn.Module, x: Tensor, name: str = "torch module", *, climbing: bool = True,
+        report: Report | None = None,
+    ) -> None:  # fmt: skip
         self.module, self.x, self.name, self.climbing = module, x, name, climbing
+        self._report = report
         self._trial_runs: dict[str, ModuleRun] = {}
+        self._variations: dict[int, Variations] = {}
 
     @cached_property
     def report(self) -> Report:
-        """Which assumptions hold of the module; on as many of the inputs as all gates can be told for."""
-        found = assumptions(self.module, self.x, limit=0)
-        graph, run = found.graph, found.forward
-        if graph is None or run is None or not run.kinks:
-            return found
-        tensors = graph.tensors(self.module, torch.float64)
-        one = work(graph, tensors, 1, digits_needed(run.values, run.errors))
-        if one > LARGEST:
-            return found
-        fit = max(1, int(WORK // one))
-        if fit < len(self.x):
-            self.name += f" (the first {fit} of {len(self.x)})"
-            self.x = self.x[:fit]
-        return assumptions(self.module, self.x, limit=LARGEST)
-
-    @cached_property
-    def given(self) -> ModuleOnData:
-        """The module with its inputs, as given."""
-        graph = self.report.graph
-        assert graph is not None
-        return ModuleOnData(graph, self.tensors, self.x.detach().double(), run=self.report.forward)
+        """Which assumptions hold of the module."""
+        if self._report is not None:
+            return self._report
+        with budget.single_threaded():
+            return assumptions(self.module, self.x, limit=budget.TOLD_APART)
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """The module's tensors in float64."""
+        """The module's tensors in float64, as they were when first asked for."""
         assert self.report.graph is not None
-        return self.report.graph.tensors(self.module, torch.float64)
+        return {n: t.clone() for n, t in self.report.graph.tensors(self.module, torch.float64).items()}
 
     @cached_property
-    def exact(self) -> NetworkOnData | None:
-        """The module as an exact network with up to four of its inputs, None if it is too large to enumerate."""
+    def given(self) -> ModuleOnData:
+        """The module with its inputs, as given; with the first of them only where all would take too long."""
+        graph, run = self.report.graph, self.report.forward
+        assert graph is not None
+        x = self.x.detach().double()
+        whole = ModuleOnData(graph, self.tensors, x, run=run, limit=0)
+        count = budget.affordable_samples(graph, self.tensors, budget.GIVEN, len(x))
+        if count == len(x):
+            return whole
+        what = f"as given (the first {count} of {len(x)} inputs)"
+        return ModuleOnData(graph, self.tensors, x[:count], what=what, run=whole.first(count).run, limit=0)
+
+    @cached_property
+    def formal(self) -> ModuleOnData:
+        """The module as given with every gate the sign of what float64 gives: what is tried where no claim applies."""
+        assert self.report.graph is not None
+        count = budget.affordable_samples(self.report.graph, self.tensors, budget.GIVEN, len(self.x))
+        return ModuleOnData(self.report.graph, self.tensors, self.x[:count].detach().double(), formal=True)
+
+    @cached_property
+    def enumerated(self) -> Enumerated | None:
+        """The module in exact rationals; None if it is too large to enumerate."""
         graph = self.report.graph
-        if graph is None or sum(self.tensors[n].numel() for n in graph.parameters) > TINY_PATHS:
-            return None
-        try:
-            network, theta = to_network(graph, self.tensors)
-            if len(paths_of(network)) > TINY_PATHS:
-                return None
-        except ValueError:
-            return None
-        return NetworkOnData(network, theta, exact(self.x[:4].detach().double().flatten(1).numpy()))
+        return None if graph is None else enumerated(graph, self.tensors, self.x)
+
+    @property
+    def exact(self) -> NetworkOnData | None:
+        """The module as an exact network with some of its inputs, None if it is too large to enumerate."""
+        return self.enumerated.given if self.enumerated is not None else None
+
+    def in_order(self, claims: Iterable[Claim]) -> list[Claim]:
+        """Claims in the order in which a person learns most soonest: what costs least first."""
+
+        def cost(claim: Claim) -> float:
+            if self.exact is not None:
+                return budget.exact_cost(claim, self.exact.network)
+            return 2.0 if issubclass(claim.setting, PruningRun) else float(not _no_form(claim))
+
+        return sorted(claims, key=cost)
+
+    # -- a claim --------------------------------------------------------------------------------------
 
     def falsify(
-        self, claim: Claim, *, drop: tuple[str, ...] = (), examples: int = 1000, seconds: float = 30.0, seed: int = 0
-    ) -> Outcome:
+        self, claim: Claim, *, drop: tuple[str, ...] = (), examples: int = 1000, seconds: float | None = None,
+        seed: int = 0,
+    ) -> Outcome:  # fmt: skip
         """Search for a counterexample to ``claim`` among inputs, scales and masks of the module.
+
+        Args:
+            claim: the claim.
+            drop: names of assumptions not to require.
+            examples: the budget: the operations of so many instances of a small module, see `budget`.
+            seconds: a limit for people; None: none.
+            seed: of what is drawn.
 
         Returns:
             "not applicable" with every reason (and what the conclusion does all the same), "refuted",
-            "survived", or "undecided" where rounding or a kink leaves it open.
+            "survived", or "undecided" with the reason: rounding or a kink leaves it open, or the claim cannot
+            be evaluated on this module.
+
+        Raises:
+            KeyError: no such assumption.
         """
-        about = claim.setting in SETTINGS or issubclass(NetworkOnData, claim.setting)
-        out = Outcome(claim.id, seed=seed, on=self.name)
-        if not about:
-            out.verdict = "not applicable"
-            out.reasons.append(f"it is about a {claim.setting.title}, not about a network with data")
-            return out
+        for name in drop:
+            claim.assumption(name)
+        start = time.monotonic()
+        with budget.single_threaded():
+            try:
+                out = self._falsify(claim, drop, examples, seconds, seed)
+            except Exception as e:
+                # One claim's trouble is not the others'.
+                out = self._outcome(claim, seed, "undecided", _in_words(e))
+        out.seconds = time.monotonic() - start
+        return out
+
+    def _outcome(self, claim: Claim, seed: int, verdict: str, *reasons: str) -> Outcome:
+        return Outcome(claim.id, verdict=verdict, reasons=list(reasons), seed=seed, on=self.name)
+
+    def _falsify(self, claim: Claim, drop: tuple[str, ...], examples: int, seconds: float | None, seed: int) -> Outcome:
+        if not about_networks(claim):
+            reason = f"it is about a {claim.setting.title}, not about a network with data"
+            return self._outcome(claim, seed, "not applicable", reason)
         blocking = [n for n in ASSUMPTIONS if n != "off-kinks" and not self.report.holds(n)]
         if self.exact is not None and set(blocking) <= {"no-shared-parameters-on-a-path"}:
             # Enumeration differentiates path values truly, shared parameters or not.
             blocking = []
         if blocking:
-            out.verdict = "not applicable"
-            out.reasons += [f"{n}: {why}" for n in blocking for why in self.report.why(n) or ["not checked"]]
-            out.reasons.append(self._tried(claim))
-            return out
-        if self.exact is None and (why := _no_form(claim)):
-            out.verdict = "undecided"
-            out.reasons.append(f"{why}: only small piecewise-linear modules are enumerated")
-            return out
-        search = Search(claim if self.exact is not None else self._stated(claim), drop, examples, seconds, seed)
+            reasons = [f"{n}: {why}" for n in blocking for why in self.report.why(n) or ["not checked"]]
+            return self._outcome(claim, seed, "not applicable", *reasons, self._tried(claim))
+        search = Search(claim, drop, examples, seconds, seed)
         search.outcome.on = self.name
-        try:
-            return self._searched(search, min(examples, 400))
-        except (Unavailable, NoForm, NoPathSums) as e:
-            out.verdict, out.on = "undecided", self.name
-            out.reasons.append(str(e))
-            return out
+        if self._enumerates(claim):
+            try:
+                return self._by_enumeration(search)
+            except ValueError as e:
+                if "too many" not in str(e):
+                    raise
+        if why := _no_form(claim):
+            return self._outcome(claim, seed, "undecided", f"{why}: only small piecewise-linear modules are enumerated")
+        search = Search(self._stated(claim), drop, examples, seconds, seed)
+        search.outcome.on = self.name
+        return self._on_module(search)
+
+    def _enumerates(self, claim: Claim) -> bool:
+        """Whether a claim is decided by enumeration: the module is small enough for what this claim needs."""
+        if self.exact is None:
+            return False
+        cost = budget.exact_cost(claim, self.exact.network)
+        return cost <= (budget.EXACT if _no_form(claim) else budget.EXACT_WITH_FORM)
+
+    def _by_enumeration(self, search: Search) -> Outcome:
+        assert self.enumerated is not None
+        claim = search.claim
+        cost = budget.exact_cost(claim, self.enumerated.given.network)
+        instances = self.enumerated.instances(claim, search.seed)
+        seen = look_through(search, instances, budget.exact_count(cost, search.examples))
+        if not search.outcome.examples:
+            return self._nothing_applied(search, seen)
+        out = search.outcome
+        out.stages["exact"] = f"{out.examples} instances, every path enumerated in rationals"
+        out.reasons += [f"{count} instances break {name}" for name, count in seen.broken.items()]
+        return search.finish()
+
+    def _nothing_applied(self, search: Search, seen: Seen) -> Outcome:
+        """The claim's assumptions or its setting are met by no instance of the module."""
+        out, claim = search.outcome, search.claim
+        out.verdict = "not applicable"
+        out.reasons += [f"{name}: it does not hold that {claim.assumption(name).sentence}" for name in seen.broken]
+        if not seen.broken:
+            needed = (claim.setting.valid.__doc__ or "").strip().splitlines()[0].rstrip(".").lower()
+            out.reasons.append(f"it is about a {claim.setting.title} ({needed}), which the module is not")
+        return out
 
     @staticmethod
     def _stated(claim: Claim) -> Claim:
         """The claim as it is stated of a module too large to enumerate."""
         return on_runs(claim) if claim.id in RUN_FORMS else without_enumeration(claim)
 
-    def _searched(self, search: Search, examples: int) -> Outcome:
-        rng = np.random.default_rng([search.seed, 7])
-        broken: dict[str, int] = {}
-        without: dict[str, int] = {}
-        gaps: list[float] = []
-        instances: Iterator[Any] = self._instances(rng, search.claim if self.climbing else None, time.monotonic() + 5.0)
-        if self.exact is not None:
-            instances = self._exact_instances(search.claim, rng)
-        elif search.claim.id in RUN_FORMS:
-            instances = self._runs(search.claim, rng)
-        for count, instance in enumerate(instances):
-            if count >= examples or (count and search.out_of_time()) or search.found is not None:
-                break
-            try:
-                decision = search.look(instance)
-            except (Unavailable, NoForm, NoPathSums) as e:
-                if not count:
-                    raise
-                without[str(e)] = without.get(str(e), 0) + 1
-                continue
-            if decision is not None and decision.agrees is not None:
-                gaps.append(decision.agrees)
-            if decision is None:
-                for a in search.claim.applies(instance) if bool(instance.valid()) else ():
-                    broken[a.name] = broken.get(a.name, 0) + 1
+    def _on_module(self, search: Search) -> Outcome:
+        runs = search.claim.id in RUN_FORMS
+        instances: Iterator[Any] = self._instances(search)
+        if runs:
+            instances = self._varied(search.seed).runs(search.claim)
+        start = self._varied(search.seed).start
+        cost = budget.instance_cost(start.graph, start.tensors, len(start.x))
+        most = budget.instance_count(cost * RUN if runs else cost, search.examples)
+        if search.claim.id in COUNTS:
+            most = search.examples
+        seen = look_through(search, instances, most, lambda e: isinstance(e, UNDONE), PATIENCE)
         out = search.outcome
-        if not out.examples and broken:
-            out.verdict = "not applicable"
-            out.reasons += [
-                f"{name}: it does not hold that {search.claim.assumption(name).sentence}" for name in broken
-            ]
-            if self.exact is None:
-                out.reasons.append(self._tried(search.claim, formal=False))
+        if not out.examples and seen.left_out:
+            return self._outcome(search.claim, search.seed, "undecided", *seen.left_out)
+        if not out.examples:
+            self._nothing_applied(search, seen)
+            out.reasons.append(self._tried(search.claim, formal=False))
             return out
-        if broken:
-            out.reasons += [f"{count} instances break {name}" for name, count in broken.items()]
-        out.reasons += [f"{count} instances left out: {why}" for why, count in without.items()]
-        if self.exact is not None:
-            out.stages["exact"] = f"{out.examples} instances, every path enumerated in rationals"
-            return search.finish()
-        return self._finished(search, gaps)
+        out.reasons += [f"{count} instances break {name}" for name, count in seen.broken.items()]
+        out.reasons += [f"{count} instances left out: {why}" for why, count in seen.left_out.items()]
+        return self._finished(search, seen.gaps)
 
     def _finished(self, search: Search, gaps: list[float]) -> Outcome:
         out = search.outcome
         how = f": {HOW[search.claim.id]}" if search.claim.id in FORMS else ""
         out.stages["module"] = f"{out.examples} instances in float64 with rounding bounds{how}"
+        if search.limit.struck:
+            out.cut = f"cut short after {out.examples} of {search.examples} instances"
+            out.reasons.append(out.cut)
         if search.found is not None:
             assert out.decision is not None
             out.verdict, out.counterexample = "refuted", search.found.summary()
@@ -217,8 +282,51 @@ class Subject:
                 out.reasons.append(f"undefined on {out.undefined} instances")
             if not gaps:
                 out.reasons.append(self._tried(search.claim, formal=False))
-        out.seconds = search.limit.elapsed()
         return out
+
+    # -- what is searched -----------------------------------------------------------------------------
+
+    def _varied(self, seed: int) -> Variations:
+        if seed not in self._variations:
+            self._variations[seed] = Variations(self.given, seed)
+        return self._variations[seed]
+
+    def _instances(self, search: Search) -> Iterator[ModuleOnData]:
+        """The module as given and other inputs, scales and masks of it; before long, where a gradient leads."""
+        for number, instance in enumerate(self._varied(search.seed).instances()):
+            if number == BEFORE and self.climbing:
+                yield from self._climbed(search)
+            yield self._settled(search, instance)
+
+    @staticmethod
+    def _settled(search: Search, instance: ModuleOnData) -> ModuleOnData:
+        """The instance; with gates told apart in fixed point if it looks refuted and some gate is not certain.
+
+        What holds with the gates as computed is taken so: a theorem holds for any gates.
+        """
+        if not instance.run.open:
+            return instance
+        try:
+            refuted = search.applies(instance) and decide(search.claim.check(instance)).verdict is Verdict.REFUTED
+        except UNDONE:
+            return instance
+        return instance.certain if refuted else instance
+
+    def _climbed(self, search: Search) -> Iterator[ModuleOnData]:
+        """Where gradient ascent on the margin leads from the module as given, on one of its inputs."""
+        start = self._varied(search.seed).start.first(1)
+        steps = budget.step_count(start.graph, start.tensors, min(OUTPUTS, start.sums.outputs), search.examples)
+        if not steps:
+            return
+        stopped: Callable[[], bool] = search.out_of_time
+        try:
+            for p in climb(search.claim, start.graph, start.tensors, start.x, steps=steps, stopped=stopped):
+                what = f"inputs, scales and masks climbed in {p.steps} steps"
+                yield self._settled(search, ModuleOnData(start.graph, p.tensors, p.x, what=what, limit=0))
+        except (NotClimbable, NotCovered):
+            return
+
+    # -- where a claim does not apply -----------------------------------------------------------------
 
     def _trial_run(self, claim: Claim) -> ModuleRun:
         """The module pruned to one path's weights in ten rounds, by the claim's first scorer that there is a form of.
@@ -236,16 +344,14 @@ class Subject:
 
     def _tried(self, claim: Claim, formal: bool = True) -> str:
         """What the conclusion does on the module as given, whether or not the claim applies."""
-        graph = self.report.graph
-        if graph is None:
+        if self.report.graph is None:
             return "the conclusion cannot be tried: the module was not recorded"
         if why := _no_form(claim):
             return f"the conclusion cannot be tried: {why}"
-        instance = ModuleOnData(graph, self.tensors, self.x.detach().double(), formal=True) if formal else self.given
         try:
-            whole: Any = self._trial_run(claim) if claim.id in RUN_FORMS else instance
+            whole: Any = self._trial_run(claim) if claim.id in RUN_FORMS else self.formal if formal else self.given
             decision = decide(self._stated(claim).check(whole))
-        except (Unavailable, NoForm, ValueError) as e:
+        except (*UNDONE, ValueError) as e:
             return f"the conclusion cannot be tried: {e}"
         how = (
             "in evaluation mode, with gates as the sign of each activation's input"
@@ -261,110 +367,11 @@ class Subject:
         verb = {Verdict.HOLDS: "holds", Verdict.REFUTED: "fails"}.get(decision.verdict, "is not decided")
         return f"tried all the same, {how}: the conclusion {verb} (relative margin {decision.margin:.3g})"
 
-    # -- what is searched ---------------------------------------------------------------------
 
-    def _climbed(self, claim: Claim, deadline: float) -> Iterator[ModuleOnData]:
-        """Where gradient ascent on the margin leads from the module as given, on one of its inputs."""
-        graph = self.report.graph
-        assert graph is not None
-        steps = work(graph, self.tensors, 1, 0) * min(12, int(np.prod(graph.output_shape)))
-        if steps > WORK / 20:
-            # A single step would take longer than all else.
-            return
-        until = time.monotonic() + (deadline - time.monotonic()) / 2
-        try:
-            for p in climb(claim, graph, self.tensors, self.x[:1].detach().double(), deadline=until):
-                yield ModuleOnData(graph, p.tensors, p.x, what=f"inputs, scales and masks climbed in {p.steps} steps")
-        except (NotClimbable, NoPathSums):
-            return
-
-    def _instances(
-        self, rng: np.random.Generator, claim: Claim | None = None, deadline: float = 0.0
-    ) -> Iterator[ModuleOnData]:
-        """The module as given, where a gradient leads from there, then other inputs, scales and masks of it."""
-        graph = self.report.graph
-        assert graph is not None
-        x = self.x.detach().double()
-        yield self.given
-        yield from self._climbed(claim, deadline) if claim is not None else ()
-        # One input more or less decides nothing; on large modules it costs time.
-        x = x[: max(1, int(WORK / 50 // work(graph, self.tensors, 1, 8)))]
-        drawn = _drawn_biases(rng, self.tensors, graph.parameters)
-        if drawn:
-            yield ModuleOnData(graph, {**self.tensors, **drawn}, x, what="biases of 0 drawn")
-        while True:
-            tensors, what = dict(self.tensors), []
-            inputs, said = _varied_inputs(rng, x)
-            what.append(said)
-            if rng.random() < 0.5:
-                for n in graph.parameters:
-                    tensors[n] = tensors[n] * 2.0 ** int(rng.integers(-3, 4))
-                what.append("layers rescaled")
-            if rng.random() < 0.5:
-                tensors |= _drawn_biases(rng, tensors, graph.parameters)
-                what.append("biases of 0 drawn")
-            if rng.random() < 0.6:
-                density = float(rng.choice([0.5, 0.2, 0.05]))
-                # Zeroed, not removed: a weight of 0 is still a parameter, in the trace and in the path kernel.
-                for n in graph.parameters:
-                    kept = torch.as_tensor(rng.random(tuple(tensors[n].shape)) < density)
-                    tensors[n] = tensors[n] * kept.double()
-                what.append(f"zeroed at random but for {density:g}")
-            yield ModuleOnData(graph, tensors, inputs, what=", ".join(what))
-
-    def _runs(self, claim: Claim, rng: np.random.Generator) -> Iterator[ModuleRun]:
-        """Pruning runs of the module: the claim's scorers, one or two inputs, few weights kept."""
-        known = ("synflow", "synflow-l2", "px-frozen")
-        scorers = tuple(dict.fromkeys(s for s in claim.draws.get("scorers", known) if s in (*known, "px", "magnitude")))
-        for turn, on in enumerate(self._instances(rng)):
-            run = ModuleRun(on.first(1 + turn % 2), scorers[turn % len(scorers)] if scorers else "px")
-            if turn:
-                # Near the critical compression, and now and then anywhere.
-                most = run.weights if turn % 3 == 2 else min(run.weights, 2 * run.keep + 1)
-                run.keep = int(rng.integers(run.keep, most + 1))
-            yield run
-
-    def _exact_instances(self, claim: Claim, rng: np.random.Generator) -> Iterator[Any]:
-        """The module as an instance of the claim's setting, then other inputs and weights of it."""
-        assert self.exact is not None
-        given = self.exact
-        for turn in itertools.count():
-            theta, x = given.theta, given.x
-            if turn:
-                x = x[: int(rng.integers(1, len(x) + 1))]
-                if rng.random() < 0.5:
-                    signs = rng.choice([-1.0, 1.0], x.shape)
-                    x = exact(rng.integers(0, 9, x.shape) / 4.0 * signs)
-                choice = rng.random()
-                if choice < 0.4:
-                    theta = exact(rng.integers(-8, 9, theta.shape) / 4.0)
-                elif choice < 0.8:
-                    theta = theta * exact((rng.random(theta.shape) < rng.choice([0.8, 0.5, 0.3])).astype(float))
-            if issubclass(NetworkOnData, claim.setting):
-                yield given.with_(theta=theta, x=x)
-            else:
-                yield self._in_setting(claim, rng, theta, x)
-
-    def _in_setting(self, claim: Claim, rng: np.random.Generator, theta: np.ndarray, x: np.ndarray) -> Any:
-        """The module in another setting: what there is besides weights and data is drawn as for any instance."""
-        assert self.exact is not None
-        drawn = draw(claim, StackChooser(rng, None))
-        known = {f.name for f in dataclasses.fields(claim.setting)}
-        network = self.exact.network
-        new = {"network": network, "theta": theta, "x": x}
-        if "gradient" in known:
-            new["gradient"] = exact(rng.integers(-4, 5, (len(x), len(network.outputs))) / 2.0)
-        made = {f.name: getattr(drawn, f.name) for f in dataclasses.fields(drawn)}
-        made |= {k: v for k, v in new.items() if k in known}
-        if "keep" in known:
-            made["keep"] = int(rng.integers(1, network.parameters + 1))
-        return claim.setting(**made)
-
-
-def _drawn_biases(rng: np.random.Generator, tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """Normal numbers for the vectors among the parameters that are 0 throughout."""
-    empty = [n for n in names if tensors[n].ndim == 1 and not bool(tensors[n].any())]
-    return {n: torch.as_tensor(rng.standard_normal(tuple(tensors[n].shape))) for n in empty}
+def _in_words(e: Exception) -> str:
+    """An error that one claim met, as its reason."""
+    text = " ".join(str(e).split()) or "no message"
+    return text if isinstance(e, ValueError | NotImplementedError) else f"{type(e).__name__}: {text}"
 
 
 def _no_form(claim: Claim) -> str:
@@ -375,14 +382,4 @@ def _no_form(claim: Claim) -> str:
     return WHY.get(claim.id, f"it is about {an} {claim.setting.title}")
 
 
-def _varied_inputs(rng: np.random.Generator, x: Tensor) -> tuple[Tensor, str]:
-    kind = int(rng.integers(0, 5))
-    if kind == 4:
-        return x[:1] * 0, "one input of zeros"
-    if kind == 0:
-        return x * 2.0 ** int(rng.integers(-4, 5)), "inputs rescaled"
-    if kind == 1:
-        return torch.as_tensor(rng.standard_normal(tuple(x.shape))), "Gaussian inputs"
-    if kind == 2:
-        return x[:1] * torch.as_tensor(rng.random(tuple(x[:1].shape)) < 0.1), "one sparse input"
-    return -x, "inputs negated"
+__all__ = ["SETTINGS", "Subject", "about_networks"]

@@ -7,215 +7,49 @@ graph with its data. This sees what runs, in-place calls and calls in Python con
 where symbolic tracing would have to guess; `Graph.reproduces` then checks the record against the module.
 
 Every call becomes an `Operation` of one of a few kinds. A call that is not understood is "unknown": it
-still replays and differentiates, and whoever needs to understand it names it.
+still replays and differentiates, and whoever needs to understand it names it. What is computed from
+neither data nor parameters nor the batch size is a constant.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from verify.networks.recording.graph import UNKNOWN, Batch, Graph, Named, NotCovered, Operation, Ref, in_place, store
+from verify.networks.recording.modes import evaluation_mode, scripted
 from verify.networks.recording.operations import classify
 
-LINEAR, CONVOLUTION, NORMALISATION, GATE, MAXIMUM = "linear", "convolution", "normalisation", "gate", "maximum"
-AVERAGE, SHAPE, ADD, SCALE, UNKNOWN = "average", "shape", "add", "scale", "unknown"
-
-DECISIONS = ("__bool__", "item", "tolist", "__int__", "__float__", "__index__", "__contains__", "nonzero", "numpy")
-"""Calls that let a program act on the values of its data."""
-IN_PLACE = ("__iadd__", "__isub__", "__imul__", "__idiv__", "__itruediv__", "__ipow__", "__setitem__")
-"""Operators that write to their first argument."""
-
-
-class NotFollowed(ValueError):
-    """A module does something that a record of its calls would get wrong, though the module itself is fine.
-
-    It writes to a tensor through a view of it and reads that later, or stops gradients by `torch.no_grad` or in a
-    `torch.autograd.Function`; the message names the place.
-    """
-
-
-@dataclass(frozen=True)
-class Ref:
-    """The value of an earlier operation; -1 is the module's input."""
-
-    index: int
-    part: int | None = None
-
-
-@dataclass(frozen=True)
-class Named:
-    """A parameter, buffer or constant, by name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """An integer that is ``times`` the batch size."""
-
-    times: int
-
-
-@dataclass
-class Operation:
-    """One call.
-
-    Attributes:
-        kind: one of the constants above.
-        function: the callable that was called.
-        name: its name, for people.
-        where: path of the submodule that called it, "" for the module itself.
-        args, kwargs: its arguments as templates of `Ref`, `Named` and `Batch`.
-        inputs: the data it reads, `Ref` by `Ref`.
-        parameters: the parameters that occur anywhere among its arguments.
-        settings: what `verify.networks.recording.operations.classify` read off the arguments.
-        shape: shape of its (first) result on two samples.
-        by_sample: whether the first axis of its result runs over the samples.
-        floating: whether its (first) result holds floating-point numbers, which alone can have gradients.
-    """
-
-    kind: str
-    function: Callable[..., Any]
-    name: str
-    where: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    inputs: tuple[Ref, ...]
-    parameters: tuple[str, ...]
-    settings: dict[str, Any] = field(default_factory=dict)
-    shape: tuple[int, ...] = ()
-    by_sample: bool = True
-    floating: bool = True
-
-    @property
-    def label(self) -> str:
-        """Where and what: ``blocks.3.act: gelu``."""
-        return f"{self.where or 'the module'}: {self.name}"
-
-
-@dataclass
-class Graph:
-    """The operations that lead from the input to the output, in the order in which they ran.
-
-    Attributes:
-        operations: the operations.
-        output: the value that the module returns.
-        parameters: names of the module's parameters, each once.
-        constants: tensors that are neither parameters nor buffers.
-        input_shape: shape of one sample.
-        output_shape: shape of one sample's output.
-        alone: whether the output for a sample does not depend on the rest of the batch (seen on two samples).
-    """
-
-    operations: list[Operation]
-    output: Ref
-    parameters: tuple[str, ...]
-    constants: dict[str, Tensor]
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    alone: bool = True
-
-    def tensors(self, module: nn.Module, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
-        """Every parameter, buffer and constant by name, floating ones in ``dtype`` where it is given."""
-        out = {**dict(module.named_buffers()), **dict(module.named_parameters()), **self.constants}
-        return {n: t.detach().to(dtype) if dtype and t.is_floating_point() else t.detach() for n, t in out.items()}
-
-    def uses(self) -> dict[Ref, list[int]]:
-        """For each value, the operations that read it."""
-        out: dict[Ref, list[int]] = {}
-        for i, op in enumerate(self.operations):
-            for r in op.inputs:
-                out.setdefault(r, []).append(i)
-        return out
-
-    def readers(self) -> dict[str, list[int]]:
-        """For each parameter, the operations that read it."""
-        out: dict[str, list[int]] = {}
-        for i, op in enumerate(self.operations):
-            for name in op.parameters:
-                out.setdefault(name, []).append(i)
-        return out
-
-    def run(self, tensors: Mapping[str, Tensor], x: Tensor) -> dict[Ref, Tensor]:
-        """The value of every operation on ``x``."""
-        values: dict[Ref, Tensor] = {Ref(-1): x}
-        for i, op in enumerate(self.operations):
-            store(values, i, replay(op, tensors, values, len(x)))
-        return values
-
-    def reproduces(self, module: nn.Module, x: Tensor) -> bool:
-        """Whether replaying the record gives the module's output on ``x`` (in evaluation mode)."""
-        with torch.no_grad(), evaluation_mode(module):
-            expected = module(x)
-            got = self.run(self.tensors(module), x)[self.output]
-        return got.shape == expected.shape and torch.allclose(got, expected, rtol=1e-4, atol=1e-6, equal_nan=True)
-
-
-def store(values: dict[Ref, Tensor], index: int, result: Any) -> None:
-    """Put an operation's result, or each part of it, among the values."""
-    if isinstance(result, tuple | list):
-        values.update({Ref(index, part): r for part, r in enumerate(result)})
-    else:
-        values[Ref(index)] = result
-
-
-def in_place(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a call writes to its first argument."""
-    name = getattr(function, "__name__", "")
-    written = name.endswith("_") and not name.endswith("__")
-    return written or kwargs.get("inplace") is True or name in IN_PLACE
-
-
-def replay(op: Operation, tensors: Mapping[str, Tensor], values: Mapping[Ref, Tensor], batch: int) -> Any:
-    """The operation's result on other values, never writing to its arguments."""
-
-    def fill(a: Any) -> Any:
-        if isinstance(a, Ref):
-            return values[a]
-        if isinstance(a, Named):
-            return tensors[a.name]
-        if isinstance(a, Batch):
-            return a.times * batch
-        if isinstance(a, slice):
-            return slice(fill(a.start), fill(a.stop), fill(a.step))
-        if isinstance(a, tuple | list):
-            return type(a)(fill(b) for b in a)
-        return a
-
-    args, kwargs = [fill(a) for a in op.args], {k: fill(v) for k, v in op.kwargs.items()}
-    if in_place(op.function, op.kwargs) and args and isinstance(args[0], Tensor):
-        args[0] = args[0].clone()
-    return op.function(*args, **kwargs)
-
-
-class evaluation_mode:
-    """Context in which ``module`` is in evaluation mode; every submodule's own mode is restored after."""
-
-    def __init__(self, module: nn.Module) -> None:
-        modules = list(module.modules())
-        self.module, self.changed = module, [m for m in modules if m.training]
-        # Modules that keep what they computed drop it when their mode is set, to the same one as well.
-        self.told = any(type(m).train is not nn.Module.train or type(m).eval is not nn.Module.eval for m in modules)
-
-    def __enter__(self) -> nn.Module:
-        if self.told:
-            return self.module.eval()
-        # Past nn.Module.__setattr__, which looks whether it is a parameter.
-        for m in self.changed:
-            m.__dict__["training"] = False
-        return self.module
-
-    def __exit__(self, *_: object) -> None:
-        if self.told:
-            self.module.eval()
-        for m in self.changed:
-            m.__dict__["training"] = True
+DECISIONS = (
+    "__bool__", "item", "tolist", "__int__", "__float__", "__index__", "__contains__", "nonzero", "numpy", "__array__",
+    "__dlpack__", "to_dlpack", "data_ptr",
+)  # fmt: skip
+"""Calls that let a program act on the values of its data, or take them where they cannot be followed."""
+REQUIRES_GRAD = Tensor.requires_grad.__get__  # type: ignore[attr-defined]
+GRADIENT_HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
+RANDOM = (
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "rand", "randn",
+    "rand_like", "randn_like", "randint", "randperm", "bernoulli", "bernoulli_", "normal", "normal_", "uniform_",
+    "multinomial", "rrelu", "gumbel_softmax", "fractional_max_pool2d",
+)  # fmt: skip
+VIEWS = (
+    "t", "transpose", "permute", "view", "reshape", "unsqueeze", "squeeze", "flatten", "__get__", "contiguous",
+    "swapaxes", "movedim", "__getitem__",
+)  # fmt: skip
+"""Calls that put a parameter into another shape, each entry in one place."""
+CHANGES = "calls other operations for other data: its operations change with the data, a static graph is needed"
+RUNS = "the module itself"
+"""`NotCovered.by` where forward raised."""
+ALL = "any quantity"
+"""`NotCovered.by` where the outputs are no function of one sample that could be differentiated."""
 
 
 @dataclass
@@ -243,16 +77,18 @@ def _without_gradients(func: Callable[..., Any], args: Any, kwargs: Any) -> tupl
 
 
 class _Recorder(TorchFunctionMode):
-    def __init__(self, names: dict[int, str], parameters: Mapping[str, Tensor], path: list[str]) -> None:
+    def __init__(self, names: _Names, path: list[str], x: Tensor) -> None:
         super().__init__()
-        self.names, self.parameters, self.path = names, parameters, path
+        self.names, self.parameters, self.path = dict(names.of), names.parameters, path
         self.calls: list[_Call] = []
-        self.refs: dict[int, Ref] = {}
+        self.refs: dict[int, Ref] = {id(x): Ref(-1)}
         self.constants: dict[str, Tensor] = {}
         self.results: list[Any] = []
         self.versions: dict[int, int] = {}
         self.alive: list[Any] = []
-        self.input_shape: tuple[int, ...] = ()
+        self.input_shape, self.device = tuple(x.shape), x.device.type
+        self.followed: set[int] = {id(x), *(id(p) for p in names.parameters.values())}
+        """Tensors that depend on the input or on a parameter."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -261,26 +97,27 @@ class _Recorder(TorchFunctionMode):
         before = [id(t) for t in tensors]
         known = [i in self.refs or i in self.names for i in before]
         name = getattr(func, "__name__", "")
-        if name in DECISIONS and any(i in self.refs for i in before):
-            where = self.path[-1] or "the module"
-            raise ValueError(f"{where}: the operations change with the data: it decides on a value (`{name}`)")
+        followed = any(i in self.followed for i in before)
+        if followed and func == REQUIRES_GRAD:
+            # As it would be without the recorder, which records no gradients.
+            return torch.is_grad_enabled() and args[0].is_floating_point()
+        if followed:
+            self.check(name, any(i in self.refs for i in before))
         for t in tensors:
             self.check_unwritten(t, name)
         out, stopped = _without_gradients(func, args, kwargs)
         results = _tensors(out)
-        followed = any(i in self.refs or self.names.get(i) in self.parameters for i in before)
         if stopped and followed and results and results[0].is_floating_point():
-            raise NotFollowed(
-                f"{self.path[-1] or 'the module'}: `{name}` runs with gradients switched off (torch.no_grad, or in a "
-                "torch.autograd.Function), which is not followed"
-            )
+            why = "runs with gradients switched off (torch.no_grad, or in a torch.autograd.Function)"
+            raise self.refusal(name, f"{why}, which is not followed")
         if not results or (name in ("__get__", "__set__") and not any(known)):
             return out
         shape, floating = tuple(results[0].shape), results[0].is_floating_point()
         call = _Call(func, self._template(args), self._template(kwargs), self.path[-1], shape, floating)
         self.calls.append(call)
-        self.results.append(out)
-        self.alive += [args, kwargs]
+        # A constant may be written to before it is looked at again.
+        self.results.append(out if followed or not isinstance(out, Tensor) else out.detach().clone())
+        self.alive += [args, kwargs, out]
         index = len(self.calls) - 1
         if isinstance(out, Tensor):
             self.refs[id(out)] = Ref(index)
@@ -288,16 +125,35 @@ class _Recorder(TorchFunctionMode):
             for part, t in enumerate(out):
                 if isinstance(t, Tensor):
                     self.refs[id(t)] = Ref(index, part)
+        if followed:
+            self.followed.update(id(t) for t in results)
         self.versions.update({id(t): _version(t) for t in results})
         return out
 
+    def refusal(self, name: str, why: str) -> NotCovered:
+        """The exception for a call of the running submodule."""
+        return NotCovered(self.path[-1], f"`{name}`", why)
+
+    def check(self, name: str, on_data: bool) -> None:
+        """Raise if a call on data or parameters makes a record of calls wrong."""
+        if name in DECISIONS and on_data:
+            raise self.refusal(name, "decides on a value: the operations change with the data")
+        if name in GRADIENT_HOOKS:
+            raise self.refusal(name, "changes or watches gradients, which is not followed")
+        if torch.is_autocast_enabled(self.device):
+            raise self.refusal(name, "runs under torch.autocast, in another precision than its arguments'")
+
     def check_unwritten(self, t: Tensor, reader: str) -> None:
         """Raise if ``t`` was changed by a call that did not return it: it no longer holds what was recorded."""
-        if self.versions.get(id(t), _version(t)) != _version(t):
-            raise NotFollowed(
-                f"{self.path[-1] or 'the module'}: `{reader}` reads a tensor that was written through a view or by an "
-                "indexed assignment, which is not followed"
-            )
+        if self.versions.get(id(t), _version(t)) == _version(t):
+            return
+        if id(t) in self.followed:
+            why = "reads a tensor that was written through a view or by an indexed assignment, which is not followed"
+            raise self.refusal(reader, why)
+        # A constant that was written to is another constant.
+        self.refs.pop(id(t), None)
+        self.names.pop(id(t), None)
+        self.versions[id(t)] = _version(t)
 
     def _template(self, a: Any) -> Any:
         if isinstance(a, Tensor):
@@ -305,7 +161,8 @@ class _Recorder(TorchFunctionMode):
                 return self.refs[id(a)]
             if id(a) not in self.names:
                 self.names[id(a)] = f"constant {len(self.constants)}"
-                self.constants[self.names[id(a)]] = a.detach()
+                self.constants[self.names[id(a)]] = a.detach().clone()
+                self.versions[id(a)] = _version(a)
                 self.alive.append(a)
             return Named(self.names[id(a)])
         if isinstance(a, dict):
@@ -335,36 +192,79 @@ def _tensors(a: Any) -> list[Tensor]:
 class _Names:
     """What of a module both runs look up: its submodules' paths and its tensors' names."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module, self.submodules = module, [(n, m) for n, m in module.named_modules() if n]
+    def __init__(self, module: nn.Module, x: Tensor) -> None:
+        self.inputs = x
+        self.module, self.submodules = module, {id(m): n for n, m in module.named_modules() if n}
         self.parameters: dict[str, Tensor] = dict(module.named_parameters())
-        self.tensors: dict[str, Tensor] = {**dict(module.named_buffers()), **self.parameters}
+        self.buffers: dict[str, Tensor] = dict(module.named_buffers())
+        self.tensors: dict[str, Tensor] = {**self.buffers, **self.parameters}
         self.of = {id(t): n for n, t in self.tensors.items()}
+        for name, m in module.named_modules():
+            if scripted(m):
+                raise NotCovered(name, type(m).__name__, "is scripted or traced: its operations cannot be seen")
+            if m._backward_hooks or m._backward_pre_hooks:
+                raise NotCovered(name, type(m).__name__, "has a hook that may change its gradients")
+        for name, p in self.parameters.items():
+            if p._backward_hooks:
+                raise NotCovered("", name, "has a hook that may change its gradient")
+
+
+@contextmanager
+def _paths(names: _Names, path: list[str]) -> Iterator[None]:
+    """Inside, ``path`` ends with the path of the submodule that is running."""
+
+    def enter(m: nn.Module, _: Any) -> None:
+        if id(m) in names.submodules:
+            path.append(names.submodules[id(m)])
+
+    def leave(m: nn.Module, _: Any, __: Any) -> None:
+        if id(m) in names.submodules:
+            path.pop()
+
+    # Hooks of all modules: those of somebody's module stay as they are.
+    handles = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
+    try:
+        yield
+    finally:
+        for h in handles:
+            h.remove()
+
+
+@contextmanager
+def _same_tensors(names: _Names) -> Iterator[None]:
+    """Inside, forward may write to buffers, which are put back; not to parameters."""
+    versions = {n: _version(t) for n, t in names.tensors.items()}
+    before = {n: b.detach().clone() for n, b in names.buffers.items()}
+    try:
+        yield
+        for n, p in names.parameters.items():
+            if _version(p) != versions[n]:
+                raise NotCovered("", n, "is a parameter that forward writes to, which is not followed")
+    finally:
+        with torch.no_grad():
+            for n, b in names.buffers.items():
+                if _version(b) != versions[n]:
+                    b.copy_(before[n])
 
 
 def _record(names: _Names, x: Tensor) -> tuple[_Recorder, Any]:
     path = [""]
-    handles = []
-    for name, sub in names.submodules:
-
-        def enter(_m: Any, _i: Any, name: str = name) -> None:
-            path.append(name)
-
-        def leave(_m: Any, _i: Any, _o: Any) -> None:
-            path.pop()
-
-        handles += [sub.register_forward_pre_hook(enter), sub.register_forward_hook(leave, always_call=True)]
-    recorder = _Recorder(dict(names.of), names.parameters, path)
-    recorder.refs[id(x)], recorder.input_shape = Ref(-1), tuple(x.shape)
-    try:
-        # Gradients are on for the module, so that it shows where it switches them off, and off in every call.
-        with torch.enable_grad(), evaluation_mode(names.module), recorder:
+    recorder, generator = _Recorder(names, path, x), torch.get_rng_state()
+    # Gradients are on for the module, so that it shows where it switches them off, and off in every call.
+    with torch.enable_grad(), evaluation_mode(names.module), _same_tensors(names), _paths(names, path), recorder:
+        try:
             out = names.module(x)
-    finally:
-        for h in handles:
-            h.remove()
+        except NotCovered:
+            raise
+        except Exception as e:
+            # Whatever somebody's forward raises.
+            raise does_not_run(names.inputs, e) from e
     for t in _tensors(out):
         recorder.check_unwritten(t, "return")
+    if not torch.equal(torch.get_rng_state(), generator):
+        calls = [(c.where, c.function.__name__) for c in recorder.calls if hasattr(c.function, "__name__")]
+        where, name = next(((w, n) for w, n in calls if n in RANDOM), ("", "forward"))
+        raise NotCovered(where, f"`{name}`", "draws random numbers: there is no function of one sample", ALL)
     return recorder, out
 
 
@@ -376,9 +276,8 @@ def record(module: nn.Module, x: Tensor) -> Graph:
         x: example input, samples first.
 
     Raises:
-        NotFollowed: see there.
-        ValueError: the module does not return one tensor with the samples first, or its operations
-            change with the data.
+        NotCovered: the module does not return one tensor with the samples first, its operations change with the
+            data, or a record of its calls would not be what it does.
     """
     return _small(_first(module, x), x)
 
@@ -389,24 +288,29 @@ def _small(start: _Start, x: Tensor) -> Graph:
     return _graph(start, _compared(start, few))[0]
 
 
-def record_and_run(module: nn.Module, x: Tensor, limit: int) -> tuple[Graph, dict[Ref, Tensor] | None]:
+def record_and_run(
+    module: nn.Module, x: Tensor, limit: int, *, once: bool = False
+) -> tuple[Graph, dict[Ref, Tensor] | None]:
     """`record`, and the value of every operation on ``x`` if the second run can be on all of ``x``.
 
     Args:
         module: the module.
         x: inputs.
-        limit: bytes that the largest result may take on all of ``x``, once for each output.
+        limit: bytes that the largest result may take on all of ``x``, once for each output; with ``once``, bytes
+            that all results may take together.
+        once: see ``limit``.
 
     Returns:
         The record, and what `Graph.run` would return; None if it was not had on the way: the limit, an operation
         that writes to its argument, or a batch of two.
 
     Raises:
-        ValueError: as `record`.
+        NotCovered: as `record`.
     """
     start = _first(module, x)
-    largest = max((math.prod(c.shape[1:]) for c in start.run.calls), default=0)
-    fits = x.element_size() * len(x) * math.prod(start.shape) * largest <= limit
+    shapes = [math.prod(c.shape[1:]) for c in start.run.calls]
+    numbers = sum(shapes) if once else math.prod(start.shape) * max(shapes, default=0)
+    fits = x.element_size() * len(x) * numbers <= limit
     if fits and len(x) != 2 and not any(in_place(c.function, c.kwargs) for c in start.run.calls):
         try:
             both = _compared(start, x.detach())
@@ -445,12 +349,12 @@ def _first(module: nn.Module, x: Tensor) -> _Start:
 
     Where there is no such second sample, another that the module has not seen takes its place.
     """
-    names, x = _Names(module), x.detach()
+    names, x = _Names(module, x), x.detach()
     several = len(x) > 2
     run, out = _record(names, torch.stack([x[-1], x[1] if several else -x[0]]))
     _check_output(out, 2)
     if id(out) not in run.refs:
-        raise ValueError("the module's output does not come from torch operations on its input")
+        raise NotCovered("", "its output", "does not come from torch operations on its input")
     start = _Start(names, run, run.refs[id(out)], tuple(out.shape[1:]), out.detach()[: 1 + several].clone())
     # Its values make room for those of the second run.
     run.results.clear()
@@ -460,12 +364,18 @@ def _first(module: nn.Module, x: Tensor) -> _Start:
 
 def _check_output(out: Any, count: int) -> None:
     if not isinstance(out, Tensor):
-        raise ValueError(f"the module returns {type(out).__name__}, not a tensor: wrap it so that it returns one")
+        why = f"returns {type(out).__name__}, not a tensor: wrap it so that it returns one"
+        raise NotCovered("", "", why, ALL)
     if out.ndim < 1 or len(out) != count:
-        raise ValueError(f"the module maps {count} samples to shape {tuple(out.shape)}: the first axis must be samples")
+        why = f"maps {count} samples to shape {tuple(out.shape)}: the first axis must be samples"
+        raise NotCovered("", "", why, ALL)
+    if not out.is_floating_point():
+        raise NotCovered("", "", f"returns {out.dtype}: real numbers in floating point are needed", ALL)
+    if not out.numel():
+        raise NotCovered("", "", f"returns no numbers: its output has shape {tuple(out.shape)}", ALL)
 
 
-def _alike(one: Tensor, other: Tensor) -> bool:
+def alike(one: Tensor, other: Tensor) -> bool:
     """Whether the outputs of the same samples in two batches differ by no more than rounding."""
     if one.shape != other.shape or not one.is_floating_point() or not one.numel():
         return one.shape == other.shape
@@ -497,18 +407,25 @@ def _compared(start: _Start, x: Tensor) -> _Comparison:
     second, out = _record(start.names, x)
     _check_output(out, count)
     if len(first.calls) != len(second.calls):
-        raise ValueError("the operations change with the data: a static graph is needed")
+        raise NotCovered("", "", CHANGES)
     templates = []
     for a, b in zip(first.calls, second.calls, strict=True):
         if (a.function is not b.function and a.function != b.function) or a.where != b.where:
-            raise ValueError(
-                f"{a.where or 'the module'}: the operations change with the data: a static graph is needed"
-            )
+            raise NotCovered(a.where, "", CHANGES)
         templates.append((_merge(a.args, b.args, a.where, count), _merge(a.kwargs, b.kwargs, a.where, count)))
+    for name, constant in first.constants.items():
+        if not _equal(constant, second.constants.get(name)):
+            raise NotCovered("", name, "that forward makes or takes from elsewhere changes with the data")
     pairs = zip(first.calls, second.calls, strict=True)
     by_sample = [a.shape[:1] == (2,) and b.shape[:1] == (count,) for a, b in pairs]
     again = out.detach()[[-1, 1][: len(start.shared)]]
-    return _Comparison(templates, by_sample, _alike(start.shared, again), second)
+    return _Comparison(templates, by_sample, alike(start.shared, again), second)
+
+
+def _equal(one: Tensor, other: Tensor | None) -> bool:
+    if other is None or one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(one, other) or bool(((one == other) | ((one != one) & (other != other))).all())
 
 
 def _merge(a: Any, b: Any, where: str, count: int) -> Any:
@@ -524,7 +441,7 @@ def _merge(a: Any, b: Any, where: str, count: int) -> Any:
         return Batch(a // 2)
     if a is b or a == b:
         return a
-    raise ValueError(f"{where or 'the module'}: the operations change with the data ({a!r} and {b!r})")
+    raise NotCovered(where, "an argument", f"is {a!r} and then {b!r}: the operations change with the data")
 
 
 def _graph(start: _Start, both: _Comparison) -> tuple[Graph, list[int]]:
@@ -538,16 +455,24 @@ def _graph(start: _Start, both: _Comparison) -> tuple[Graph, list[int]]:
             found[i] = []
             _look(both.templates[i], found[i])
             stack += [r.index for r in found[i] if isinstance(r, Ref)]
-    order = sorted(found)
+    constants = _constants(start, both, found)
+    _check_indices(start, both, found, constants)
+    views = _views(start, both, found, constants)
+    order = [i for i in sorted(found) if i not in constants and i not in views]
     renumber = {-1: -1, **{i: j for j, i in enumerate(order)}}
+    named = {i: f"{bases[0]} as of call {i}" for i, bases in views.items()}
+    others = {r: n for i in constants for r in [r for r, _ in _parts(i, both.run.results[i])] for n in [_result(r)]}
+    others |= {Ref(i): n for i, n in named.items()}
+    held = {**recorder.constants, **{_result(r): t for i in constants for r, t in _parts(i, both.run.results[i])}}
+    shapes_of_views = {n: recorder.calls[i].shape for i, n in named.items()}
     shapes = {renumber[j]: recorder.calls[j].shape for j in order} | {-1: recorder.input_shape}
-    sizes = {n: tuple(t.shape) for n, t in (names.tensors | recorder.constants).items()}
-    operations = []
-    for i in order:
-        call, (args, kwargs) = recorder.calls[i], _renumbered(both.templates[i], renumber)
-        refs = tuple(dict.fromkeys(Ref(renumber[r.index], r.part) for r in found[i] if isinstance(r, Ref)))
-        read = [r.name for r in found[i] if isinstance(r, Named)]
-        used = tuple(dict.fromkeys(n for n in read if n in names.parameters))
+    sizes = {n: tuple(t.shape) for n, t in (names.tensors | held).items()} | shapes_of_views
+    operations, seen = [], {}
+    for i in sorted([*order, *views]):
+        call, (args, kwargs) = recorder.calls[i], _renumbered(both.templates[i], renumber, others)
+        read_from = [r for r in found[i] if isinstance(r, Ref) and r.index in renumber]
+        refs = tuple(dict.fromkeys(Ref(renumber[r.index], r.part) for r in read_from))
+        used = tuple(dict.fromkeys(_parameters(found[i], names, views)))
         name = getattr(call.function, "__name__", str(call.function))
         if name == "__get__":
             name = getattr(getattr(call.function, "__self__", None), "__name__", name)
@@ -555,12 +480,91 @@ def _graph(start: _Start, both: _Comparison) -> tuple[Graph, list[int]]:
             UNKNOWN, call.function, name, call.where, args, kwargs, refs, used, {}, call.shape, both.by_sample[i]
         )
         op.floating = call.floating
-        op.kind, op.settings = classify(op, shapes, sizes)
+        if i in views:
+            seen[named[i]] = op
+            continue
+        op.kind, op.settings = classify(op, shapes, sizes, frozenset(named.values()))
         operations.append(op)
     end = Ref(renumber[output.index], output.part)
     parameters = tuple(names.parameters)
-    graph = Graph(operations, end, parameters, recorder.constants, recorder.input_shape[1:], start.shape, both.alone)
+    graph = Graph(operations, end, parameters, held, recorder.input_shape[1:], start.shape, both.alone, seen)
     return graph, order
+
+
+def _constants(start: _Start, both: _Comparison, found: Mapping[int, list[Any]]) -> set[int]:
+    """The calls whose results depend on neither the data nor a parameter nor the batch size."""
+    out: set[int] = set()
+    for i in sorted(found):
+        fixed = all(r.index in out if isinstance(r, Ref) else r.name not in start.names.parameters for r in found[i])
+        if fixed and i != start.output.index and not _follows_batch(both.templates[i]):
+            out.add(i)
+    return out
+
+
+def _views(
+    start: _Start, both: _Comparison, found: Mapping[int, list[Any]], constants: set[int]
+) -> dict[int, tuple[str, ...]]:
+    """The calls that put one parameter into another shape, and that parameter."""
+    out: dict[int, tuple[str, ...]] = {}
+    for i in sorted(found):
+        call = start.run.calls[i]
+        data = any(isinstance(r, Ref) and r.index not in out and r.index not in constants for r in found[i])
+        name = getattr(call.function, "__name__", "")
+        if data or i == start.output.index or name not in VIEWS or _follows_batch(both.templates[i]):
+            continue
+        args, _ = both.templates[i]
+        bases = _parameters(found[i], start.names, out)
+        first = args[0] if args else None
+        source = isinstance(first, Named) or (isinstance(first, Ref) and first.index in out)
+        alone = len(bases) == 1 and source and len(found[i]) == 1 and isinstance(both.run.results[i], Tensor)
+        if alone and (name != "__getitem__" or _plain_index(args[1])):
+            out[i] = (bases[0],)
+    return out
+
+
+def _parameters(found: list[Any], names: _Names, views: Mapping[int, tuple[str, ...]]) -> list[str]:
+    """The parameters among what a call reads, those seen through a view included."""
+    out = [r.name for r in found if isinstance(r, Named) and r.name in names.parameters]
+    return out + [n for r in found if isinstance(r, Ref) for n in views.get(r.index, ())]
+
+
+def _plain_index(index: Any) -> bool:
+    """Whether an index takes no entry twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(p is None or p is Ellipsis or type(p) in (int, slice) for p in parts)
+
+
+def _result(r: Ref) -> str:
+    """The name of a constant that a call made."""
+    return f"result of call {r.index}" + ("" if r.part is None else f", part {r.part}")
+
+
+def _check_indices(start: _Start, both: _Comparison, found: Mapping[int, list[Any]], constants: set[int]) -> None:
+    """Raise if data are read by integers that forward makes for a batch: samples by their number, which may change."""
+    made: set[int] = set()
+    for i in sorted(found):
+        call, refs = start.run.calls[i], [r for r in found[i] if isinstance(r, Ref)]
+        named = [r.name for r in found[i] if isinstance(r, Named)]
+        on_data = any(r.index not in made and r.index not in constants for r in refs)
+        if not on_data and not any(n in start.names.parameters for n in named):
+            made.add(i)
+        elif any(r.index in made - constants and not start.run.calls[r.index].floating for r in refs):
+            name = getattr(call.function, "__name__", "a call")
+            raise NotCovered(call.where, f"`{name}`", "reads integers that follow the number of samples")
+
+
+def _follows_batch(a: Any) -> bool:
+    if isinstance(a, dict):
+        a = tuple(a.values())
+    if isinstance(a, slice):
+        a = (a.start, a.stop, a.step)
+    return any(_follows_batch(b) for b in a) if isinstance(a, tuple | list) else isinstance(a, Batch)
+
+
+def _parts(index: int, result: Any) -> list[tuple[Ref, Tensor]]:
+    """Each tensor of a call's result."""
+    parts = enumerate(result) if isinstance(result, tuple | list) else [(None, result)]
+    return [(Ref(index, j), t.detach()) for j, t in parts if isinstance(t, Tensor)]
 
 
 def _look(a: Any, found: list[Any]) -> None:
@@ -578,13 +582,92 @@ def _look(a: Any, found: list[Any]) -> None:
             _look(b, found)
 
 
-def _renumbered(a: Any, new: Mapping[int, int]) -> Any:
+def _renumbered(a: Any, new: Mapping[int, int], others: Mapping[Ref, str]) -> Any:
+    """A template in the numbers of the graph; constants and views of parameters have names instead."""
     if isinstance(a, Ref):
-        return Ref(new[a.index], a.part)
+        return Named(others[a]) if a in others else Ref(new[a.index], a.part)
     if isinstance(a, dict):
-        return {k: _renumbered(v, new) for k, v in a.items()}
+        return {k: _renumbered(v, new, others) for k, v in a.items()}
     if isinstance(a, tuple | list):
-        return type(a)(_renumbered(b, new) for b in a)
+        return type(a)(_renumbered(b, new, others) for b in a)
     if isinstance(a, slice):
-        return slice(_renumbered(a.start, new), _renumbered(a.stop, new), _renumbered(a.step, new))
+        return slice(*(_renumbered(b, new, others) for b in (a.start, a.stop, a.step)))
     return a
+
+
+def record_for(module: nn.Module, x: Tensor) -> Graph:
+    """`record` with the checks that every fast quantity makes of its arguments.
+
+    Raises:
+        ValueError: inputs or parameters that cannot be used.
+        NotCovered: as `record`, or an output that depends on other samples.
+    """
+    check_module(module)
+    check_inputs(x)
+    graph = record(module, x)
+    check_alone(graph)
+    return graph
+
+
+def check_alone(graph: Graph) -> None:
+    """Raise unless a sample's output depends on that sample alone."""
+    if not graph.alone:
+        raise mixes()
+
+
+def does_not_run(x: Tensor, e: Exception) -> NotCovered:
+    """The exception for a module whose forward raises ``e``."""
+    kind = "" if isinstance(e, RuntimeError | TypeError | IndexError) else f"{type(e).__name__}: "
+    line = (str(e).strip().splitlines() or [type(e).__name__])[0]
+    return NotCovered("", "it", f"does not run on inputs of shape {tuple(x.shape)}: {kind}{line}", RUNS)
+
+
+def mixes() -> NotCovered:
+    """The exception for a module that mixes samples."""
+    why = "for a sample depends on the rest of the batch: there is no function of one sample"
+    return NotCovered("", "its output", why, ALL)
+
+
+def check_module(module: nn.Module) -> None:
+    """Raise unless the parameters are real numbers that are there.
+
+    Raises:
+        ValueError: says which is not.
+    """
+    for name, p in module.named_parameters():
+        if isinstance(p, nn.parameter.UninitializedParameter):
+            raise ValueError(f"parameter {name} is not initialised yet: run the module once")
+        if p.is_meta:
+            raise ValueError(f"parameter {name} is on the meta device: it has no numbers")
+        if not p.is_floating_point():
+            raise ValueError(f"parameter {name} holds {p.dtype}: real numbers in floating point are needed")
+
+
+def check_finite(module: nn.Module, x: Tensor) -> None:
+    """Raise unless parameters, buffers and inputs are finite.
+
+    Raises:
+        ValueError: says which are not.
+    """
+    if not bool(torch.isfinite(x).all()):
+        raise ValueError("x holds NaN or infinite numbers")
+    for kind, named in (("parameter", module.named_parameters()), ("buffer", module.named_buffers())):
+        for name, t in named:
+            if t.is_floating_point() and not bool(torch.isfinite(t.detach()).all()):
+                raise ValueError(f"{kind} {name} holds NaN or infinite numbers")
+
+
+def check_inputs(x: Any) -> None:
+    """Raise unless ``x`` can be an input: floating-point numbers, samples first.
+
+    Raises:
+        ValueError: says what was wrong.
+    """
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise ValueError(f"x must be a floating-point tensor; got {getattr(x, 'dtype', type(x).__name__)}")
+    if x.ndim < 1 or len(x) == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}; at least one sample is needed")
+    if x.is_meta:
+        raise ValueError("x is on the meta device: it has no numbers")
+    if x.layout != torch.strided:
+        raise ValueError(f"x has the layout {x.layout}: a dense tensor is needed")

@@ -53,7 +53,7 @@ def draw(claim: Claim, chooser: Chooser, broken: Assumption | None = None, *, be
         raise LookupError(f"no strategy draws {claim.setting.__name__}; register one with @draws")
     hints = {k: v for k, v in claim.draws.items() if k != "stack"}
     if beyond:
-        hints |= {k: v for k, v in _BEYOND[claim.setting].items() if chooser.flip()}
+        hints |= {k: v for k, v in _BEYOND.get(claim.setting, {}).items() if chooser.flip()}
     instance = _DRAWERS[claim.setting](chooser, **hints)
     return broken.breaks(chooser, instance) if broken is not None and broken.breaks is not None else instance
 
@@ -69,7 +69,7 @@ def instances(claim: Claim, drop: tuple[str, ...] = ()) -> SearchStrategy[Any]:
     def one(draw_: Any) -> Any:
         chooser = HypothesisChooser(draw_)
         broken = chooser.pick([None, *dropped]) if dropped else None
-        return draw(claim, chooser, broken)
+        return draw(claim, chooser, broken, beyond=chooser.flip())
 
     return one().filter(lambda i: bool(i.valid()) and all(bool(a.predicate(i)) for a in kept))
 

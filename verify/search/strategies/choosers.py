@@ -64,15 +64,18 @@ class StackChooser:
         rng: the only source of randomness.
         count: instances in a stack; None for one exact instance.
         limit: structural integers stay within ``low + limit``: the search starts small.
+        uniform: structural integers are uniform; otherwise small ones are preferred.
     """
 
-    def __init__(self, rng: np.random.Generator, count: int | None, limit: int | None = None) -> None:
-        self.rng, self.count, self.limit = rng, count, limit
+    def __init__(
+        self, rng: np.random.Generator, count: int | None, limit: int | None = None, *, uniform: bool = False
+    ) -> None:
+        self.rng, self.count, self.limit, self.uniform = rng, count, limit, uniform
 
     def integer(self, low: int, high: int) -> int:
         if self.limit is not None:
             high = min(high, low + self.limit)
-        return int(min(self.rng.integers(low, high + 1, 2)))
+        return int(min(self.rng.integers(low, high + 1, 1 if self.uniform else 2)))
 
     def pick(self, options: Sequence[T]) -> T:
         return options[int(self.rng.integers(len(options)))]

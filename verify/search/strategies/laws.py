@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from theory.information import MaskLaw, TestedLaw, decoupled
+from theory.information import ConditionedLaw, MaskLaw, TestedLaw, decoupled
 from theory.memorisation import (
     CorrelationMask,
     FittedMasks,
@@ -30,7 +30,7 @@ from verify.search.strategies.choosers import Chooser
 # -- data and masks -------------------------------------------------------------------------------
 
 
-@draws(MaskLaw)
+@draws(MaskLaw, beyond={"same_size": False, "independent": False})
 def mask_law(c: Chooser, *, same_size: bool = False, independent: bool = False) -> MaskLaw:
     """A law over some masks of up to 4 weights; all of one size, or the data ignored, if asked for."""
     n = c.integer(1, 4)
@@ -62,12 +62,21 @@ def _chosen(which: Array, *options: Array) -> Array:
 
 
 def _table(c: Chooser, rows: int, columns: int) -> Array:
-    """Joint weights: anything, nearly independent, determined (one column a row), or all equal."""
+    """Joint weights: anything, nearly independent (at random or like a chess board), determined, or all equal."""
     weights = c.weights((rows, columns))
     dead = np.asarray(total(weights, axis=(-2, -1)) == 0)[..., None, None]
     near = c.integers((1, 1), 1, 16) + c.integers((rows, columns), 0, 1)
+    board = c.integers((1, 1), 16, 64) + (np.arange(rows)[:, None] + np.arange(columns)) % 2
     one = indicator(c.integers((rows, 1), 0, columns - 1) == np.arange(columns), weights)
-    return _mixed(c, weights + indicator(dead, weights), near, one, one * 0 + 1)
+    return _mixed(c, weights + indicator(dead, weights), near, one, one * 0 + 1, board)
+
+
+@draws(ConditionedLaw)
+def conditioned_law(c: Chooser) -> ConditionedLaw:
+    """Up to 3 initial weights, 3 data and 3 masks; some initial weights may be impossible."""
+    shape = (c.integer(1, 3), c.integer(1, 3), c.integer(1, 3))
+    weights = c.weights(shape)
+    return ConditionedLaw(weights + indicator(total(weights, axis=(-3, -2, -1)) == 0, weights)[..., None, None, None])
 
 
 @draws(TestedLaw)
@@ -113,25 +122,34 @@ def _rule(c: Chooser, n: int, masks: int) -> Array:
 
 
 def _sets(c: Chooser, n: int, masks: int) -> Array:
-    """G_m: any sets, one labeling each, or what threshold units realise on one kept input or on fixed points."""
+    """G_m: any sets, one labeling each (any, or opposite ones), the parts of a partition into equal ones, or what
+    threshold units realise on one kept input or on fixed points.
+    """
     rows = 2**n
     any_ = c.integers((masks, rows), 0, 1)
     one = indicator(c.integers((masks, 1), 0, rows - 1) == np.arange(rows), any_)
     agreeing = (2 * c.integers((masks, 1, n), 0, 1) - 1) * signs(n) > 0
     kept = indicator(agreeing.all(axis=-1) | ~agreeing.any(axis=-1), any_)
     points = [[c.integer(-3, 3), c.pick((1, -1, 2))] for _ in range(n)]
-    return _mixed(c, any_, one, one, kept, any_ * 0 + dichotomies(points).astype(int))
+    at, first = np.arange(rows), c.integers((1, 1), 0, rows - 1)
+    opposite = indicator(np.where(np.arange(masks)[:, None] % 2 == 0, first, rows - 1 - first) == at, any_)
+    parts = any_ * 0 + (at * masks // rows == np.arange(masks)[:, None]).astype(int)
+    return _mixed(c, any_, one, one, opposite, parts, kept, any_ * 0 + dichotomies(points).astype(int))
 
 
 def _rule_and_sets(c: Chooser, n: int, masks: int) -> tuple[Array, Array]:
-    """A rule and sets G_m: unrelated, sets that fit the rule, or a rule that prefers the mask that fits best."""
+    """A rule and sets G_m: unrelated, sets that fit the rule, or a rule that prefers the mask that fits best or, a
+    little and in proportion, the one that fits better: the bounds on information are nearly attained there.
+    """
     rule, sets = _rule(c, n, masks), _sets(c, n, masks)
     choosing = np.swapaxes(indicator(rule >= rule.max(axis=-1)[..., None], rule), -1, -2)
     right = np.where(sets[..., None, :] == 1, agreements(n), -1).max(axis=-1)
     best = np.swapaxes(indicator(right == right.max(axis=-2)[..., None, :], sets), -1, -2)
-    which = c.integers((1, 1), 0, 3)
-    return _chosen(which, rule, rule, best, best + c.integers((1, 1), 1, 16)), _chosen(
-        which, sets, choosing, sets, sets
+    slightly = np.swapaxes(right, -1, -2) + c.integers((1, 1), 2, 128)
+    within = np.swapaxes(sets, -1, -2) + c.integers((1, 1), 1, 128)
+    which = c.integers((1, 1), 0, 5)
+    return _chosen(which, rule, rule, best, best + c.integers((1, 1), 1, 16), slightly, within), _chosen(
+        which, sets, choosing, sets, sets, sets, sets
     )
 
 
@@ -160,15 +178,18 @@ def noisy_fits(c: Chooser) -> NoisyFits:
     rule = _rule(c, n, masks)
     count = c.integer(2, 3)
     functions = _mixed(c, 2 * c.integers((count, n), 0, 1) - 1, c.integers((count, n), -4, 4) / 4)
+    if c.flip(0.4):  # the first two are opposite
+        functions = np.where(np.arange(count)[:, None] == 1, -functions[..., :1, :], functions)
     member = c.integers((masks, count), 0, 1)
     one = indicator(c.integers((masks, 1), 0, count - 1) == np.arange(count), member)
-    member = _mixed(c, one, member)
+    each = indicator(np.arange(masks)[:, None] % 2 == np.arange(count), member)
+    member = _mixed(c, one, each, member)
     empty = np.asarray(total(member, axis=-1) == 0)[..., None]
     member = np.where(empty, member * 0 + 1, member)
     each = np.swapaxes(functions @ signs(n).T, -1, -2)[..., None, :]
     found = np.where(member[..., None, :, :] == 1, each, each * 0 - n).max(axis=-1)
     best = indicator(found == found.max(axis=-1)[..., None], rule)
-    rule = _mixed(c, rule, best, best + c.integers((1, 1), 1, 16))
+    rule = _mixed(c, rule, best, best + c.integers((1, 1), 1, 16), found + c.integers((1, 1), 4, 128))
     return NoisyFits(_labels(c, n, False), rule, functions, member)
 
 
@@ -286,6 +307,12 @@ def _(instance: MaskLaw) -> Iterator[Any]:
         shorter = tuple(m[:j] + m[j + 1 :] for m in instance.masks)
         yield from _try(partial(instance.with_, masks=shorter))
     yield from drop_rows(instance, "weights")
+
+
+@structural.register
+def _(instance: ConditionedLaw) -> Iterator[Any]:
+    for axis in range(3):
+        yield from drop_rows(instance, "weights", axis=axis)
 
 
 @structural.register

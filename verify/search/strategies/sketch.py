@@ -16,10 +16,10 @@ from theory.experiments import PairedTrials, ScalingTrials
 from theory.network_sketches import NetworkWeights, SignAverage
 from theory.networks import LINEAR, Builder, Network, mlp
 from theory.scalars import Array, absolute, indicator, is_exact, sqrt, total
-from theory.sketches import Sketch, Transfer
+from theory.sketches import Sketch, SketchGain, Transfer
 from verify.search.strategies import draws
 from verify.search.strategies.choosers import Chooser
-from verify.search.strategies.networks import network
+from verify.search.strategies.networks import BEYOND, network
 
 DIRECTIONS: dict[int, tuple[tuple[int, ...], ...]] = {
     1: ((1,),),
@@ -29,11 +29,12 @@ DIRECTIONS: dict[int, tuple[tuple[int, ...], ...]] = {
 }
 """Integer vectors of integer length."""
 
-LEGS = ((3, 4), (4, 3), (5, 12), (12, 5), (8, 15))
-"""Legs of Pythagorean triangles."""
-
 SMALL: dict[str, Any] = {"families": ("mlp", "residual"), "kinds": (LINEAR,), "width": 2, "outputs": 2, "depth": 3}
 """Networks small enough for every sign pattern to be tried."""
+
+
+BEYOND_SKETCHES: dict[str, Any] = {"rows": "any", "q": True, "most": 5, "repeats": 4}
+BEYOND_NETWORKS: dict[str, Any] = {k: v for k, v in BEYOND.items() if k != "samples"}
 
 
 def vector(c: Chooser, length: int) -> Array:
@@ -106,49 +107,87 @@ def tiny(c: Chooser, d: int, exponent: int) -> Array:
     return out
 
 
-@draws(Sketch)
+@draws(Sketch, beyond=BEYOND_SKETCHES)
 def sketch(
-    c: Chooser, *, rows: str = "rational", q: bool = True, most: int = 4, repeats: int = 3, samples: int = 3, **_: Any
-) -> Sketch:
+    c: Chooser, *, rows: str = "rational", q: bool = True, most: int = 4, repeats: int = 3, samples: int = 3,
+    wide: int = 0, **_: Any,
+) -> Sketch:  # fmt: skip
     """A linear model, with a law if ``q``; at most ``most`` features, ``repeats`` draws, ``samples`` samples."""
     d, n, s = c.integer(1, most), c.integer(1, samples), c.integer(1, repeats)
-    w = c.numbers((d,))
-    x = features(c, w, n, rows)
+    if rows == "balanced" and c.flip(0.8):
+        s = repeats
+        d = max(d, c.pick((3, s + 1, most)))
+        x, w = balanced(c, d, n, wide)
+    else:
+        w = c.numbers((d,))
+        x = features(c, w, n, rows)
     return Sketch(s, x, w, law(c, x, w) if q else None)
 
 
-@draws(Transfer)
+def balanced(c: Chooser, d: int, n: int, wide: int) -> tuple[Array, Array]:
+    """One direction, a first weight up to 2^``wide`` times as large, the others cancelling or cancelling it too."""
+    w = c.integers((d,), 1, 3) * np.where(np.arange(d) < 2, 1, -1)
+    rest = w * (np.arange(d) > 1)
+    first = -np.asarray(total(rest, axis=-1))[..., None]
+    if c.flip() or wide:  # the second cancels the rest, and the first stands alone
+        size = 1 / tiny(c, 1, wide) if wide else c.integers((1,), 1, 99)
+        w = np.where(np.arange(d) == 0, size, np.where(np.arange(d) == 1, first, rest))
+    else:
+        w = np.where(np.arange(d) == 0, first, np.where(np.arange(d) == 1, 0 * first, rest))
+    return indicator(np.ones(np.shape(w), dtype=bool), w)[..., None] * vector(c, n), w
+
+
+@draws(SketchGain, beyond=BEYOND_SKETCHES)
+def sketch_gain(c: Chooser, *, constants: Sequence[int] = (1,), **hints: Any) -> SketchGain:
+    """The same with a constant."""
+    i = sketch(c, **hints)
+    return SketchGain(i.s, i.x, i.w, i.q, int(c.pick(tuple(constants))))
+
+
+@draws(Transfer, beyond={"mix": True, "wide": 6, "weights": "any"})
 def transfer(
     c: Chooser, *, mix: bool = False, wide: int = 0, constants: Sequence[int] = (1,), weights: str = "any", **_: Any
 ) -> Transfer:
     """Initial and trained weights; ``wide`` lets initial weights be as small as 2^-wide times the others."""
-    d, n, s = c.integer(1, 3), c.integer(1, 3), c.integer(1, 2)
-    w0, w = (rational_weights if weights == "rational" else related_weights)(c, d)
+    d, n, s = c.integer(1, 4), c.integer(1, 3), c.integer(1, 3)
+    w0, w = (rational_weights if weights == "rational" else related_weights)(c, d, weights)
     if wide and c.flip():
         w0 = w0 * tiny(c, d, wide)
         w = c.pick((w, w0, w + w0))
     x = opposed(c, w, n) if c.flip(0.3) else rational_rows(c, d, n)
     if wide and c.flip():
         x = x / tiny(c, d, wide // 2)[..., None]
-    legs = None
+    shares = None
     if mix:
-        legs = c.positives((1,)) * np.array(c.pick(LEGS), dtype=int) if c.flip(0.8) else c.positives((2,))
-    return Transfer(s, x, w0, w, legs, int(c.pick(tuple(constants))))
+        shares = c.positives((2,))
+        if c.flip(0.4):
+            w, shares = along(w0, x, c.positives((1,)))
+    return Transfer(s, x, w0, w, shares, int(c.pick(tuple(constants))))
 
 
-def related_weights(c: Chooser, d: int) -> tuple[Array, Array]:
+def along(w0: Array, x: Array, step: Array) -> tuple[Array, Array]:
+    """Weights that move away from 0 by ``step`` times the norm of their row, and the best mix of laws for that."""
+    norms = sqrt(total(x * x, axis=-1))
+    sign = indicator(w0 >= 0, w0) * 2 - 1
+    a0, f2 = total(norms * absolute(w0), axis=-1), total(norms * norms, axis=-1)
+    return w0 + sign * norms * step, np.stack([np.asarray(a0), np.asarray(f2) * step[..., 0]], axis=-1)
+
+
+def related_weights(c: Chooser, d: int, weights: str = "any") -> tuple[Array, Array]:
     """Initial weights, and trained ones: unrelated, scaled, or moved by one relative change up or down."""
     w0, kind = c.numbers((d,)), c.pick(("free", "scaled", "moved", "same"))
+    if kind != "moved" and weights == "two ratios" and c.flip():
+        kind = "moved"
     if kind == "free":
         return w0, c.numbers((d,))
     if kind == "same":
         return w0, w0
     step = c.positives((1,))
-    signs = np.array([c.pick((1, -1)) for _ in range(d)], dtype=int)
+    signs = 2 * c.integers((d,), 0, 1) - 1
     return w0, w0 * (1 + step * (signs if kind == "moved" else 1))
 
 
-def rational_weights(c: Chooser, d: int) -> tuple[Array, Array]:
+def rational_weights(c: Chooser, d: int, _: str = "") -> tuple[Array, Array]:
     """Initial and trained weights with rational norms, parallel or one of them axis-aligned."""
     direction = vector(c, d)
     w0, scale = c.numbers((1,)) * direction, c.numbers((1,))
@@ -172,7 +211,7 @@ def chains(c: Chooser) -> Network:
     return b.network(b.dense(ends, 1))
 
 
-@draws(NetworkWeights)
+@draws(NetworkWeights, beyond={**BEYOND_NETWORKS, "nonnegative": False, "parallel": False, "bottleneck": False})
 def network_weights(
     c: Chooser, *, nonnegative: bool = False, parallel: bool = False, bottleneck: bool = False, **hints: Any
 ) -> NetworkWeights:
@@ -187,12 +226,30 @@ def network_weights(
     return NetworkWeights(net, theta)
 
 
-@draws(SignAverage)
+def graph(c: Chooser, kinds: Sequence[str]) -> Network:
+    """Any graph of a few units, each reading one or two earlier ones, every edge with a weight of its own."""
+    b = Builder(inputs=c.integer(1, 2))
+    hidden = c.integer(1, 3)
+    for k in range(hidden + 1):
+        before = len(b.units)
+        unit = b.unit(c.pick(tuple(kinds)) if k < hidden else LINEAR)
+        sources = {before - 1, c.integer(0, before - 1)} if k else set(b.inputs)
+        for source, j in zip(sorted(sources), b.new_parameters(len(sources)), strict=True):
+            b.connect(source, unit, j)
+    return b.network((len(b.units) - 1,) if c.flip(0.7) else (len(b.units) - 2, len(b.units) - 1))
+
+
+@draws(SignAverage, beyond={**BEYOND_NETWORKS, "any_input": True})
 def sign_average(c: Chooser, *, any_input: bool = False, **hints: Any) -> SignAverage:
     """A network of at most 9 weights; inputs with E x_i^2 = 1, or any (``any_input``)."""
-    net = network(c, **{**SMALL, "depth": 4, **hints})
+    hints = {**SMALL, "depth": 4, **hints}
+    family = c.pick(hints.pop("families"))
+    if family == "graph":
+        net = graph(c, hints["kinds"])
+    else:
+        net = network(c, families=(family,), **hints)
     while net.parameters > 9:
-        net = mlp([c.integer(1, 2), c.integer(1, 2), 1], kind=c.pick(hints.get("kinds", (LINEAR,))))
+        net = mlp([c.integer(1, 2), c.integer(1, 2), 1], kind=c.pick(hints["kinds"]))
     d = len(net.inputs)
     if any_input and c.flip(0.7):
         x = c.numbers((c.integer(1, 2), d))

@@ -199,14 +199,12 @@ def outputs_lost(
     network: str, method: str, density: float, *, rounds: int = 30, samples: int = 16, seed: int
 ) -> dict[str, Any]:  # fmt: skip
     """How many outputs iterated pruning leaves without a path from any input, Gaussian images."""
-    from verify.networks.paths.auxiliary import flow
+    from verify.networks.scores.methods import paths_per_output
     from verify.networks.scores.prune import prune
 
     module, x = _module(network, seed, torch.float32), _images(samples, seed, torch.float32)
     masks = prune(module, method, density=density, rounds=rounds, x=x, biases=False)
-    kept = {n: torch.ones_like(p) for n, p in module.named_parameters()} | {n: m.float() for n, m in masks.items()}
-    with torch.no_grad():
-        reached = flow(module, x, kept, 0, biases=False).value[0] > 0
+    reached = paths_per_output(module, x, masks) > 0
     return {"kept": masks.kept, "outputs": len(reached), "lost": int((~reached).sum())}
 
 

@@ -1,0 +1,213 @@
+"""What a search on a module depends on, and what it computes only once."""
+
+import dataclasses
+import itertools
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from theory.claims import Status, claim_named, claims
+from verify.networks.claims import budget
+from verify.networks.claims.enumerated import contracted, enumerated
+from verify.networks.claims.subject import Subject, about_networks
+from verify.networks.recording.record import record
+
+CHOSEN = (
+    "path-exclusion/trace-bound", "path-exclusion/unsquared-data-bounds", "path-exclusion/saliency",
+    "path-exclusion/stays-alive-literal", "synaptic-flow/positive-scores-suffice", "path-exclusion/bias-paths",
+)  # fmt: skip
+"""Bounds that are climbed, forms, and pruning runs."""
+
+
+def perceptron(widths, bias=True, seed=0, act=nn.ReLU):
+    generator = torch.Generator().manual_seed(seed)
+    layers = [b for a, c in itertools.pairwise(widths) for b in (nn.Linear(a, c, bias=bias), act())]
+    module = nn.Sequential(*layers[:-1]).double()
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=torch.float64) / p.shape[-1] ** 0.5)
+    return module, torch.randn(4, widths[0], generator=generator, dtype=torch.float64)
+
+
+def told(outcome):
+    """Everything that is said, but for the time."""
+    return {f.name: repr(getattr(outcome, f.name)) for f in dataclasses.fields(outcome) if f.name != "seconds"}
+
+
+def asked(names, widths, examples=6, seed=3):
+    subject = Subject(*perceptron(widths))
+    return {n: told(subject.falsify(claim_named(n), examples=examples, seed=seed)) for n in names}
+
+
+@pytest.mark.parametrize("widths", [(30, 16, 8), (2, 3, 2)])
+def test_the_order_of_claims_changes_nothing(widths):
+    names = CHOSEN if widths[0] > 2 else CHOSEN[:1]
+    assert asked(names, widths) == asked(names[::-1], widths)
+
+
+def test_the_clock_decides_nothing(monkeypatch):
+    before = asked(CHOSEN, (30, 16, 8))
+    ticks = itertools.count(step=1000.0)
+    monkeypatch.setattr("time.monotonic", lambda: next(ticks))
+    assert asked(CHOSEN, (30, 16, 8)) == before
+
+
+SCRIPT = """
+import json, sys
+from tests.verify.networks.test_subject_work import CHOSEN, asked
+print(json.dumps(asked(CHOSEN, (30, 16, 8))))
+"""
+
+
+def test_another_process_says_the_same():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=None, timeout=600
+    )
+    assert json.loads(done.stdout) == asked(CHOSEN, (30, 16, 8))
+
+
+def test_threads_are_restored_and_change_nothing():
+    before = asked(CHOSEN[:3], (30, 16, 8))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert asked(CHOSEN[:3], (30, 16, 8)) == before
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_limit_in_seconds_says_what_it_cut(monkeypatch):
+    ticks = itertools.count(step=1000.0)
+    monkeypatch.setattr("verify.search.loop.time.monotonic", lambda: next(ticks))
+    subject = Subject(*perceptron((30, 16, 8)))
+    outcome = subject.falsify(claim_named("path-exclusion/saliency-nonnegative"), examples=20, seconds=1.0)
+    assert outcome.cut.startswith("cut short after 1 of ")
+    assert outcome.verdict == "survived"
+
+
+def test_a_module_runs_a_handful_of_times_for_all_claims():
+    module, x = perceptron((30, 16, 8))
+    calls = []
+    module.register_forward_hook(lambda *_: calls.append(1))
+    subject = Subject(module, x)
+    for claim in claims():
+        if claim.status is not Status.EMPIRICAL and about_networks(claim):
+            subject.falsify(claim, examples=5)
+    # Two runs record it, and one compares the record with it.
+    assert len(calls) <= 3
+
+
+def test_what_claims_share_is_computed_once(monkeypatch):
+    from verify.networks.claims import module_on_data
+
+    counted = []
+    whole = module_on_data.Sweep.squares
+    monkeypatch.setattr(module_on_data.Sweep, "squares", lambda *a, **k: counted.append(1) or whole(*a, **k))
+    subject = Subject(*perceptron((30, 16, 8)), climbing=False)
+    bounds = [claim_named(f"path-exclusion/trace-bound{s}") for s in ("", "-per-output", "-divided-by-outputs")]
+    subject.falsify(bounds[0], examples=8)
+    first = len(counted)
+    for claim in bounds[1:]:
+        subject.falsify(claim, examples=8)
+    assert len(counted) == first > 0
+
+
+def test_inputs_and_name_stay_as_they_were():
+    module, x = perceptron((30, 16, 8))
+    subject = Subject(module, x, "mine")
+    assert subject.report.graph is not None
+    subject.falsify(claim_named("path-exclusion/trace-bound"), examples=4)
+    assert (subject.x is x, subject.name) == (True, "mine")
+
+
+def test_gates_are_told_apart_only_where_a_claim_looks_refuted(monkeypatch):
+    """Two equal weights of opposite sign: a gate that float64 cannot tell, on which no bound depends."""
+    module, x = perceptron((30, 16, 8))
+    with torch.no_grad():
+        module[0].bias[0] = -(module[0].weight[0] @ x[0])
+    subject = Subject(module, x, climbing=False)
+    assert subject.report.graph is not None
+    spent = []
+    monkeypatch.setattr("verify.networks.exact.fixed_point.Evaluation.run", lambda *a: spent.append(1))
+    assert subject.falsify(claim_named("path-exclusion/trace-bound"), examples=10).verdict == "survived"
+    assert not spent
+
+
+# -- ordinary small networks --------------------------------------------------------------------------
+
+
+def enumerated_of(module, x):
+    graph = record(module, x)
+    return enumerated(graph, graph.tensors(module, torch.float64), x)
+
+
+def test_contracted_networks_are_the_same_function_with_fewer_units():
+    for act in (nn.ReLU, lambda: nn.LeakyReLU(0.25)):
+        module, x = perceptron((3, 4, 2), act=act)
+        given = enumerated_of(module, x).given
+        assert len(given.network.units) == 3 + 1 + 4 + 2
+        torch.testing.assert_close(
+            torch.tensor([[float(v) for v in row] for row in given.outputs()], dtype=torch.float64), module(x)
+        )
+
+
+def test_a_linear_unit_that_is_read_twice_is_not_contracted():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 2).double(), nn.Linear(2, 1).double()
+
+        def forward(self, x):
+            h = self.a(x)
+            return self.b(h.relu() + h)
+
+    module, x = Twice(), torch.tensor([[1.0, -2.0], [-0.5, 0.25]], dtype=torch.float64)
+    given = enumerated_of(module, x).given
+    assert contracted(given.network) == given.network
+    values = torch.tensor([[float(v) for v in row] for row in given.outputs()], dtype=torch.float64)
+    torch.testing.assert_close(values, module(x))
+
+
+SHAPES = [(4, 8, 2), (12, 8, 3), (16, 16, 4), (3, 6, 5, 2), (5, 16, 16, 3), (1, 32, 1)]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("widths", SHAPES)
+def test_ordinary_small_networks_are_decided_or_say_why(widths, bias):
+    subject = Subject(*perceptron(widths, bias))
+    for claim in claims():
+        if claim.status is Status.EMPIRICAL or not about_networks(claim):
+            continue
+        if subject.exact is not None and budget.exact_cost(claim, subject.exact.network) > 1e6:
+            continue  # Seconds each; the grid is run by hand.
+        outcome = subject.falsify(claim, examples=4)
+        assert outcome.verdict != "undecided" or outcome.reasons, claim.id
+        assert not any("too many" in r or "Error" in r for r in outcome.reasons), (claim.id, outcome.reasons)
+        if claim.status is Status.PROVED:
+            assert outcome.verdict != "refuted", (claim.id, outcome.decision)
+
+
+def test_one_hidden_layer_of_eight_is_decided():
+    subject = Subject(*perceptron((4, 8, 2), bias=False))
+    for identity in ("synaptic-flow/cut-conservation", "synaptic-flow/maximal-critical-compression",
+                     "path-exclusion/saliency-conservation"):  # fmt: skip
+        outcome = subject.falsify(claim_named(identity), examples=6)
+        assert (outcome.verdict, outcome.hows) == ("survived", "rational"), (identity, outcome.reasons)
+
+
+def test_an_error_inside_a_claim_is_its_reason():
+    def broken(_):
+        raise IndexError("list index out of range")
+
+    claim = dataclasses.replace(claim_named("path-exclusion/trace-bound"), function=broken)
+    for widths in ((2, 3, 2), (30, 16, 8)):
+        outcome = Subject(*perceptron(widths), climbing=False).falsify(claim, examples=3)
+        assert outcome.verdict == "undecided"
+        assert outcome.reasons == ["IndexError: list index out of range"]
+    with pytest.raises(KeyError):
+        Subject(*perceptron((2, 3, 2))).falsify(claim, drop=("no-such-assumption",))

@@ -1,0 +1,81 @@
+"""When data does not matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from theory.claims import PROVED, Assumption, claim, hints
+from theory.papers.sketching.assumptions import some_signal
+from theory.papers.sources import SKETCHING
+from theory.relations import Relation, all_of, at_most, equal
+from theory.scalars import absolute, indicator, sqrt, total
+from theory.sketches import Sketch, column, normalised
+
+SEED = SKETCHING.at("seed")
+
+
+def _extreme_norms(i: Sketch) -> tuple[Any, Any]:
+    """Largest and smallest |X_i| over the support of w, each (...)."""
+    support, r = indicator(i.w != 0, i.rows_squared), i.rows_squared
+    beyond = column(total(r, axis=-1)) * (1 - support)
+    return sqrt((r * support).max(axis=-1)), sqrt((r * support + beyond).min(axis=-1))
+
+
+equal_norms = Assumption(
+    "equal-norms",
+    "|X_i| is the same for every i with w_i != 0",
+    lambda i: (
+        (i.rows_squared[..., :, None] == i.rows_squared[..., None, :])
+        | (i.w[..., :, None] == 0)
+        | (i.w[..., None, :] == 0)
+    ).all(axis=(-2, -1)),
+    lambda c, i: i.with_(x=i.x * c.positives((i.d,))[..., None]),
+)
+
+
+@claim(Sketch, PROVED, SEED, assumes=(equal_norms, some_signal), by_definition="one factor cancels in p*")
+@hints(rows="equal", q=False)
+def data_independence(i: Sketch) -> Relation:
+    r"""If all rows have one norm, the optimal probabilities are the magnitudes.
+
+    If $\|X_i\|$ is constant on the support of $w$ then $p^* = |w|/\|w\|_1$.
+
+    Proof. The constant cancels in $a/A$.
+    """
+    return equal(i.optimal, normalised(absolute(i.w)))
+
+
+positive_norms = Assumption(
+    "positive-norms",
+    "|X_i| > 0 wherever w_i is not 0 (some spread e < 1)",
+    lambda i: ((i.rows_squared > 0) | (i.w == 0)).all(axis=-1),
+    lambda c, i: i.with_(x=i.x * (np.arange(i.d) > 0)[:, None]),
+)
+
+
+@claim(Sketch, PROVED, SEED, assumes=(positive_norms, some_signal))
+@hints(q=False)
+def data_independence_rate(i: Sketch) -> Relation:
+    r"""If the rows' norms are nearly equal, magnitudes are nearly optimal.
+
+    If $\|X_i\| \in [c(1-e), c(1+e)]$, $e < 1$, on the support of $w$, then
+    $TV(p^*, |w|/\|w\|_1) \le (1 - \sqrt{1-e^2})/e$ and
+    $\mathrm{MSE}(|w|/\|w\|_1) - \mathrm{MSE}(p^*) \le \frac{A^2}{s} \frac{e^2}{1-e^2}$. Checked with the
+    smallest such $e$: with $M$ and $\mu$ the largest and smallest norm the bounds are
+    $(\sqrt M - \sqrt \mu)/(\sqrt M + \sqrt \mu)$ and $\frac{A^2}{s}\frac{(M-\mu)^2}{4M\mu}$.
+
+    Proof. $TV$ is $E|r - Er|/(2 Er)$ with $r = \|X_i\|$ under $|w|/\|w\|_1$, largest for two values, and
+    then at mass $\sqrt\mu/(\sqrt M+\sqrt\mu)$ on $M$; the second is Kantorovich's inequality
+    $E r^2 \le (Er)^2 (M+\mu)^2/(4M\mu)$. For Gaussian $X$: $c = \sqrt n$ and
+    $e = \sqrt{2\ln(2d/\eta)/n}$ with probability $1 - \eta$.
+    """
+    magnitude, best = normalised(absolute(i.w)), i.optimal
+    high, low = _extreme_norms(i)
+    tv = total(absolute(best - magnitude), axis=-1) / 2
+    price = i.mse(magnitude) - i.mse(best)
+    return all_of(
+        at_most(tv, (high - low) / (sqrt(high) + sqrt(low)) ** 2, "total variation"),
+        at_most(price, i.a * i.a * (high - low) ** 2 / (4 * high * low) / i.s, "price"),
+    )

@@ -1,0 +1,181 @@
+"""From initial to trained weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from theory.claims import PROVED, REFUTED, Assumption, claim, hints
+from theory.papers.sketching.sampling import chi_square
+from theory.papers.sources import SKETCHING, ours
+from theory.relations import Relation, all_of, at_most, equal
+from theory.scalars import absolute, sqrt
+from theory.sketches import Transfer, squared
+
+OURS = ours("beside the sketching paper")
+
+
+def _first_removed(i: Transfer) -> Transfer:
+    return i.with_(w0=i.w0 * (np.arange(i.w0.shape[-1]) > 0))
+
+
+used_weights_start_nonzero = Assumption(
+    "used-weights-start-nonzero",
+    "w0_i is not 0 wherever X_i w_i is not 0",
+    lambda i: ((i.w0 != 0) | ~i.trained.used()).all(axis=-1),
+    lambda c, i: _first_removed(i),
+)
+
+
+initial_signal = Assumption(
+    "initial-signal",
+    "A0 > 0: some X_i w0_i is not 0, so that p0 exists",
+    lambda i: i.initial.used().any(axis=-1),
+    lambda c, i: i.with_(w0=i.w0 * 0),
+)
+
+
+trained_signal = Assumption(
+    "trained-signal",
+    "A* > 0: some X_i w_i is not 0, so that p*(w) exists",
+    lambda i: i.trained.used().any(axis=-1),
+    lambda c, i: i.with_(w=i.w * 0),
+)
+
+
+some_data = Assumption(
+    "some-data",
+    "F > 0, so that the data law exists",
+    lambda i: i.initial.f_squared > 0,
+    lambda c, i: i.with_(x=i.x * 0),
+)
+
+
+@claim(
+    Transfer,
+    REFUTED,
+    SKETCHING.at("seed: an error bound proportional to 1/s that depends on |w* - w0|"),
+    assumes=(used_weights_start_nonzero, initial_signal),
+)
+@hints(wide=40, constants=tuple(10**k for k in range(7)))
+def transfer_literal(i: Transfer) -> Relation:
+    r"""A mask drawn at initialisation has error O(1/s) on trained weights, by their distance alone.
+
+    With $p_0 \propto \|X_i\||w_{0,i}|$ and trained weights $w$:
+    $\mathrm{MSE}_{p_0}(w) \le \frac{C}{s} F^2 (\|w_0\| + \|w - w_0\|)^2$ for a constant $C$.
+
+    False for every $C$ (each instance brings its own, up to $10^6$): a weight that starts near 0 is
+    almost never drawn, and when it has grown it is divided by its tiny probability. No finite
+    $B(X, \|w_0\|, \|w - w_0\|)$ will do.
+    """
+    start, moved = sqrt(squared(i.w0)), sqrt(squared(i.change))
+    bound = i.constant * i.initial.f_squared * (start + moved) ** 2 / i.s
+    return at_most(i.trained.mse(i.initial.optimal), bound)
+
+
+@claim(Transfer, PROVED, OURS, assumes=(used_weights_start_nonzero, trained_signal))
+def transfer_identity(i: Transfer) -> Relation:
+    r"""What the initial law costs on trained weights, exactly.
+
+    $\mathrm{MSE}_{p_0}(w) - \mathrm{MSE}_{p^*(w)}(w) = \frac{A_0^2}{s} \mathrm{Var}_{i \sim p_0}|w_i/w_{0,i}|
+    = \frac{A_*^2}{s}\,\chi^2(p^*(w) \| p_0)$.
+
+    Proof. $N_{p_0}(w)^2 = A_0^2\,E_{p_0} r^2$ with $r_i = |w_i/w_{0,i}|$, and $A_* = A_0\,E_{p_0} r$.
+    """
+    p0, best = i.initial.optimal, i.trained.optimal
+    error, least = i.s * i.trained.mse(p0), i.s * i.trained.mse(best)
+    a0, a = i.initial.a, i.trained.a
+    return all_of(
+        equal(error, least + a0 * a0 * i.ratio_variance(), "variance of the ratio"),
+        equal(error, least + a * a * chi_square(best, p0), "chi-square"),
+    )
+
+
+@claim(Transfer, PROVED, OURS, assumes=(some_data,), repairs="transfer-literal")
+@hints(weights="rational")
+def transfer_data_norm(i: Transfer) -> Relation:
+    r"""With probabilities by data norm alone, the error is O(1/s) by the distance of the weights.
+
+    With $p_i = \|X_i\|^2/F^2$: $\mathrm{MSE}(w) = \frac1s (F^2\|w\|_X^2 - \|X'w\|^2)
+    \le \frac1s (F^2 (\|w_0\|_X + \|w - w_0\|_X)^2 - \|X'w\|^2)$, where $\|w\|_X^2$ sums $w_i^2$ over the
+    features with $X_i \ne 0$ (the others are never drawn and cost nothing). So
+    $\mathrm{MSE}(w) \le \frac{F^2}{s} (\|w_0\| + \|w - w_0\|)^2$.
+
+    Proof. $N_p(w)^2 = F^2\|w\|_X^2$, then the triangle inequality: equality where $w - w_0$ points along
+    $w_0$.
+    """
+    error, f2, signal = i.s * i.trained.mse(i.initial.data_law), i.initial.f_squared, i.trained.signal
+    start, moved = i.norms()
+    return all_of(
+        equal(error + signal, f2 * squared(i.seen(i.w)), "closed form"),
+        at_most(error + signal, f2 * (start + moved) ** 2, "bound"),
+    )
+
+
+@claim(Transfer, PROVED, OURS, assumes=(used_weights_start_nonzero, initial_signal))
+@hints(weights="two ratios")
+def transfer_relative(i: Transfer) -> Relation:
+    r"""With the initial law, the largest relative change of a weight bounds the error.
+
+    With $p_0$ and $\rho = \max |w_i - w_{0,i}|/|w_{0,i}|$ over the features with $X_i w_{0,i} \ne 0$, and
+    $\lambda = \max(0, 1 - \rho)$: $\lambda A_0 \le A_* \le (1+\rho) A_0$, and what the initial law costs beyond
+    the least error is at most $\frac1s ((1+\rho) A_0 - A_*)(A_* - \lambda A_0) \le A_0^2 \rho^2/s$. Hence
+    $\mathrm{MSE}(w) \le \frac1s((1+\rho) A_0 A_* - \|X'w\|^2) \le \frac1s((1+\rho)^2 A_0^2 - \|X'w\|^2)$.
+
+    Proof. The excess is $A_0^2 \mathrm{Var}\,r / s$ for $r_i = |w_i/w_{0,i}|$ under $p_0$, of mean
+    $A_*/A_0$ and between $\lambda$ and $1 + \rho$: Bhatia and Davis. Equality iff every $r_i$ is one of the
+    two ends, whatever the mean: no bound by $A_0$, $A_*$ and $\rho$ is smaller.
+    """
+    rho, a0, a = i.relative_change(), i.initial.a, i.trained.a
+    low = (1 - rho + absolute(1 - rho)) / 2
+    second_moment = i.s * i.trained.mse(i.initial.optimal) + i.trained.signal  # for the least error: A*^2
+    excess = ((1 + rho) * a0 - a) * (a - low * a0)
+    return all_of(
+        at_most(second_moment, a * a + excess, "excess"),
+        at_most(a, (1 + rho) * a0, "A* by A0"),
+        at_most(low * a0, a, "A* from below"),
+        at_most(excess, a0 * a0 * rho * rho, "excess by A0"),
+        at_most(a * a + excess, (1 + rho) * a0 * a, "second moment"),
+    )
+
+
+proper_mixture = Assumption(
+    "proper-mixture",
+    "0 < l < 1",
+    lambda i: (i.mix > 0).all(axis=-1),
+    lambda c, i: i.with_(mix=i.mix * np.array(c.pick(((0, 1), (1, 0))), dtype=int)),
+)
+
+
+@claim(Transfer, PROVED, OURS, assumes=(proper_mixture, initial_signal), see="transfer-literal")
+@hints(mix=True, wide=20)
+def transfer_mixture(i: Transfer) -> Relation:
+    r"""Mixing the initial law with the data law bounds the error by the distance of the weights.
+
+    With $q = (1-l)\,p_0 + l\,p_{data}$, $p_{data} = \|X_i\|^2/F^2$, and $\|\cdot\|_X$ as in `transfer-data-norm`:
+    $\mathrm{MSE}_q(w) \le \frac1s\left(\frac{A_0^2}{1-l} + \frac{F^2\|w-w_0\|_X^2}{l} - \|X'w\|^2\right)$.
+
+    Proof. $(x+y)^2/(q+r) \le x^2/q + y^2/r$ for each feature, with $|w_{0,i}| + |w_i - w_{0,i}| \ge |w_i|$.
+    Neither term can be smaller for any $l$: a feature that only $w_0$ has and one that only the change has,
+    of very different norms, come as near as one likes.
+    """
+    share, moved = i.share(), i.initial.f_squared * squared(i.seen(i.change))
+    bound = i.initial.a * i.initial.a / (1 - share) + moved / share
+    return at_most(i.s * i.trained.mse(i.mixture(share)) + i.trained.signal, bound)
+
+
+@claim(Transfer, PROVED, OURS, assumes=(proper_mixture, initial_signal))
+@hints(mix=True, wide=20)
+def transfer_best_mixture(i: Transfer) -> Relation:
+    r"""The best share of the data law, and what it gives.
+
+    With $u = A_0$, $v = F\|w - w_0\|_X$ and $l = v/(u+v)$ the bound of `transfer-mixture` is
+    $\mathrm{MSE}_q(w) \le \frac1s\left((u + v)^2 - \|X'w\|^2\right)$, and no share gives a smaller one.
+
+    Proof. $u^2/(1-l) + v^2/l \ge (u+v)^2$ by Cauchy-Schwarz, with equality at this $l$. Attained when all
+    weights change away from 0, each in proportion to the norm of its row.
+    """
+    u, v, share = i.initial.a, sqrt(i.initial.f_squared * squared(i.seen(i.change))), i.share()
+    best = (u + v) ** 2
+    return at_most(i.s * i.trained.mse(i.mixture(v / (u + v))) + i.trained.signal, best, "error") & at_most(
+        best, u * u / (1 - share) + v * v / share, "every share"
+    )
