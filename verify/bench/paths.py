@@ -29,9 +29,11 @@ WHO = {
 def job(who: str, samples: int = SAMPLES) -> Callable[[], Any]:
     """What is timed."""
     from verify.networks import zoo
-    from verify.networks.paths.sums import flow, path_bound
+    from verify.networks.paths.bound import path_bound
+    from verify.networks.paths.sums import flow
     from verify.networks.recording.record import record_for
-    from verify.networks.scores.methods import released, scores
+    from verify.networks.scores.methods import scores
+    from verify.networks.scores.released import released
 
     generator = torch.Generator().manual_seed(0)
     module = zoo.build("resnet20")

@@ -236,7 +236,8 @@ def row(width: int, size: int, kind: str, bits: int, statistics: bool, seed: int
 
 def torch_rows(seed: int = 0) -> list[dict[str, Any]]:
     """The released score by torch on CIFAR-10 images: what the first round would prune, by precision."""
-    from verify.networks.scores.methods import released, saliency
+    from verify.networks.scores.methods import saliency
+    from verify.networks.scores.released import released
     from verify.studies.collapse import cifar10_images
 
     rows = []

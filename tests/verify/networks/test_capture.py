@@ -10,7 +10,7 @@ from verify.networks import zoo
 from verify.networks.claims.assumptions import ASSUMPTIONS, assumptions
 from verify.networks.ntk.jacobians import jacobian_squares
 from verify.networks.ntk.trace import ntk_trace
-from verify.networks.paths.sums import path_bound
+from verify.networks.paths.bound import path_bound
 from verify.networks.recording.graph import UNKNOWN, Batch
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.recording.modes import evaluation_mode

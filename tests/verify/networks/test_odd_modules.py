@@ -18,7 +18,7 @@ from verify.networks.claims.assumptions import assumptions
 from verify.networks.exact.to_graph import network_on_data
 from verify.networks.ntk.jacobians import jacobian_squares
 from verify.networks.ntk.trace import ntk_trace, trace_plan
-from verify.networks.paths.sums import path_bound
+from verify.networks.paths.bound import path_bound
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.recording.record import record_for
 from verify.networks.scores import prune as masks

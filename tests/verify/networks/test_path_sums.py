@@ -7,7 +7,7 @@ from torch import nn
 from tests.verify.networks.drawn import FAMILIES, module_on_data
 from theory.scalars import floats
 from verify.networks.exact.to_graph import network_on_data
-from verify.networks.paths.sums import path_bound
+from verify.networks.paths.bound import path_bound
 from verify.networks.recording.graph import NotCovered as NotCovered
 
 CASES = [(family, seed) for family in FAMILIES for seed in range(4)]

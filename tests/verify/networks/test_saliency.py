@@ -15,15 +15,8 @@ from verify.networks.exact.to_graph import network_on_data
 from verify.networks.paths.sums import Pass, activation, flow
 from verify.networks.recording.graph import NotCovered
 from verify.networks.recording.record import record
-from verify.networks.scores.methods import (
-    METHODS,
-    activation_per_output,
-    constant_on,
-    live_paths,
-    released,
-    saliency,
-    scores,
-)
+from verify.networks.scores.methods import METHODS, activation_per_output, constant_on, live_paths, saliency, scores
+from verify.networks.scores.released import released
 
 FAMILIES = ("mlp", "mlp-bias", "residual", "convolution", "normalised", "dilated")
 

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from verify.networks.exact.fixed_point import WORK, Forward, forward
 from verify.networks.exact.rounding import Kink
+from verify.networks.recording.checks import ALL, RUNS, check_inputs, check_module
 from verify.networks.recording.coverage import not_understood, twice_on_a_path
 from verify.networks.recording.graph import LINEAR, SHAPE, Graph, Operation
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.recording.modes import untouched
-from verify.networks.recording.record import ALL, RUNS, check_inputs, check_module, record
+from verify.networks.recording.record import record
 from verify.networks.recording.windows import SMOOTH
 
 ASSUMPTIONS = {

@@ -60,7 +60,8 @@ class _Translation(Walk):
             shape = tuple(tensors[name].shape)
             count = math.prod(shape)
             self.builder.parameters += count
-            numbers[name] = torch.arange(start, start + count, dtype=torch.float64).reshape(shape)
+            # Plus one: masked entries, which are no edges, become 0.
+            numbers[name] = torch.arange(start + 1, start + count + 1, dtype=torch.float64).reshape(shape)
             owners.setdefault(name.rpartition(".")[0], []).extend(range(start, start + count))
         constants = {n: t for n, t in self.tensors.items() if n not in numbers}
         # Views move the numbers of a parameter's entries like the entries.
@@ -96,7 +97,9 @@ class _Translation(Walk):
         parameter = None
         factor = Fraction(factor)
         if name is not None and name in self.numbers:
-            parameter = int(self.numbers[name][index])
+            parameter = int(self.numbers[name][index]) - 1
+            if parameter < 0:
+                return
         elif name is not None:
             factor *= Fraction(float(self.tensors[name][index]))
         if factor == 0:

@@ -14,7 +14,6 @@ from torch import Tensor
 from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
-    GATE,
     LINEAR,
     MAXIMUM,
     NORMALISATION,
@@ -75,11 +74,6 @@ def pass_back(
         batch: samples of the forward values.
     """
     g = next(iter(parts.values()))
-    if op.kind == GATE:
-        # The output is positive exactly where the input is.
-        on = (values[op.inputs[0]] > 0)[:, None]
-        slope = op.settings["slope"]
-        return [(op.inputs[0], g * on if slope == 0 else torch.where(on, g, g * slope))]
     if op.kind == ADD:
         if len(op.settings["terms"]) == 1:
             return [(op.inputs[0], g * op.settings["factor"])]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from verify.networks.recording.checks import ALL, alike, check_output, does_not_run, mixes
 from verify.networks.recording.graph import NotCovered
 from verify.networks.recording.modes import evaluation_mode, substituted, untouched
-from verify.networks.recording.record import ALL, alike, does_not_run, mixes
 
 
 def all_jacobians(module: nn.Module, x: Tensor, memory: int, *, alone: bool) -> Tensor:
@@ -40,11 +40,7 @@ def _run(module: nn.Module, x: Tensor, given: Tensor) -> Tensor:
         out = module(x)
     except Exception as e:
         raise does_not_run(given, e) from e
-    if not isinstance(out, Tensor):
-        why = f"returns {type(out).__name__}, not a tensor: wrap it so that it returns one"
-        raise NotCovered("", "", why, ALL)
-    if not out.is_floating_point():
-        raise NotCovered("", "", f"returns {out.dtype}: real numbers in floating point are needed", ALL)
+    check_output(out, len(out) if isinstance(out, Tensor) and out.ndim else 0)
     return out
 
 
@@ -52,9 +48,7 @@ def _check_alone(module: nn.Module, x: Tensor) -> None:
     """Raise unless samples have the same outputs by themselves as in company, and each time."""
     few, generator = x[sorted({0, len(x) // 2, len(x) - 1})], torch.get_rng_state()
     together = _run(module, few, x)
-    if together.ndim < 1 or len(together) != len(few):
-        why = f"maps {len(few)} samples to shape {tuple(together.shape)}: the first axis must be samples"
-        raise NotCovered("", "", why, ALL)
+    check_output(together, len(few))
     alone = [_run(module, few[i : i + 1], x) for i in range(len(few))]
     if not torch.equal(torch.get_rng_state(), generator):
         raise NotCovered("", "", "draws random numbers: there is no function of one sample", ALL)

@@ -37,6 +37,7 @@ from verify.networks.ntk.layers import (
     rows_times,
     unfolded_size,
 )
+from verify.networks.recording.checks import ALL, check_alone, check_finite, check_inputs, check_module
 from verify.networks.recording.graph import (
     CONVOLUTION,
     GATE,
@@ -49,15 +50,7 @@ from verify.networks.recording.graph import (
 )
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.recording.modes import untouched
-from verify.networks.recording.record import (
-    ALL,
-    check_alone,
-    check_finite,
-    check_inputs,
-    check_module,
-    record_and_run,
-    record_for,
-)
+from verify.networks.recording.record import record_and_run, record_for
 from verify.networks.recording.windows import RESHAPES
 
 MEMORY = 1 << 30

@@ -15,7 +15,6 @@ It agrees with `sums` up to rounding (tests compare them); a module that cannot 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from verify.networks.paths.sums import Scaled, gradients, out_of_scale
+from verify.networks.paths.sums import Scaled, gradients, out_of_scale, power_of_two
 from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
@@ -42,16 +41,11 @@ from verify.networks.recording.graph import (
     store,
 )
 from verify.networks.recording.record import record_for
-from verify.networks.recording.windows import apply_layer, laid_out, largest, window_sum
+from verify.networks.recording.windows import apply_layer, chosen, laid_out, largest, window_sum
 
 RANGE = 40
 """Binary orders of magnitude by which the outputs may leave 1 before powers of two are chosen anew."""
 FLOW, ONES, REAL = "flow", "ones", "real"
-
-
-def _two(exponent: int) -> float:
-    """A power of two; the largest there is where it would overflow (what it multiplies is then 0)."""
-    return math.ldexp(1.0, min(exponent, 1023))
 
 
 @dataclass
@@ -233,20 +227,20 @@ class PathProgram:
         for s in self.steps:
             below = [exponents[Ref(r.index)] for r in s.source]
             top = max(below)
-            s.lifts[kind] = tuple(_two(e - top) for e in below)
+            s.lifts[kind] = tuple(power_of_two(e - top) for e in below)
             if s.maps:
                 shift = s.maps[kind].shift
                 level = top if shift is None else max(top, 0)
                 weight = layers.get(s.weight)
                 if weight is not None:
                     # Undo the old power of two, which is exact.
-                    weight.mul_(_two(-s.gains[kind] + top - level))
+                    weight.mul_(power_of_two(-s.gains[kind] + top - level))
                 else:
-                    s.lifts[kind] = (_two(top - level),)
-                s.shifts[kind] = None if shift is None else shift * _two(-level)
+                    s.lifts[kind] = (power_of_two(top - level),)
+                s.shifts[kind] = None if shift is None else shift * power_of_two(-level)
                 out = self._apply(s, kind, values, weight, real)
                 k = out_of_scale(float(out.amax()))
-                scale = _two(-k)
+                scale = power_of_two(-k)
                 if weight is not None:
                     weight.mul_(scale)
                 else:
@@ -325,17 +319,11 @@ class PathProgram:
     def _maximum(self, s: _Step, kind: str, v: Tensor, real: Tensor | None) -> Tensor:
         settings = s.op.settings
         if kind == FLOW:
-            if v.ndim == 4 and set(settings["dilation"]) == {1}:
-                return F.avg_pool2d(
-                    v, settings["window"], settings["stride"], settings["padding"], settings["ceil"],
-                    divisor_override=1,
-                )  # fmt: skip
             return window_sum(v, s.op)
         if kind == REAL:
             return largest(v, settings)[0]
         assert real is not None
-        _, where = largest(real, settings)
-        return v.flatten(2).gather(-1, where.flatten(2)).reshape(where.shape)
+        return chosen(v, largest(real, settings)[1])
 
     def _sum(self, s: _Step, kind: str, lifted: Mapping[Ref, Tensor], last: bool) -> Tensor:
         refs = [s.source[s.op.inputs.index(r)] for r in s.op.settings["terms"]]

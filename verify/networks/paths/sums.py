@@ -30,9 +30,8 @@ from typing import Any
 
 import torch
 import torch.autograd.forward_ad as forward_mode
-from torch import Tensor, nn
+from torch import Tensor
 
-from verify.networks.recording.coverage import check_paths
 from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
@@ -51,8 +50,6 @@ from verify.networks.recording.graph import (
     Ref,
     replay,
 )
-from verify.networks.recording.modes import untouched
-from verify.networks.recording.record import check_finite, record_for
 from verify.networks.recording.roundings import gamma
 from verify.networks.recording.walk import Values, Walk
 from verify.networks.recording.windows import SMOOTH, apply_layer, chosen, largest, window_sum
@@ -80,8 +77,8 @@ class Scaled:
 
 
 def power_of_two(exponent: int) -> float:
-    """2**exponent, inf where it overflows."""
-    return math.ldexp(1.0, exponent) if exponent < 1024 else math.inf
+    """2**exponent; the largest there is where that overflows, so that 0 times it is 0."""
+    return math.ldexp(1.0, min(exponent, 1023))
 
 
 def out_of_scale(top: float) -> int:
@@ -202,8 +199,11 @@ class Pass(Walk):
         a, slope = values[op.inputs[0]], op.settings.get("slope", 0.0)
         if self.gates is None:
             return a
-        on = self.gates[op.inputs[0]] > 0
-        return torch.where(on, a, a * abs(slope) ** self.slopes) if slope else a * on
+        forward = self.gates[op.inputs[0]].detach()
+        if slope:
+            return torch.where(forward > 0, a, a * abs(slope) ** self.slopes)
+        # Factors in the values' own precision and layout: products with what was expanded or is bool are slow.
+        return forward.clamp_min(0).sign_() * a
 
     def maximum(self, op: Operation, values: Values) -> Tensor:
         """The sum over each window, or the entry that the forward chose."""
@@ -416,90 +416,7 @@ def roundings(graph: Graph, tensors: Mapping[str, Tensor], samples: int) -> int:
     return count
 
 
-# -- of a module --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PathBound:
-    """The bound tr Theta(X, X) <= sum_k D_k T_k <= (sum_k D_k)(sum_k T_k) and its factors, in float64.
-
-    Attributes:
-        activation_per_output: D_k, shape (K,).
-        kernel_per_output: T_k, shape (K,).
-        objective_per_output: R_k, shape (K,).
-        roundings: n such that each of these numbers has relative error at most n u / (1 - n u), u = 2^-53.
-    """
-
-    activation_per_output: Tensor
-    kernel_per_output: Tensor
-    objective_per_output: Tensor
-    roundings: int
-
-    @property
-    def activation(self) -> Tensor:
-        """The squared Frobenius norm of J_v^f(X)."""
-        return self.activation_per_output.sum()
-
-    @property
-    def kernel(self) -> Tensor:
-        """The trace of the path kernel."""
-        return self.kernel_per_output.sum()
-
-    @property
-    def bound(self) -> Tensor:
-        """Activation times kernel."""
-        return self.activation * self.kernel
-
-    @property
-    def per_output(self) -> Tensor:
-        """D_k T_k, shape (K,); its sum is the sharper bound."""
-        return self.activation_per_output * self.kernel_per_output
-
-    @property
-    def objective(self) -> Tensor:
-        """sum_k D_k R_k, what path exclusion differentiates."""
-        return (self.activation_per_output * self.objective_per_output).sum()
-
-
-@untouched
-def path_bound(
-    module: nn.Module,
-    x: Tensor,
-    *,
-    masks: Masks | None = None,
-    formal: bool = False,
-    graph: Graph | None = None,
-) -> PathBound:
-    """Path activation, kernel and bound of a module on inputs.
-
-    Args:
-        module: the module, in evaluation mode for this; computed in float64.
-        x: inputs, samples first.
-        masks: 0/1 tensors by parameter name: masked weights are no edges.
-        formal: treat smooth activations as ReLU gates (the sums then bound nothing by themselves).
-        graph: the module's record, if it was made already.
-
-    Raises:
-        NotCovered: an operation through which there are no paths, or a parameter twice on one; names it.
-        ValueError: as `verify.networks.ntk.trace.ntk_trace`.
-    """
-    graph = record_for(module, x) if graph is None else graph
-    check_finite(module, x)
-    check_paths(graph, formal=formal)
-    if not graph.parameters:
-        raise ValueError("the module has no parameters: there are no paths through weights")
-    tensors = graph.tensors(module, torch.float64)
-    x = x.detach().double()
-    with torch.no_grad():
-        if masks:
-            tensors = {n: t * masks[n] if n in masks else t for n, t in tensors.items()}
-        values = graph.run(tensors, x)
-        d = path_activation(graph, tensors, values, masks=masks, formal=formal)
-        r, t = path_kernel(graph, tensors, masks=masks, formal=formal)
-    return PathBound(d, t, r, roundings(graph, tensors, len(x)))
-
-
 __all__ = [
-    "Masks", "Pass", "PathBound", "Scaled", "Sums", "activation", "flow", "gradients", "grown", "out_of_scale",
-    "path_activation", "path_bound", "path_kernel", "power_of_two", "powered", "roundings",
+    "Masks", "Pass", "Scaled", "Sums", "activation", "flow", "gradients", "grown", "out_of_scale",
+    "path_activation", "path_kernel", "power_of_two", "powered", "roundings",
 ]  # fmt: skip

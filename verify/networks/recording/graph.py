@@ -124,7 +124,7 @@ class Graph:
     def base(self, name: str) -> str:
         """The parameter of which a name is a view; any other name as it is."""
         while name in self.views:
-            name = next(a.name for a in self.views[name].args if isinstance(a, Named))
+            name = self.views[name].parameters[0]
         return name
 
     @property

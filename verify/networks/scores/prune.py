@@ -16,16 +16,8 @@ from verify.networks.paths.program import PathProgram
 from verify.networks.paths.sums import Scaled
 from verify.networks.recording.graph import Graph, NotCovered
 from verify.networks.recording.modes import untouched
-from verify.networks.scores.methods import (
-    PATHS,
-    Task,
-    check_data,
-    check_masks,
-    constant_on,
-    live_paths,
-    scored_names,
-    scorer,
-)
+from verify.networks.scores.methods import PATHS, check_data, check_masks, constant_on, live_paths, scored_names, scorer
+from verify.networks.scores.task import Task
 
 SELECTIONS, SCOPES = ("top", "sample"), ("global", "layerwise")
 COMPILED_FROM = 5
