@@ -83,7 +83,7 @@ def test_threads_are_restored_and_change_nothing():
 
 def test_a_limit_in_seconds_says_what_it_cut(monkeypatch):
     ticks = itertools.count(step=1000.0)
-    monkeypatch.setattr("verify.search.loop.time.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("verify.search.budgets.time.monotonic", lambda: next(ticks))
     subject = Subject(*perceptron((30, 16, 8)))
     outcome = subject.falsify(claim_named("path-exclusion/saliency-nonnegative"), examples=20, seconds=1.0)
     assert outcome.cut.startswith("cut short after 1 of ")
