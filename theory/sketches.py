@@ -20,7 +20,7 @@ import numpy as np
 from flint import arb, fmpq, fmpz
 
 from theory.instances import Instance, array
-from theory.scalars import Array, absolute, indicator, is_exact, ones, rational, sqrt, total
+from theory.scalars import Array, absolute, indicator, is_exact, is_registered, ones, rational, sqrt, total
 
 MAX_SEQUENCES, MAX_DRAWS = 20_000, 64
 
@@ -50,6 +50,8 @@ def squared(v: Array) -> Any:
 def _cube_root(v: Any) -> Any:
     if isinstance(v, arb):
         return arb(0) if bool(v == 0) else v.root(3)
+    if is_registered(v):
+        return v.root(3)
     v = rational(v)
     roots = [fmpz(round(int(n) ** (1 / 3))) if n < 10**45 else fmpz(0) for n in (v.p, v.q)]
     if roots[0] ** 3 == v.p and roots[1] ** 3 == v.q:
