@@ -23,6 +23,7 @@ import numpy as np
 from flint import fmpq, fmpq_mat
 
 from theory.scalars import ONE, ZERO, Array, exact, is_registered
+from theory.spectrum import rank_by_minors
 
 MAX_POINTS = 12
 """Most points for which all $2^n$ labelings are decided one by one."""
@@ -237,6 +238,8 @@ def in_general_position(points: Any) -> bool:
     x = exact(points)
     n, k = x.shape
     size = min(n, k)
+    if any(is_registered(v) for v in x.ravel()):
+        return all(rank_by_minors(x[list(rows)]) == size for rows in combinations(range(n), size))
     return all(
         fmpq_mat(size, k, [v for i in rows for v in x[i]]).rank() == size for rows in combinations(range(n), size)
     )

@@ -49,6 +49,7 @@ def explore(run: Callable[[], Any], space: Space, most: int) -> Iterator[Path]:
                 path.empty = world.contradictory()
             except Empty:
                 path.empty = True
+        world.frozen = True
         answers = tuple(d.answer for d in world.trail)
         todo.extend((*answers[:place], False) for place in range(len(prefix), len(answers)))
         yield path

@@ -27,13 +27,21 @@ Monomial = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Term:
-    """``coefficient * (product of facts) * (product of variables) * (u + sign v)^2``, not negative on the path."""
+    """``coefficient * (product of facts) * sign * monomial * (u + ratio v)^2``, not negative on the path.
+
+    Attributes:
+        coefficient: positive.
+        facts: polynomials, each with the sign that makes it nonnegative.
+        monomial: exponents; with ``sign`` nonnegative on the path, but beside an equation.
+        sign: 1 or -1.
+        square: u, v, ratio; None where there is no square.
+    """
 
     coefficient: fmpq
     facts: tuple[tuple[Any, int], ...]
     monomial: Monomial
     sign: int = 1
-    square: tuple[Monomial, Monomial, int] | None = None
+    square: tuple[Monomial, Monomial, fmpq] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,21 +165,26 @@ class _Program:
             for f, _, _ in self.facts:
                 support += [tuple(map(int, m)) for m in f.monoms()]
             support = list(dict.fromkeys(support))[:60]
-        products: list[tuple[tuple[tuple[Any, int], ...], Any, bool]] = [(((f, s),), f * s, k) for f, s, k in self.facts]
-        pairs = combinations_with_replacement(range(len(self.facts)), 2) if len(self.facts) <= 14 else ()
-        degree = max((sum(m) for m in support), default=0)
-        for i, j in pairs:
-            (f, s, a), (g, t, b) = self.facts[i], self.facts[j]
-            if int(f.total_degree()) + int(g.total_degree()) <= max(degree, 2):
-                products.append((((f, s), (g, t)), f * g * (s * t), a and b))
-        for facts, p, strict in products:
-            self._multiples(facts, p, strict, support)
+        singles = [(((f, s),), f * s, k) for f, s, k in self.facts]
+        for facts, p, strict in singles:
+            self.add(Term(fmpq(1), facts, one), p, strict)
+        self._monomials(support)
         for f in self.equations:
             for sign in (1, -1):
                 self._multiples(((f, sign),), f * sign, False, support, any_sign=True)
+        for facts, p, strict in singles:
+            self._multiples(facts, p, strict, support)
+        self._squares(support)
+        degree = max((sum(m) for m in support), default=0)
+        for i, j in combinations_with_replacement(range(len(self.facts)), 2) if len(self.facts) <= 14 else ():
+            (f, s, a), (g, t, b) = self.facts[i], self.facts[j]
+            if int(f.total_degree()) + int(g.total_degree()) <= max(degree, 2):
+                self._multiples(((f, s), (g, t)), f * g * (s * t), a and b, support)
         rows = list(dict.fromkeys([*support, *(m for c in self.columns for m in c)]))
-        self._squares(rows, set(support))
-        rows = list(dict.fromkeys([*rows, *(m for c in self.columns for m in c)]))
+        self._squares(rows)
+        self._monomials(list(dict.fromkeys([*rows, *(m for c in self.columns for m in c)])))
+
+    def _monomials(self, rows: list[Monomial]) -> None:
         for m in rows:
             s = self.signs(m)
             if s <= NONNEGATIVE or s <= NONPOSITIVE:
@@ -189,7 +202,8 @@ class _Program:
                     sign = -1 if not any_sign and not s <= NONNEGATIVE else 1
                     self.add(Term(fmpq(1), facts, rest, sign), p * self.polynomial(rest) * sign, strict and 0 not in s)
 
-    def _squares(self, rows: list[Monomial], support: set[Monomial]) -> None:
+    def _squares(self, rows: list[Monomial]) -> None:
+        coefficients = {tuple(map(int, m)): fmpq(c) for m, c in self.target.terms()}
         good = [m for m in rows if self.signs(m) <= NONNEGATIVE][:120]
         inside = set(rows)
         for i, a in enumerate(good):
@@ -197,21 +211,25 @@ class _Program:
                 if all((x + y) % 2 == 0 for x, y in zip(a, b, strict=True)):
                     middle = tuple((x + y) // 2 for x, y in zip(a, b, strict=True))
                     if middle in inside and middle not in (a, b):
-                        self._square(a, b)
-        if self.world.roots:
-            for m in list(support)[:120]:
-                if any(m[v] for v, _, _ in self.world.roots):
-                    for half in _splits(m)[:64]:
-                        other = tuple(x - y for x, y in zip(m, half, strict=True))
-                        self._square(tuple(2 * x for x in half), tuple(2 * x for x in other))
+                        self._square(a, b, [coefficients.get(m, fmpq(0)) for m in (a, middle, b)])
+        for m in rows[:120] if self.world.roots else ():
+            if any(m[v] for v, _, _ in self.world.roots):
+                for half in _splits(m)[:64]:
+                    other = tuple(x - y for x, y in zip(m, half, strict=True))
+                    self._square(tuple(2 * x for x in half), tuple(2 * x for x in other))
 
-    def _square(self, a: Monomial, b: Monomial) -> None:
-        """n (u + v)^2 and n (u - v)^2 with n u^2 and n v^2 the monomials ``a`` and ``b``."""
+    def _square(self, a: Monomial, b: Monomial, coefficients: Any = ()) -> None:
+        """n (u + ratio v)^2 with n u^2 and n v^2 the monomials ``a`` and ``b``; ratios 1, and those of the target."""
         n = tuple(x % 2 for x in a)
         u, v = (tuple((x - y) // 2 for x, y in zip(m, n, strict=True)) for m in (a, b))
-        for sign in (1, -1):
-            p = self.polynomial(n) * (self.polynomial(u) + self.polynomial(v) * sign) ** 2
-            self.add(Term(fmpq(1), (), n, 1, (u, v, sign)), p, False)
+        ratios = [fmpq(1), fmpq(-1)]
+        if coefficients:
+            first, middle, last = coefficients
+            ratios += [middle / (2 * first)] if first > 0 and middle != 0 else []
+            ratios += [2 * last / middle] if last > 0 and middle != 0 else []
+        for ratio in ratios:
+            p = self.polynomial(n) * (self.polynomial(u) + self.polynomial(v) * ratio) ** 2
+            self.add(Term(fmpq(1), (), n, 1, (u, v, ratio)), p, False)
 
     def solve(self, strict: bool) -> tuple[Term, ...] | None:
         """Solve in floating point, then exactly on the support."""
@@ -229,9 +247,13 @@ class _Program:
         b = np.zeros(len(rows))
         for m, c in goal.items():
             b[rows[m]] = float(int(c.p)) / float(int(c.q))
-        matrix = coo_array((v, (i, j)), shape=(len(rows), n)).tocsr()
+        if not goal:  # nothing gives the scale: the strict terms sum to 1
+            strictly = [k for k in range(n) if self.strict[k]]
+            i, j, v = (*i, *[len(rows)] * len(strictly)), (*j, *strictly), (*v, *[1.0] * len(strictly))
+            b = np.append(b, 1.0)
+        matrix = coo_array((v, (i, j)), shape=(len(b), n)).tocsr()
         cost = np.array([-1.0 if strict and s else 0.001 for s in self.strict])
-        found = linprog(cost, A_eq=matrix, b_eq=b, bounds=(0, 1 if not goal else 1000), method="highs-ds")
+        found = linprog(cost, A_eq=matrix, b_eq=b, bounds=(0, 1000), method="highs-ds")
         if found.status != 0 or found.x is None:
             return None
         support = [k for k in range(n) if found.x[k] > 1e-9]
@@ -258,6 +280,8 @@ class _Program:
                 table[place[rows[m]]][k] = c
         for m, c in goal.items():
             table[place[rows[m]]][-1] = c
+        if not goal:
+            table.append([fmpq(int(self.strict[k])) for k in support] + [fmpq(1)])
         if not table or not support:
             return None
         # Fewer unknowns than the rank leave room: those without a pivot keep a rounded value of 0 (a vertex has none).

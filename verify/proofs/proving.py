@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +12,19 @@ import numpy as np
 from flint import fmpq
 
 from theory.claims import Claim, claim_named
+from theory.information import LogSum
 from theory.relations import Decision, Relation, Verdict, decide
-from verify.proofs import goals, sampling
+from verify.proofs import goals, logarithms, sampling
 from verify.proofs.explore import Path, TooManyPaths, explore
 from verify.proofs.polynomials import Signs, Space
 from verify.proofs.shapes import Shape, shapes
 from verify.proofs.symbols import Quotient, signed, variable
-from verify.proofs.world import TooLarge
+from verify.proofs.world import TooLarge, Undecided, World, active
 
-NOT_AN_INSTANCE = "the numbers are no instance"
+OPEN = "open is the sign of"
+NOT_AN_INSTANCE, UNDEFINED = "the numbers are no instance", "undefined"
+Stated = tuple[str, str, Any, Any, Any]
+"""Name, kind, lhs, rhs and rhs - lhs."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,27 @@ BUDGETS = {
 
 @dataclass
 class Goal:
-    """``lhs kind rhs`` on one path, and how it was closed (None: it was not)."""
+    """``lhs kind rhs`` on one path, and how it was closed.
+
+    Attributes:
+        name, kind, lhs, rhs: as stated.
+        polynomial: its sign on the path decides.
+        bound: what it is the numerator of: rhs - lhs, or a lower bound of it without logarithms; None if there is none.
+        closed: how it was closed; None if it was not.
+    """
 
     name: str
     kind: str
     lhs: Any
     rhs: Any
-    closed: goals.Closed | None
+    polynomial: Any
+    bound: Any
+    closed: goals.Closed | None = None
+
+    @property
+    def wanted(self) -> Signs:
+        """The signs that the polynomial must have."""
+        return goals.WANTED[self.kind]
 
 
 @dataclass
@@ -191,8 +209,8 @@ class Prover:
 
     # -- one shape ----------------------------------------------------------------------------------
 
-    def run(self, shape: Shape, space: Space) -> Relation | str:
-        """The claim on the symbols of a shape: its relation, or why it does not apply."""
+    def run(self, shape: Shape, space: Space) -> list[Stated] | str:
+        """The claim on the symbols of a shape: what it states, or why it does not apply."""
         instance = shape.instance([variable(space, i) for i in range(space.count)])
         try:
             if not bool(np.all(instance.valid())):
@@ -200,9 +218,9 @@ class Prover:
             for a in self.kept:
                 if not bool(np.all(a.predicate(instance))):
                     return f"not {a.name}"
-            return self.claim.function(instance)
-        except ZeroDivisionError as e:
-            return Relation((), undefined=str(e) or "division by zero")
+            return list(self._stated(self.claim.function(instance)))
+        except ZeroDivisionError:
+            return UNDEFINED
 
     def shape(self, shape: Shape, most: int) -> ShapeProof:
         """Run all paths of a shape and close their goals.
@@ -215,7 +233,7 @@ class Prover:
         try:
             for path in explore(lambda: self.run(shape, space), space, min(most, self.budget.paths)):
                 self._leaf(shape, space, path, out)
-        except (TooManyPaths, TooLarge) as e:
+        except (TooManyPaths, TooLarge, Undecided) as e:
             out.left.append(str(e))
         except (TypeError, NotImplementedError, ValueError) as e:
             out.left.append(f"cannot be run on symbols: {e}")
@@ -236,55 +254,68 @@ class Prover:
         if path.empty:
             leaf.state, out.empty = "empty", out.empty + 1
             return
+        if outcome == UNDEFINED:
+            leaf.state, out.undefined = outcome, out.undefined + 1
+            return
         if isinstance(outcome, str):
             leaf.state, out.inapplicable = outcome, out.inapplicable + 1
             return
-        if outcome.undefined:
-            leaf.state, out.undefined = "undefined", out.undefined + 1
-            return
-        stated = list(self._stated(outcome))
-        if not stated:
+        if not outcome:
             leaf.state, out.vacuous = "vacuous", out.vacuous + 1
             return
         out.stated += 1
         world = path.world
         if not out.inhabited:
             out.inhabited = self.try_points(shape, sampling.sampled(world, space.one, None))
-        seen: set[tuple[str, str]] = set()
         contradiction: bool | None = None
-        for name, kind, lhs, rhs in stated:
-            gap = rhs - lhs
-            p = world.reduced(signed(gap)) if isinstance(gap, Quotient) else space.constant(gap)
-            wanted = goals.WANTED[kind]
-            key = (kind, str(p))
-            if key in seen:
-                continue
-            seen.add(key)
-            out.goals += 1
-            closed = goals.close(world, p, wanted, 0)
-            if closed is None:
-                for attempt in range(self.budget.attempts):
-                    points = sampling.sampled(world, p, wanted, attempt)
-                    if points:
-                        self.try_points(shape, points)
-                        break
+        for goal in self._distinct(world, outcome):
+            goal.closed = goals.close(world, goal.polynomial, goal.wanted, 0) if goal.bound is not None else None
+            if goal.closed is None:
+                self._sample(shape, world, goal)
                 if contradiction is None:
                     contradiction = goals.inconsistent(world, self.budget.columns) is not None
                 if contradiction:
                     leaf.state, leaf.goals = "empty", []
                     out.empty, out.stated = out.empty + 1, out.stated - 1
-                    out.goals -= len(seen)
-                    for g in leaf.goals:
-                        out.closed[g.closed.method] -= 1 if g.closed else 0
                     return
-                closed = goals.close(world, p, wanted, self.budget.columns)
-            if closed is None and self.budget.solver:
-                closed = self._solver(shape, world, p, wanted)
-            leaf.goals.append(Goal(name, kind, lhs, rhs, closed))
-            if closed is None:
-                out.left.append(f"{name or kind}: sign of {_short(p)} on path {out.paths}")
+                if goal.bound is not None:
+                    goal.closed = goals.close(world, goal.polynomial, goal.wanted, self.budget.columns)
+            if goal.closed is None and self.budget.solver and goal.bound is not None:
+                goal.closed = self._solver(shape, world, goal.polynomial, goal.wanted)
+            leaf.goals.append(goal)
+        for goal in leaf.goals:
+            out.goals += 1
+            if goal.closed is None:
+                out.left.append(f"{goal.name}: {OPEN} {_short(goal.polynomial)} on path {out.paths}")
             else:
-                out.closed[closed.method] += 1
+                out.closed["logarithms" if isinstance(goal.bound, logarithms.Bound) else goal.closed.method] += 1
+
+    def _distinct(self, world: World, stated: list[Stated]) -> Iterator[Goal]:
+        """The goals that differ on a path, with the polynomial whose sign decides each."""
+        seen: set[tuple[str, str]] = set()
+        for name, kind, lhs, rhs, gap in stated:
+            bound: Any = gap
+            if isinstance(gap, logarithms.Logarithms):
+                if logarithms.is_zero(world, gap):
+                    bound = fmpq(0)
+                else:
+                    bound = logarithms.bound(world, gap) if kind in ("<=", "<") else None
+            value = bound.value if isinstance(bound, logarithms.Bound) else bound
+            p = world.reduced(signed(value)) if isinstance(value, Quotient) else world.space.constant(value or 0)
+            key = (kind, str(p) if bound is not None else name)
+            if key not in seen:
+                seen.add(key)
+                yield Goal(name, kind, lhs, rhs, p, bound)
+
+    def _sample(self, shape: Shape, world: World, goal: Goal) -> None:
+        """Try points of the path at which the goal looks wrong."""
+        logs = goal.bound is None or isinstance(goal.bound, logarithms.Bound)
+        for attempt in range(self.budget.attempts):
+            points = sampling.sampled(world, goal.polynomial, None if logs else goal.wanted, attempt)
+            if points:
+                self.try_points(shape, points)
+                if not logs:
+                    break
 
     def _solver(self, shape: Shape, world: Any, p: Any, wanted: Signs) -> goals.Closed | None:
         from verify.proofs import solver
@@ -297,13 +328,17 @@ class Prover:
         return None
 
     @staticmethod
-    def _stated(relation: Relation) -> Any:
+    def _stated(relation: Relation) -> Iterator[Stated]:
         for number, part in enumerate(relation.parts):
             sides = [np.asarray(_boxed(s)) for s in (part.lhs, part.rhs)]
             lhs, rhs, where = np.broadcast_arrays(*sides, np.asarray(part.where, dtype=bool))
             for a, b, relevant in zip(lhs.ravel(), rhs.ravel(), where.ravel(), strict=True):
-                if relevant:
-                    yield part.name or str(number + 1), part.kind, _number(a), _number(b)
+                if not relevant:
+                    continue
+                a, b = _number(a), _number(b)
+                logs = isinstance(a, LogSum) or isinstance(b, LogSum)
+                gap = logarithms.difference(active(), a, b) if logs else b - a
+                yield part.name or str(number + 1), part.kind, a, b, gap
 
 
 def _boxed(side: Any) -> Any:
@@ -316,6 +351,8 @@ def _boxed(side: Any) -> Any:
 
 def _number(value: Any) -> Any:
     if isinstance(value, Quotient | fmpq):
+        return value
+    if isinstance(value, LogSum):
         return value
     if isinstance(value, bool | int | np.bool_ | np.integer):
         return fmpq(int(value))
@@ -376,7 +413,7 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
         out.left.append(f"{beyond} larger shapes are beyond the budget of {prover.budget.total} paths")
     out.left += [f"{s.name}: {reason}" for s in out.shapes for reason in s.left[:2]]
     out.trusted = sum(s.closed[goals.SOLVER] for s in out.shapes)
-    wrong = [s for s in out.shapes if any(": sign of" in reason for reason in s.left)]
+    wrong = [s for s in out.shapes if any(OPEN in reason for reason in s.left)]
     if out.proved_on and not wrong:
         out.verdict = "proved"
     out.seconds = time.monotonic() - start

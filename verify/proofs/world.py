@@ -38,6 +38,10 @@ class TooLarge(Exception):
     """A path needs more than the budget allows; the message says what."""
 
 
+class Undecided(Exception):
+    """A comparison at the end of a path, where nothing may fork, that the facts leave open."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """One fork: ``polynomial`` had its sign among ``yes`` or ``no``; ``answer`` is the branch taken."""
@@ -91,6 +95,7 @@ class World:
         self.root_values: dict[int, Any] = {}
         self.used_roots = 0
         self.broken: Exception | None = None
+        self.frozen = False
 
     # -- normal forms -----------------------------------------------------------------------------
 
@@ -102,7 +107,7 @@ class World:
             before = p
             degrees = p.degrees()
             for v, num, den in self.substitutions:
-                if degrees[v]:
+                if degrees[v] > 0:
                     p = substituted(self.space, p, v, num, den)
                     degrees = p.degrees()
             for v, g, degree in self.roots:
@@ -215,6 +220,8 @@ class World:
         if (at := self._root_at(f)) is not None:
             # A root is 0 exactly where its radicand is: asked of that, so that both are known.
             return self.compare(at[1], ZERO) is (0 in a)
+        if self.frozen:
+            raise Undecided(f"the sign of {f} is open on this path")
         if len(self.trail) >= MOST_DECISIONS:
             raise self._break(TooLarge(f"a path of more than {MOST_DECISIONS} decisions"))
         place = len(self.trail)
@@ -313,11 +320,13 @@ class World:
 
     def _substitute(self, v: int, f: Any) -> None:
         rest, coefficient = by_power(self.space, f, v)
+        if coefficient.is_constant():
+            rest, coefficient = rest / coefficient.leading_coefficient(), self.space.one
         self.substitutions.append((v, -rest, coefficient))
         old, self.facts = self.facts, {}
         waiting: list[tuple[Any, Signs]] = []
         for key, (g, signs) in old.items():
-            if g.degrees()[v]:
+            if g.degrees()[v] > 0:
                 waiting.append((g, signs))
             else:
                 self.facts[key] = (g, signs)
@@ -335,7 +344,7 @@ class World:
             degrees = p.degrees()
             changed = False
             for v, num, den in self.substitutions:
-                if degrees[v]:
+                if degrees[v] > 0:
                     if not den.is_constant():
                         below = below * den ** (degrees[v] + degrees[v] % 2)
                     p, changed = substituted(self.space, p, v, num, den), True
@@ -429,4 +438,4 @@ def _root_of_rational(c: fmpq, degree: int) -> tuple[fmpq, fmpq]:
     return fmpq(outside, c.q), fmpq(sign * rest)
 
 
-__all__ = ["Decision", "Empty", "TooLarge", "World", "active", "living_in", "variables_of"]
+__all__ = ["Decision", "Empty", "TooLarge", "Undecided", "World", "active", "living_in", "variables_of"]
