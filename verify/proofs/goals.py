@@ -7,22 +7,35 @@ point, solved again exactly on the support). What is left goes to `verify.proofs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 from flint import fmpq, fmpq_mat
 
-from verify.proofs.polynomials import NEGATIVE, NONNEGATIVE, NONPOSITIVE, NONZERO, POSITIVE, ZERO, Signs
+from verify.proofs.polynomials import (
+    ANY,
+    NEGATIVE,
+    NONNEGATIVE,
+    NONPOSITIVE,
+    NONZERO,
+    POSITIVE,
+    ZERO,
+    Signs,
+    by_power,
+)
 from verify.proofs.world import World
 
-IDENTITY, SIGNS, COMBINATION, SOLVER, CONSTANT = "identity", "signs", "combination", "solver", "constant"
-METHODS = (CONSTANT, IDENTITY, SIGNS, COMBINATION, SOLVER)
+CONSTANT, IDENTITY, SIGNS, COMBINATION = "constant", "identity", "signs", "combination"
+DISCRIMINANT, CONJUGATE, SOLVER = "discriminant", "conjugate", "solver"
+METHODS = (CONSTANT, IDENTITY, SIGNS, COMBINATION, DISCRIMINANT, CONJUGATE, SOLVER)
 WANTED: dict[str, Signs] = {"<=": NONNEGATIVE, "<": POSITIVE, "==": ZERO, "!=": NONZERO}
 """The signs that rhs - lhs must have."""
 
 Monomial = tuple[int, ...]
+MOST_TERMS = 150
+"""Terms of a polynomial for which combinations are looked for."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +64,23 @@ class Closed:
     Attributes:
         method: one of `METHODS`.
         signs: the factors of the polynomial with the signs they may have, where their signs matter.
-        target: for a combination, the polynomial (a product of factors of open sign, or its negative) that it equals.
+        target: for a combination, discriminant or conjugate, the polynomial that is not negative: a product of factors of
+            open sign, or its negative.
         terms: the combination.
+        variable: for a discriminant: target = a v^2 + b v + c with a, c and 4 a c - b^2 not negative; for a conjugate:
+            target = A + B R with R this product of roots, and B and B^2 R^2 - A^2 not negative.
+        parts: how these are closed, each with its polynomial.
     """
 
     method: str
     signs: tuple[tuple[Any, int, Signs], ...] = ()
     target: Any = None
     terms: tuple[Term, ...] = field(default=())
+    variable: Monomial = ()
+    parts: tuple[tuple[Any, Closed], ...] = ()
 
 
-def close(world: World, p: Any, wanted: Signs, columns: int) -> Closed | None:
+def close(world: World, p: Any, wanted: Signs, columns: int, depth: int = 2) -> Closed | None:
     """A proof that the reduced polynomial ``p`` has a sign in ``wanted`` on the path of ``world``, or None.
 
     Args:
@@ -69,6 +88,7 @@ def close(world: World, p: Any, wanted: Signs, columns: int) -> Closed | None:
         p: the polynomial, reduced.
         wanted: signs.
         columns: most columns of a linear program; 0 for none.
+        depth: how often a discriminant or a conjugate may be taken.
     """
     if p.is_zero():
         return Closed(IDENTITY) if 0 in wanted else None
@@ -84,8 +104,8 @@ def close(world: World, p: Any, wanted: Signs, columns: int) -> Closed | None:
         target, flip = world.space.constant(1 if c > 0 else -1), 1
         strict = 0 not in side
         for f, e, s in known:
-            if len(s) == 1 and 0 not in s:
-                flip *= next(iter(s)) if e % 2 else 1
+            if s != ANY and s != NONZERO and (not strict or 0 not in s):
+                flip *= sum(s) if e % 2 else 1  # a factor that is never negative, or never positive
             elif e % 2:
                 target = target * f
             elif strict and 0 in s:
@@ -95,7 +115,54 @@ def close(world: World, p: Any, wanted: Signs, columns: int) -> Closed | None:
             found = combination(world, target, strict, columns)
             if found is not None:
                 return Closed(COMBINATION, known, target, found)
+            if not strict and depth:
+                for split in (_conjugate, _discriminant):
+                    closed = split(world, target, columns, depth - 1)
+                    if closed is not None:
+                        return replace(closed, signs=known)
     return None
+
+
+def _discriminant(world: World, target: Any, columns: int, depth: int) -> Closed | None:
+    for v, degree in enumerate(target.degrees()):
+        if degree != 2 or len(target) > 400:
+            continue
+        c, b, a = by_power(world.space, target, v)
+        parts = _all_nonnegative(world, (a, c, 4 * a * c - b * b), columns, depth)
+        if parts is not None:
+            variable = tuple(int(i == v) for i in range(len(world.space.gens)))
+            return Closed(DISCRIMINANT, target=target, variable=variable, parts=parts)
+    return None
+
+
+def _conjugate(world: World, target: Any, columns: int, depth: int) -> Closed | None:
+    roots = [v for v, _, _ in world.roots]
+    groups = {tuple(e if v in roots else 0 for v, e in enumerate(map(int, m))) for m in target.monoms()}
+    groups.discard((0,) * len(world.space.gens))
+    for r in sorted(groups):
+        with_r = {m: c for m, c in target.terms() if all(m[v] == r[v] for v in roots)}
+        b = world.space.context.from_dict(
+            {tuple(int(x) - y for x, y in zip(m, r, strict=True)): c for m, c in with_r.items()}
+        )
+        root = world.space.context.from_dict({r: fmpq(1)})
+        a = target - b * root
+        parts = _all_nonnegative(world, (b, b * b * root * root - a * a), columns, depth)
+        if parts is not None:
+            return Closed(CONJUGATE, target=target, variable=r, parts=parts)
+    return None
+
+
+def _all_nonnegative(
+    world: World, polynomials: tuple[Any, ...], columns: int, depth: int
+) -> tuple[tuple[Any, Closed], ...] | None:
+    out = []
+    for p in polynomials:
+        p = world.reduced(p)
+        closed = close(world, p, NONNEGATIVE, columns, depth)
+        if closed is None:
+            return None
+        out.append((p, closed))
+    return tuple(out)
 
 
 def inconsistent(world: World, columns: int) -> tuple[Term, ...] | None:
@@ -108,6 +175,8 @@ def inconsistent(world: World, columns: int) -> tuple[Term, ...] | None:
 
 def combination(world: World, target: Any, strict: bool, columns: int) -> tuple[Term, ...] | None:
     """Terms that sum to ``target``, one of them positive if ``strict``; None if none were found."""
+    if len(target) > MOST_TERMS:
+        return None
     program = _Program(world, target, columns)
     program.fill()
     return program.solve(strict)
@@ -120,6 +189,7 @@ class _Program:
         self.columns: list[dict[Monomial, fmpq]] = []
         self.strict: list[bool] = []
         self.seen: set[str] = set()
+        self.tried = 0
         self.monomials: dict[Monomial, Signs] = {}
         self.width = len(self.space.gens)
         self.variable_signs = [world.signs_of_variable(v) for v in range(self.width)]
@@ -142,8 +212,11 @@ class _Program:
         return known
 
     def add(self, term: Term, p: Any, strict: bool) -> None:
+        self.tried += 1
+        if len(self.columns) >= self.most or self.tried > 4 * self.most:
+            return
         p = self.world.reduced(p)
-        if p.is_zero() or len(self.columns) >= self.most:
+        if p.is_zero():
             return
         key = str(p)
         if key in self.seen:

@@ -60,6 +60,12 @@ def exactly(world: World, free: np.ndarray, values: np.ndarray) -> list[fmpq]:
     point = [fmpq(*float(x).as_integer_ratio()) for x in free]
     for v, _, _ in world.roots:
         point[v] = fmpq(*float(values[v]).as_integer_ratio())
+    return exactly_at(world, point)
+
+
+def exactly_at(world: World, point: list[fmpq]) -> list[fmpq]:
+    """The variables of a point, those that were substituted computed from the others (and the roots)."""
+    point = list(point)
     for v, num, den in reversed(world.substitutions):
         below = den(*point)
         point[v] = num(*point) / below if below != 0 else fmpq(0)

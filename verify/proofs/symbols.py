@@ -163,9 +163,10 @@ class Quotient:
         Raises:
             ValueError: the number is negative on this path.
         """
+        world = active()
+        world.deduce_nonnegative(signed(self))
         if self < 0:
             raise ValueError("root of a negative number")
-        world = active()
         num, below = self.num, world.space.one
         den: Denominator = {}
         for key, (f, e) in self.den.items():

@@ -96,6 +96,7 @@ class World:
         self.used_roots = 0
         self.broken: Exception | None = None
         self.frozen = False
+        self.deduced: list[tuple[Any, Any]] = []
 
     # -- normal forms -----------------------------------------------------------------------------
 
@@ -280,6 +281,25 @@ class World:
                 if g is not f and k % 2:
                     rest *= next(iter(self.signs(g)))
             self.learn(f, frozenset(t for t in self.signs(f) if (t if e % 2 else t * t) * rest in signs))
+
+    def deduce_nonnegative(self, p: Any) -> None:
+        """Learn that ``p`` is not negative where it is a sum of squares or of what else is not negative."""
+        from verify.proofs.goals import combination
+
+        p = self.reduced(p)
+        if self.frozen or self.signs_of_product(p) <= NONNEGATIVE:
+            return
+        c, factors = self.space.factored(p)
+        open_ = [f for f, e in factors if e % 2 and len(self.signs(f)) > 1]
+        if len(open_) == 1:
+            f = open_[0]
+            rest = 1 if c > 0 else -1
+            for g, e in factors:
+                if e % 2 and g is not f:
+                    rest *= next(iter(self.signs(g)))
+            if rest and (found := combination(self, f * rest, False, 400)) is not None:
+                self.deduced.append((f * rest, found))
+                self.learn(f, NONNEGATIVE if rest > 0 else frozenset((-1, 0)))
 
     def _vanishes(self, f: Any) -> None:
         """Use f = 0: substitute a variable, or set all terms to 0, or keep it."""
