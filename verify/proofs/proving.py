@@ -83,17 +83,16 @@ class Leaf:
     """One path as it is kept for the certificate.
 
     Attributes:
-        conditions: the decisions on the way, polynomial and signs of the branch taken, with those of the other.
+        path: its world, with decisions, facts, substitutions and roots.
         state: "stated", "vacuous", "undefined", "empty", or why the claim does not apply.
         goals: what it states.
-        substitutions: variable, numerator, denominator.
-        roots: generator, radicand, degree.
-        facts: what is known at its end.
+        contradiction: terms that sum to 0 though one of them is positive, where the path is empty for that.
     """
 
     path: Path
     state: str
     goals: list[Goal] = field(default_factory=list)
+    contradiction: tuple[goals.Term, ...] = ()
 
 
 @dataclass
@@ -267,15 +266,15 @@ class Prover:
         world = path.world
         if not out.inhabited:
             out.inhabited = self.try_points(shape, sampling.sampled(world, space.one, None))
-        contradiction: bool | None = None
+        contradiction: tuple[goals.Term, ...] | None = ()
         for goal in self._distinct(world, outcome):
             goal.closed = goals.close(world, goal.polynomial, goal.wanted, 0) if goal.bound is not None else None
             if goal.closed is None:
                 self._sample(shape, world, goal)
-                if contradiction is None:
-                    contradiction = goals.inconsistent(world, self.budget.columns) is not None
+                if contradiction == ():
+                    contradiction = goals.inconsistent(world, self.budget.columns)
                 if contradiction:
-                    leaf.state, leaf.goals = "empty", []
+                    leaf.state, leaf.goals, leaf.contradiction = "empty", [], contradiction
                     out.empty, out.stated = out.empty + 1, out.stated - 1
                     return
                 if goal.bound is not None:
