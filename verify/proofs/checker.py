@@ -139,7 +139,8 @@ class Checker:
         missing = {-1, 0, 1} - yes - no
         # What is missing was excluded before: by the same polynomial, by its terms, or by what follows from
         # substitutions, which the points test.
-        self.counts["excluded signs that points test"] += len(missing & self.algebra.signs(p, known))
+        if missing & self.algebra.signs(p, known):
+            self.counts["excluded signs that points test"] += 1
         for branch, signs in (("then", yes), ("else", no)):
             self.tree(node[branch], {**known, p: known.get(p, {-1, 0, 1}) & signs})
 
@@ -147,6 +148,9 @@ class Checker:
         """The algebra of one path."""
         self.counts["paths"] += 1
         known = {self.read(f): set(s) for f, s in leaf["facts"]}
+        if leaf["state"] == "empty" and "contradiction" not in leaf:
+            self.empty(leaf, {**known, **decided})
+            return
         for p, signs in decided.items():
             if signs == {0}:
                 _need(self._is_zero(p, leaf, known), f"{p} is 0 on a path, but not after its substitutions")
@@ -159,15 +163,30 @@ class Checker:
             if "lhs" in goal:
                 (a, b), (c, d) = (map(self.read, goal[side]) for side in ("lhs", "rhs"))
                 gap = self.algebra.reduced((c * b - a * d) * b * d, leaf)
-                _need(self._same_sign(gap, p, leaf, known), f"{goal['polynomial']} is not rhs - lhs of {goal['name']}")
+                same = self._same_sign(gap, p, leaf, known)
+                _need(same is not False, f"{goal['polynomial']} is not rhs - lhs of {goal['name']}")
+                self.counts["sides with roots, not expanded"] += same is None
             self.closed(goal["closed"], p, WANTED[goal["kind"]], leaf, known)
+
+    def empty(self, leaf: dict[str, Any], known: dict[Any, set[int]]) -> None:
+        """A path whose conditions exclude each other at sight; where they do not, the points must not meet it."""
+        for p, signs in known.items():
+            others = {q: s for q, s in known.items() if q != p}
+            if not self.algebra.signs(p, others) & signs or not self.algebra.signs(
+                self.algebra.reduced(p, leaf), known
+            ) & signs:
+                return
+        self.counts["empty paths that points test"] += 1
 
     def _is_zero(self, p: Any, leaf: dict[str, Any], known: dict[Any, set[int]]) -> bool:
         p = self.algebra.reduced(p, leaf)
         return not p or any(s == {0} and not p.rem(f) for f, s in known.items() if f)
 
-    def _same_sign(self, a: Any, b: Any, leaf: dict[str, Any], known: dict[Any, set[int]]) -> bool:
-        """Whether a = b times squares and what is positive on the path: a b is, beside known factors, a square."""
+    def _same_sign(self, a: Any, b: Any, leaf: dict[str, Any], known: dict[Any, set[int]]) -> bool | None:
+        """Whether a = b times squares and what is positive on the path: a b is, beside known factors, a square.
+
+        None where roots leave it open: factors are not unique then.
+        """
         if not a or not b:
             return self._is_zero(a, leaf, known) and self._is_zero(b, leaf, known)
         c, factors = (a * b).factor_list()
@@ -176,7 +195,8 @@ class Checker:
             if e % 2:
                 signs = self.algebra.signs(f, known)
                 signs = signs if len(signs) == 1 else {-s for s in self.algebra.signs(-f, known)}
-                _need(len(signs) == 1 and 0 not in signs, f"a factor {f} of unknown sign")
+                if len(signs) > 1 or 0 in signs:
+                    return None if leaf["roots"] else False
                 sign *= next(iter(signs))
         return sign > 0
 
