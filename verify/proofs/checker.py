@@ -165,7 +165,8 @@ class Checker:
                 gap = self.algebra.reduced((c * b - a * d) * b * d, leaf)
                 same = self._same_sign(gap, p, leaf, known)
                 _need(same is not False, f"{goal['polynomial']} is not rhs - lhs of {goal['name']}")
-                self.counts["sides with roots, not expanded"] += same is None
+                if same is None:
+                    self.counts["sides with roots, not expanded"] += 1
             self.closed(goal["closed"], p, WANTED[goal["kind"]], leaf, known)
 
     def empty(self, leaf: dict[str, Any], known: dict[Any, set[int]]) -> None:

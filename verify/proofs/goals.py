@@ -80,7 +80,7 @@ class Closed:
     parts: tuple[tuple[Any, Closed], ...] = ()
 
 
-def close(world: World, p: Any, wanted: Signs, columns: int, depth: int = 2) -> Closed | None:
+def close(world: World, p: Any, wanted: Signs, columns: int, depth: int = 1) -> Closed | None:
     """A proof that the reduced polynomial ``p`` has a sign in ``wanted`` on the path of ``world``, or None.
 
     Args:
@@ -125,7 +125,7 @@ def close(world: World, p: Any, wanted: Signs, columns: int, depth: int = 2) -> 
 
 def _discriminant(world: World, target: Any, columns: int, depth: int) -> Closed | None:
     for v, degree in enumerate(target.degrees()):
-        if degree != 2 or len(target) > 400:
+        if degree != 2 or len(target) > 30:
             continue
         c, b, a = by_power(world.space, target, v)
         parts = _all_nonnegative(world, (a, c, 4 * a * c - b * b), columns, depth)

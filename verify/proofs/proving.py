@@ -47,8 +47,8 @@ class Budget:
 
 
 BUDGETS = {
-    "small": Budget(paths=200, total=300, columns=400, solver=0),
-    "default": Budget(paths=600, total=2500, columns=1500, solver=2_000_000),
+    "small": Budget(paths=60, total=60, columns=200, solver=0),
+    "default": Budget(paths=600, total=1200, columns=1500, solver=2_000_000),
     "large": Budget(paths=6000, total=60_000, columns=4000, solver=20_000_000),
 }
 
@@ -268,7 +268,8 @@ class Prover:
             out.inhabited = self.try_points(shape, sampling.sampled(world, space.one, None))
         contradiction: tuple[goals.Term, ...] | None = ()
         for goal in self._distinct(world, outcome):
-            goal.closed = goals.close(world, goal.polynomial, goal.wanted, 0) if goal.bound is not None else None
+            for columns in (0, self.budget.columns) if goal.bound is not None else ():
+                goal.closed = goal.closed or goals.close(world, goal.polynomial, goal.wanted, columns)
             if goal.closed is None:
                 self._sample(shape, world, goal)
                 if contradiction == ():
@@ -277,8 +278,6 @@ class Prover:
                     leaf.state, leaf.goals, leaf.contradiction = "empty", [], contradiction
                     out.empty, out.stated = out.empty + 1, out.stated - 1
                     return
-                if goal.bound is not None:
-                    goal.closed = goals.close(world, goal.polynomial, goal.wanted, self.budget.columns)
             if goal.closed is None and self.budget.solver and goal.bound is not None:
                 goal.closed = self._solver(shape, world, goal.polynomial, goal.wanted)
             leaf.goals.append(goal)

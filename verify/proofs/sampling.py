@@ -10,7 +10,7 @@ from flint import fmpq
 from verify.proofs.polynomials import Signs
 from verify.proofs.world import World
 
-POINTS = 1024
+POINTS = 512
 
 
 def sampled(world: World, p: Any, wanted: Signs | None, seed: int = 0, points: int = POINTS) -> list[list[fmpq]]:
