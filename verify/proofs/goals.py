@@ -137,6 +137,8 @@ def _discriminant(world: World, target: Any, columns: int, depth: int) -> Closed
 
 def _conjugate(world: World, target: Any, columns: int, depth: int) -> Closed | None:
     roots = [v for v, _, _ in world.roots]
+    if len(target) > 60:
+        return None
     groups = {tuple(e if v in roots else 0 for v, e in enumerate(map(int, m))) for m in target.monoms()}
     groups.discard((0,) * len(world.space.gens))
     for r in sorted(groups):
@@ -158,7 +160,7 @@ def _all_nonnegative(
     out = []
     for p in polynomials:
         p = world.reduced(p)
-        closed = close(world, p, NONNEGATIVE, columns, depth)
+        closed = close(world, p, NONNEGATIVE, columns, depth) if len(p) <= MOST_TERMS else None
         if closed is None:
             return None
         out.append((p, closed))

@@ -22,6 +22,14 @@ ROOTS = 10
 """Generators kept for square and cube roots, beside the variables of a shape."""
 
 
+MOST_TERMS = 500
+"""Terms of the largest polynomial that is factored."""
+
+
+class TooLarge(Exception):
+    """More than the budget allows; the message says what."""
+
+
 class Space:
     """The ring that the numbers of a shape live in: its variables, and generators for roots.
 
@@ -44,6 +52,8 @@ class Space:
 
     def factored(self, p: Any) -> tuple[fmpq, tuple[tuple[Any, int], ...]]:
         """``c`` and irreducible ``(f, e)`` with p = c prod f^e; each f has integer content 1 and a positive lead."""
+        if len(p) > MOST_TERMS:
+            raise TooLarge(f"a polynomial of {len(p)} terms; at most {MOST_TERMS} are factored")
         key = str(p)
         found = self._factors.get(key)
         if found is None:

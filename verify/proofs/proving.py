@@ -47,7 +47,7 @@ class Budget:
 
 
 BUDGETS = {
-    "small": Budget(paths=60, total=60, columns=200, solver=0),
+    "small": Budget(paths=80, total=80, columns=200, solver=0),
     "default": Budget(paths=600, total=1200, columns=1500, solver=2_000_000),
     "large": Budget(paths=6000, total=60_000, columns=4000, solver=20_000_000),
 }

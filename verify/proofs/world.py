@@ -24,6 +24,7 @@ from verify.proofs.polynomials import (
     ZERO,
     Signs,
     Space,
+    TooLarge,
     by_power,
     substituted,
     variables_of,
@@ -32,10 +33,6 @@ from verify.proofs.polynomials import (
 
 class Empty(Exception):
     """The conditions of this path contradict each other."""
-
-
-class TooLarge(Exception):
-    """A path needs more than the budget allows; the message says what."""
 
 
 class Undecided(Exception):
@@ -86,7 +83,7 @@ def living_in(world: World) -> Iterator[World]:
 class World:
     """One path; see the module."""
 
-    def __init__(self, space: Space, prefix: tuple[bool, ...] = (), terms: int = 20_000) -> None:
+    def __init__(self, space: Space, prefix: tuple[bool, ...] = (), terms: int = 2000) -> None:
         self.space, self.prefix, self.terms = space, prefix, terms
         self.trail: list[Decision] = []
         self.facts: dict[str, tuple[Any, Signs]] = {}
