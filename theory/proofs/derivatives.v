@@ -1,7 +1,7 @@
 (** The derivative of a network off its kinks, for every network of any size, over any ordered field.
 
-    Names as in [theory.networks]: off_kink (no pre-activation of a ReLU is exactly 0 and no maximum is tied, the opposite
-    of on_kink), moved (the parameters theta + t e_j).
+    Names as in [theory.networks]: off_kink (no pre-activation of a ReLU is exactly 0 and no maximum is tied, the
+    opposite of on_kink), moved (the parameters theta + t e_j).
 
     - jacobian_is_derivative [path-exclusion/chain-rule] off kinks the reverse accumulation gives the derivative of the
       outputs: |f(theta + t e_j) - f(theta) - t J_kj| <= C t^2 for all small t *)
@@ -131,7 +131,8 @@ Lemma value_polynomial_hidden u : ~~ is_source (units u) ->
 Proof.
 move=> hu; rewrite /value_polynomial paths_to_hidden // big_flatten big_map big_filter big_enum_cond /=.
 apply: eq_bigr => e _; rewrite big_map /arriving_polynomial /value_polynomial mulr_sumr scaler_sumr.
-apply: eq_bigr => p _; rewrite /path_input path_source_rcons /path_gate -/(path_product g (rcons p e)) path_product_rcons.
+apply: eq_bigr => p _;
+  rewrite /path_input path_source_rcons /path_gate -/(path_product g (rcons p e)) path_product_rcons.
 rewrite /path_polynomial -cats1 big_cat big_seq1 /= -/(path_polynomial net theta j p) -/(edge_polynomial e).
 by rewrite -scalerAr scalerA [edge_polynomial e * _]mulrC; congr (_ *: _); rewrite mulrAC mulrC.
 Qed.

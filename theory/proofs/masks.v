@@ -79,7 +79,8 @@ rewrite (eq_expected_drawn (g := fun t => \prod_u (~~ pred1 i (t u))%:R)) => [|t
 by rewrite expected_none big_pred1_eq.
 Qed.
 
-Lemma expected_both_missed i j : i != j -> expected p (fun t => (1 - drawn t i) * (1 - drawn t j)) = (1 - p i - p j) ^+ s.
+Lemma expected_both_missed i j : i != j -> expected p (fun t => (1 - drawn t i) * (1 - drawn t j))
+  = (1 - p i - p j) ^+ s.
 Proof.
 move=> ij; rewrite (eq_expected_drawn (g := fun t => \prod_u (~~ pred2 i j (t u))%:R)) => [|t pos].
   rewrite expected_none (bigD1 i) /= ?eqxx // (bigD1 j) /= ?eqxx ?orbT //= 1?eq_sym //.
