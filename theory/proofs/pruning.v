@@ -16,8 +16,8 @@
     - synflow_never_collapses [synaptic-flow/maximal-critical-compression] for SynFlow on a network
     - frozen_activation_never_collapses [path-exclusion/frozen-activation-never-collapses]
     - collapse_only_after_death [path-exclusion/collapse-only-after-death] whatever D_k >= 0 the round measures
-    - guarded_stays_live [path-exclusion/guarded-pruning-keeps-a-live-path] that it stays live; that it reaches its
-      target is not formalised *)
+    - guarded_stays_live [path-exclusion/guarded-pruning-keeps-a-live-path] in part: that a run stays live, for any notion
+      of being live; that it reaches its target is not formalised *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Pruning Require Import sums networks paths saliency.
