@@ -36,7 +36,7 @@ theorem: $(STAMP)
 
 # Coq and MathComp check theory/proofs; where they are missing it says how to install them.
 proofs: $(STAMP)
-	$(BIN)/python -m theory.proofs.record
+	$(BIN)/python -m verify.studies.formal_proofs
 
 figures: $(STAMP)
 	$(BIN)/python -m figures make --scale smoke

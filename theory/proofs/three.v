@@ -1,8 +1,8 @@
 (** Sampling against the top for three features and two draws, over any real closed field.
 
-    - sampling_never_beats_top_two two draws from three features: the unscaled mask drawn from the optimal probabilities
-      has at least the error of the mask that drops the smallest amplitude (what is left of sketching/random-beats-top
-      for d = 3, s = 2) *)
+    - sampling_never_beats_top_two [sketching/sampling-never-beats-top-of-few] in part: two draws from three features,
+      where the unscaled mask drawn from the optimal probabilities has at least the error of the mask that drops the
+      smallest amplitude; one or two features and other numbers of draws are not stated *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Pruning Require Import sums draws sketches masks.

@@ -3,8 +3,8 @@
 The head of each .v file lists its theorems: name, claim id in brackets, and how the wording differs. That list is
 the only one; the table, the page and the tests read it.
 
-    python -m theory.proofs.record          what `make proofs` runs; it needs coqc and MathComp
-    python -m theory.proofs.record --page   the page alone, from the recorded table; after a change of titles
+    python -m verify.studies.formal_proofs          what `make proofs` runs; it needs coqc and MathComp
+    python -m verify.studies.formal_proofs --page   the page alone, from the recorded table; after a change of titles
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+HERE = ROOT / "theory" / "proofs"
 TABLE, PAGE = ROOT / "results" / "proofs.csv", ROOT / "docs" / "proofs.md"
 INSTALL = "apt-get install --no-install-recommends coq libcoq-mathcomp-algebra libcoq-mathcomp-algebra-tactics"
 CLOSED = "closed"
