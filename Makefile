@@ -8,11 +8,11 @@ STAMP := .venv/.installed
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: verify test theorem figures lint format clean help
+.PHONY: verify test theorem proofs figures lint format clean help
 
 help:
 	@sed -n '1,2p' Makefile
-	@echo "make theorem | figures | lint | format | clean"
+	@echo "make theorem | proofs | figures | lint | format | clean"
 
 .venv: $(STAMP)
 
@@ -30,6 +30,10 @@ test: $(STAMP) lint
 
 theorem: $(STAMP)
 	$(BIN)/python -m pytest -q -m theorem -n 2
+
+# Coq and MathComp check theory/proofs; where they are missing it says how to install them.
+proofs: $(STAMP)
+	$(BIN)/python -m theory.proofs.record
 
 figures: $(STAMP)
 	$(BIN)/python -m figures make --scale smoke

@@ -9,6 +9,10 @@ import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from figures import registry
 
 EPILOG = """\
 examples:
@@ -18,7 +22,8 @@ examples:
   python -m figures make sketching                all figures of one paper
   python -m figures make --scale full --scheduler tcp://host:8786
 
-Finished trials are kept (--trials) and never run twice; an interrupted run continues where it stopped.
+Finished trials are kept (--trials) and never run twice; an interrupted run continues where it stopped, and several
+runs on one folder share the work. `python -m verify trials` looks at them.
 Each figure is written as PNG and PDF beside the CSV of the numbers in it, whose first lines say from which
 seeds, versions and commit they come.
 """
@@ -45,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--jobs", type=int, metavar="N", help="processes on this machine (one a core)")
     make.add_argument("--scheduler", metavar="ADDRESS", help="run trials on this Dask scheduler (extra: cluster)")
     make.add_argument("--finished", action="store_true", help="run nothing: draw from the trials that are there")
+    make.add_argument("--retry", action="store_true", help="run trials again that failed before")
+    make.add_argument("--shard", metavar="I/N", help="only run the I-th of N parts of the trials, and draw nothing")
     make.add_argument("--quiet", action="store_true", help="no progress")
     return top
 
@@ -73,12 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _make(options: argparse.Namespace) -> int:
     from figures import registry
+    from verify.trials import Store
     from verify.trials.data import DataError
-    from verify.trials.store import Store
 
     if options.jobs is not None and options.jobs < 1:
         raise ValueError(f"--jobs is a number of processes, at least 1, not {options.jobs}")
     chosen = registry.figures_named(options.names)
+    if options.shard:
+        return _shard(chosen, options)
     for wanted in chosen:
         start = time.monotonic()
         try:
@@ -91,6 +100,7 @@ def _make(options: argparse.Namespace) -> int:
                 scheduler=options.scheduler,
                 quiet=options.quiet,
                 finished=options.finished,
+                retry=options.retry,
             )
         except DataError as e:
             if options.names:
@@ -99,7 +109,28 @@ def _make(options: argparse.Namespace) -> int:
             print(f"{wanted.name}: left out, {e}", file=sys.stderr)
             continue
         _keep(made.csv, made.png, options)
+        for failure in made.failures:
+            print(f"{wanted.name}: left out, {failure}", file=sys.stderr)
         print(f"{made.png}  {made.rows} rows from {made.provenance['trials']} trials, {time.monotonic() - start:.0f} s")
+    return 0
+
+
+def _shard(chosen: Sequence[registry.Figure], options: argparse.Namespace) -> int:
+    """Run one part of the trials of all figures; drawing is left to a later call without ``--shard``."""
+    from verify import trials
+
+    part, store = trials.parse_shard(options.shard), trials.Store(options.trials)
+    wanted = {trials.identity(c): c for f in chosen for c in f.configurations(options.scale)}
+    try:
+        done = trials.run(
+            wanted.values(), store, jobs=options.jobs, scheduler=options.scheduler, shard=part, retry=options.retry,
+            quiet=options.quiet,
+        )  # fmt: skip
+    except trials.TrialsFailed as e:
+        done = e.finished
+        for failure in e.failures:
+            print(f"failed: {failure}", file=sys.stderr)
+    print(f"part {options.shard}: {len(done)} of {len(wanted)} trials are finished here; draw without --shard")
     return 0
 
 

@@ -29,8 +29,7 @@ from figures.style import (
     summary,
 )
 from verify.experiments import cifar, digits, spectra
-from verify.trials import data
-from verify.trials.store import Configuration, Trial
+from verify.trials import Configuration, Trial, data
 
 DEPTHS, WIDTHS = (2, 3, 5, 10, 20), (8, 32, 128)
 SPARSE = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)
@@ -155,7 +154,8 @@ def _cifar(scale: str) -> list[Configuration]:
 
 def _cifar_rows(trials: Sequence[Trial]) -> Rows:
     rows = []
-    for (method, density), found in grouped(trials, "method", "density").items():
+    modes = ("method", "density", "statistics", "temperature", "absolute", "draws")
+    for (method, density, *_), found in grouped(trials, *modes).items():
         one = found[0]
         lost = float(np.mean([t["classes_lost"] for t in found]))
         shares = {
@@ -165,7 +165,8 @@ def _cifar_rows(trials: Sequence[Trial]) -> Rows:
             "epochs": one["epochs"],
         }
         rows.append(
-            {"method": method, "density": density, **summary(100 * t["accuracy"] for t in found), **shares,
+            {"method": method, "scoring": cifar.scoring(one), "density": density,
+             **summary(100 * t["accuracy"] for t in found), **shares,
              "size": one["size"], "test": one["test"]}
         )  # fmt: skip
     return rows
@@ -180,16 +181,28 @@ def cifar10_resnet20(rows: Rows) -> Figure:
     guessed. 6.88 % is the
     sparsity of the Path eXclusion paper's headline; after this little training nothing here bears on its accuracy.
     Circled: the pruned network's outputs were the same for all images it was scored on, for at least one seed. PX with
-    the activation frozen has SynFlow-L2's masks here.
+    the activation frozen has SynFlow-L2's masks here. On the left the modes of the releases: GraSP with the statistics
+    of the batch at temperature 200, NTK-SAP with those of its batch held fixed and five draws of the weights, SNIP with
+    the stored statistics, which normalise nothing before training. On the right other modes of the same scores; |GraSP|
+    ranks by size. SynFlow and PX: stored statistics. "scoring" in the CSV says it line by line.
     """
-    fig, axes = canvas(2, height=3.0)
-    halves = (("random", "magnitude", "snip", "grasp", "ntk-sap"), ("synflow", "synflow-l2", "px", "px-released"))
+    fig, axes = canvas(3, height=3.0)
+    modes = [cifar.scoring(arm) for arm in cifar.ARMS]
+    arms = list(zip((arm["method"] for arm in cifar.ARMS), modes, strict=True))
+    paths = ("px", "px-released", "synflow", "synflow-l2")
+    groups = (
+        [a for a in arms[:9] if a[0] not in paths],
+        [a for a in arms[:9] if a[0] in paths],
+        arms[9:],
+    )
     (dense,) = select(rows, method="dense")
-    for ax, half in zip(axes, halves, strict=True):
-        for method in half:
-            part = sorted(select(rows, method=method), key=lambda r: -r["density"])
-            look = {"linestyle": "-", "label": "GraSP"} if method == "grasp" else {}
-            series(ax, method, [r["density"] for r in part], part, **look)
+    for ax, group in zip(axes, groups, strict=True):
+        for method, scoring in group:
+            part = sorted(select(rows, method=method, scoring=scoring), key=lambda r: -r["density"])
+            # Module scores called "grasp" at temperature 200 are those called "grasp-200" of perceptrons.
+            size, warm = "absolute" in scoring, "temperature 200" in scoring
+            drawn = "grasp-200-absolute" if size else "grasp-200" if warm else method
+            series(ax, drawn, [r["density"] for r in part], part)
             dead = [r for r in part if r["constant"]]
             ax.plot([r["density"] for r in dead], [r["mean"] for r in dead], "o", ms=8, mfc="none", mec=BLACK, mew=0.7)
         ax.axhline(dense["mean"], color=BLACK, lw=0.8, label="dense")
@@ -198,6 +211,7 @@ def cifar10_resnet20(rows: Rows) -> Figure:
         ax.set(ylim=(0, None))
     axes[0].set(ylabel="test accuracy (%)", title="by chance, magnitude, loss or kernel")
     axes[1].set_title("by paths")
+    axes[2].set_title("in other modes")
     counts = sorted({r["n"] for r in rows})
     seeds = f"{counts[0]} to {counts[-1]} seeds" if len(counts) > 1 else f"{counts[0]} seed{'s' * (counts[0] > 1)}"
     parts = ("{images} images of {size} × {size}", "{epochs} epochs", seeds, "{test} test images")

@@ -7,18 +7,20 @@ number in it.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure as Canvas
 
-from verify.trials import store as trials
-from verify.trials.store import Configuration, Trial
+from theory.names import did_you_mean
+from verify import trials
+from verify.experiments.scores import METHODS
+from verify.trials import Configuration, Trial
 
 MODULES = ("sketching", "path_exclusion", "no_free_prune", "ours")
 SCALES = ("smoke", "small", "full")
@@ -56,6 +58,7 @@ class Made:
     csv: Path
     rows: int
     provenance: dict[str, Any]
+    failures: tuple[trials.Failure, ...] = ()
 
 
 _REGISTRY: dict[str, Figure] = {}
@@ -103,11 +106,7 @@ def figures_named(names: Sequence[str]) -> tuple[Figure, ...]:
         wanted = name.replace("_", "-").strip("/")
         ends = [n for n in known if wanted in (n, n.split("/")[0], n.split("/")[1])]
         if not ends:
-            near = [n for n in known if wanted and wanted in n][:4]
-            near += difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
-            short = {n.split("/")[1]: n for n in known}
-            near += [short[s] for s in difflib.get_close_matches(wanted.split("/")[-1], short, n=3, cutoff=0.5)]
-            hint = f"did you mean {', '.join(dict.fromkeys(near))}?" if near else "`python -m figures list` shows all"
+            hint = did_you_mean(wanted, known, "`python -m figures list` shows all", count=4)
             raise KeyError(f"no figure is called {name!r}; {hint}")
         found.update({n: known[n] for n in ends})
     return tuple(found.values())
@@ -123,14 +122,16 @@ def make(
     scheduler: str | None = None,
     quiet: bool = False,
     finished: bool = False,
+    retry: bool = False,
 ) -> Made:
     """Run the trials that are missing, write the CSV, and draw it as PNG and PDF.
 
     With ``finished`` nothing is run: the figure is drawn from the trials that are there, and says how many were not.
+    Trials that failed are left out, and the CSV and `Made` say how many; with ``retry`` they are run again first.
 
     Raises:
         ValueError: an unknown scale, or no finished trial to draw from.
-        RuntimeError: a trial failed.
+        TrialsFailed: all trials failed.
     """
     import matplotlib
 
@@ -139,23 +140,64 @@ def make(
     if scale not in SCALES:
         raise ValueError(f"scale is {', '.join(SCALES)}, not {scale!r}")
     wished = wanted.configurations(scale)
-    missing = {}
+    missing: dict[str, Any] = {}
     if finished:
         there = [c for c in wished if c in store]
         missing = {"missing trials": len(wished) - len(there)} if len(there) < len(wished) else {}
         if not there:
             raise ValueError(f"{wanted.name}: none of its {len(wished)} trials is finished")
         wished = there
-    done = trials.run(wished, store, jobs=jobs, scheduler=scheduler, quiet=quiet, label=wanted.name)
-    rows = [{k: float(f"{v:.7g}") if isinstance(v, float) else v for k, v in r.items()} for r in wanted.table(done)]
+    failures: list[trials.Failure] = []
+    try:
+        done = trials.run(
+            wished, store, jobs=jobs, scheduler=scheduler, quiet=quiet, label=wanted.name, retry=retry
+        )  # fmt: skip
+    except trials.TrialsFailed as e:
+        if not e.finished:
+            raise
+        done, failures = e.finished, e.failures
+        missing["failed trials"] = len(failures)
+    with _gaps(wanted, sum(missing.values()), failures):
+        table = wanted.table(done)
+    rows = [{k: float(f"{v:.7g}") if isinstance(v, float) else v for k, v in r.items()} for r in table]
     stem = Path(out) / wanted.name.replace("/", "-")
     said = f"{wanted.title} {wanted.caption}"
-    provenance = {"figure": wanted.name, "scale": scale, "caption": said, **missing, **trials.provenance(done)}
+    provenance = {
+        "figure": wanted.name, "scale": scale, "caption": said, **missing, **_about(done, rows),
+        **trials.provenance(done),
+    }  # fmt: skip
     csv = trials.write_csv(rows, stem.with_suffix(".csv"), provenance=provenance)
     with matplotlib.rc_context(STYLE):
         # Drawn from the file, so that the picture cannot show what the file does not hold.
-        canvas = wanted.draw(trials.read_csv(csv))
+        with _gaps(wanted, sum(missing.values()), failures):
+            canvas = wanted.draw(trials.read_csv(csv))
         png, pdf = stem.with_suffix(".png"), stem.with_suffix(".pdf")
         canvas.savefig(png, dpi=160)
         canvas.savefig(pdf, metadata={"CreationDate": None})
-    return Made(wanted, png, pdf, csv, len(rows), provenance)
+    return Made(wanted, png, pdf, csv, len(rows), provenance, tuple(failures))
+
+
+def _about(done: Sequence[Trial], rows: Rows) -> dict[str, Any]:
+    """What a reader of the CSV needs beside the caption: settings, observations a point, how methods score."""
+    parameters = [{k: v for k, v in t.configuration.items() if k not in ("experiment", "code", "seed")} for t in done]
+    shared = {k: v for k, v in parameters[0].items() if all(k in p and p[k] == v for p in parameters)}
+    methods = dict.fromkeys(p["method"] for p in parameters if p.get("method") in METHODS)
+    counts = sorted({r["n"] for r in rows if "n" in r})
+    found: dict[str, Any] = {"settings": shared} if shared else {}
+    if methods and all(t.configuration["experiment"] != "verify.experiments.cifar:resnet20" for t in done):
+        found["scores"] = {m: METHODS[m].settings for m in methods}
+    if counts:
+        found["n"] = counts[0] if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return found
+
+
+@contextmanager
+def _gaps(wanted: Figure, missing: int, failures: Sequence[trials.Failure]) -> Iterator[None]:
+    """Some figures need all their trials: say so, rather than where the gap was met."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, ValueError) as e:
+        if not missing:
+            raise
+        why = f": {failures[0]}" if failures else ""
+        raise ValueError(f"{wanted.name} cannot be drawn without the {missing} trials that have no results{why}") from e

@@ -28,8 +28,10 @@ from figures.style import (
     series,
     summary,
 )
-from verify.experiments import digits, sketches
-from verify.trials.store import Configuration, Trial
+from verify.experiments import sketches
+from verify.experiments.decide import sampled_configurations
+from verify.experiments.protocol import SAMPLED_DENSITIES
+from verify.trials import Configuration, Trial
 
 DRAWS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
@@ -190,21 +192,6 @@ def lazy_weights(rows: Rows) -> Figure:
     return fig
 
 
-DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02)
-SAMPLED = ("magnitude", "snip", "grasp-200", "synflow")
-
-
-def _thresholded(scale: str) -> list[Configuration]:
-    seeds = {"smoke": 2, "small": 8, "full": 25}[scale]
-    return [
-        digits.classify.configuration(method=m, density=d, select=select, seed=s)
-        for s in range(seeds)
-        for m in SAMPLED
-        for d in DENSITIES
-        for select in ("top", "sample")
-    ]
-
-
 def _thresholded_rows(trials: Sequence[Trial]) -> Rows:
     return [
         {"method": m, "density": d, "select": s, **summary(100 * v for v in pooled(found, "accuracy"))}
@@ -212,13 +199,14 @@ def _thresholded_rows(trials: Sequence[Trial]) -> Rows:
     ]
 
 
-@figure(configurations=_thresholded, table=_thresholded_rows)
+@figure(configurations=sampled_configurations, table=_thresholded_rows)
 def thresholded_and_sampled(rows: Rows) -> Figure:
     """Sampled masks against thresholded ones: which trains better depends on score and sparsity.
 
-    Test accuracy on the digits, 64-64-64-10 perceptrons, one-shot scores with one global ranking. Solid: the
-    largest scores are kept. Dashed: weights are drawn with probability proportional to their score until as
-    many are kept. Bands are 95 % intervals over networks.
+    Test accuracy on the digits, 64-64-64-10 perceptrons, one-shot scores with one global ranking, the same for
+    both (GraSP by its size: signed scores are no probabilities). Solid: the largest scores are kept. Dashed: weights
+    are drawn with probability proportional to their score until as many are kept. Bands are 95 % intervals over
+    networks.
     """
     fig, axes = canvas(4, height=2.2)
     for ax, method in zip(axes, distinct(rows, "method"), strict=True):
@@ -229,7 +217,7 @@ def thresholded_and_sampled(rows: Rows) -> Figure:
                 ax, method, [r["density"] for r in part], part, linestyle=line,
                 color=BLACK if how == "top" else ORANGE, marker="o" if how == "top" else "s", label=name,
             )  # fmt: skip
-        densities(ax, DENSITIES)
+        densities(ax, SAMPLED_DENSITIES)
         ax.set(title=label(method), ylim=(0, 100))
     axes[0].set_ylabel("test accuracy (%)")
     legend_below(fig, axes[0])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
+import functools
 import importlib
+import importlib.util
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from theory.instances import Instance
+from theory.names import did_you_mean
 from theory.relations import Relation
 
 PAPERS = ("sketching", "no_free_prune", "synaptic_flow", "path_exclusion")
@@ -162,6 +167,8 @@ class Claim:
 
 PROVED, REFUTED, EMPIRICAL, OPEN = Status
 _REGISTRY: dict[str, Claim] = {}
+_ADDED: dict[str, str] = {}
+"""Papers that are not ours -> the file or module that they were loaded from."""
 
 
 def hints(
@@ -254,12 +261,57 @@ def _identity(name: str, paper: str) -> str:
 
 
 def claims() -> tuple[Claim, ...]:
-    """Every claim of the four papers, in the papers' order."""
+    """Every claim of the four papers, in the papers' order; then those of installed packages and of `claims_from`.
+
+    A package offers claims by an entry point in the group ``pruning_theorems.claims`` that names a module with claims.
+    """
     for paper in PAPERS:
         importlib.import_module(f"theory.papers.{paper}")
-    order = {p.replace("_", "-"): i for i, p in enumerate(PAPERS)}
+    _installed()
+    order = {p.replace("_", "-"): i for i, p in enumerate((*PAPERS, *_ADDED))}
     known = [c for c in _REGISTRY.values() if c.id.split("/")[0] in order]
     return tuple(sorted(known, key=lambda c: order[c.id.split("/")[0]]))
+
+
+def claims_from(path: str | Path) -> tuple[Claim, ...]:
+    """Load the claims of a file of one's own; from then on they stand in `claims` beside the four papers'.
+
+    The file's name is the paper's: ``my_paper.py`` gives ids such as ``my-paper/first-claim``.
+
+    Args:
+        path: a Python file that uses `claim`.
+
+    Raises:
+        ValueError: no such file, a name that is taken, an error while it is loaded, or no claim in it.
+    """
+    file = Path(path).resolve()
+    paper = file.stem
+    if not file.is_file() or file.suffix != ".py":
+        raise ValueError(f"claims are loaded from a Python file; there is none at {path}")
+    if _ADDED.get(paper) != str(file):
+        if paper in PAPERS or paper in _ADDED or paper in sys.modules or not paper.isidentifier():
+            raise ValueError(f"{path}: the file's name becomes the paper's; {paper!r} is taken or no name")
+        spec = importlib.util.spec_from_file_location(paper, file)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[paper] = module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as e:
+            del sys.modules[paper]
+            raise ValueError(f"{path}: {type(e).__name__} while it was loaded: {e}") from e
+        _ADDED[paper] = str(file)
+    found = tuple(c for c in _REGISTRY.values() if c.id.split("/")[0] == paper.replace("_", "-"))
+    if not found:
+        raise ValueError(f"{path} holds no claim; decorate a function with theory.claim")
+    return found
+
+
+@functools.cache
+def _installed() -> None:
+    for entry in metadata.entry_points(group="pruning_theorems.claims"):
+        module = entry.load()
+        _ADDED[_paper(module.__name__)] = module.__name__
 
 
 def claim_named(identity: str) -> Claim:
@@ -271,12 +323,8 @@ def claim_named(identity: str) -> Claim:
     known = {c.id: c for c in claims()}
     if identity in known:
         return known[identity]
-    short = {i.split("/")[1]: i for i in known}
-    near = [i for i in known if identity and identity in i][:5]
-    near += difflib.get_close_matches(identity, known, n=3, cutoff=0.5)
-    near += [short[s] for s in difflib.get_close_matches(identity.split("/")[-1], short, n=3, cutoff=0.5)]
-    hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "; `python -m verify list` shows all"
-    raise KeyError(f"no claim is called {identity!r}{hint}")
+    hint = did_you_mean(identity, known, "`python -m verify list` shows all", count=5)
+    raise KeyError(f"no claim is called {identity!r}; {hint}")
 
 
 def plain(statement: str) -> str:

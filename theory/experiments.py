@@ -50,13 +50,13 @@ class PairedTrials(Instance):
         """Treated minus control, one a trial."""
         return [rational(a) - rational(b) for a, b in self.outcomes]
 
-    def wins(self) -> int:
-        """Trials in which the treated did strictly better."""
-        return sum(bool(d > 0) for d in self.differences())
+    def wins(self, level: str = "0") -> int:
+        """Trials in which the treated exceeds the control by more than ``level``."""
+        return sum(bool(d > rational(level)) for d in self.differences())
 
-    def losses(self) -> int:
-        """Trials in which the control did strictly better."""
-        return sum(bool(d < 0) for d in self.differences())
+    def losses(self, level: str = "0") -> int:
+        """Trials in which the treated exceeds the control by less than ``level`` (or falls short of it)."""
+        return sum(bool(d < rational(level)) for d in self.differences())
 
 
 @dataclass(frozen=True, eq=False)

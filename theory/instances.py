@@ -35,6 +35,9 @@ class Instance:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        known = _BY_NAME.get(cls.__name__)
+        if known is not None and known.__module__.startswith("theory.") and known.__module__ != cls.__module__:
+            raise ValueError(f"{known.__module__} has a setting called {cls.__name__} already: choose another name")
         _BY_NAME[cls.__name__] = cls
 
     @classmethod

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from verify.networks.claims.assumptions import assumptions
     from verify.networks.claims.examine import examine
+    from verify.networks.ntk.layers import keep_pages
     from verify.networks.ntk.trace import ntk_trace, ntk_trace_estimate
-    from verify.networks.paths.sums import path_bound
-    from verify.networks.scores.methods import saliency
+    from verify.networks.paths.bound import path_bound
+    from verify.networks.scores.methods import methods, saliency
     from verify.networks.scores.prune import prune
     from verify.power.ablation import ablate
     from verify.power.sharpness import sharpness
@@ -27,6 +28,8 @@ __all__ = [
     "assumptions",
     "examine",
     "falsify",
+    "keep_pages",
+    "methods",
     "ntk_trace",
     "ntk_trace_estimate",
     "path_bound",
@@ -41,9 +44,11 @@ _WHERE = {
     "assumptions": "verify.networks.claims.assumptions",
     "examine": "verify.networks.claims.examine",
     "falsify": "verify.search.loop",
+    "keep_pages": "verify.networks.ntk.layers",
+    "methods": "verify.networks.scores.methods",
     "ntk_trace": "verify.networks.ntk.trace",
     "ntk_trace_estimate": "verify.networks.ntk.trace",
-    "path_bound": "verify.networks.paths.sums",
+    "path_bound": "verify.networks.paths.bound",
     "prune": "verify.networks.scores.prune",
     "saliency": "verify.networks.scores.methods",
     "sharpness": "verify.power.sharpness",

@@ -1,5 +1,6 @@
 """The figures: what they are called, that they draw their CSV, and that nothing is cut off."""
 
+import dataclasses
 import itertools
 
 import matplotlib
@@ -7,9 +8,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from figures import cli, registry, style
+from verify import trials
 from verify.experiments import sketches
-from verify.trials import data
-from verify.trials import store as trials
+from verify.trials import data, tables
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,94 @@ def test_finished_trials_only(store, tmp_path):
     made = registry.make(wanted, store=store, out=tmp_path, finished=True)
     assert made.provenance["missing trials"] == 24
     assert {r["method"] for r in trials.read_csv(made.csv)} == {"random", "magnitude"}
+
+
+def test_failed_trials_are_left_out_and_said(tmp_path, capsys, monkeypatch):
+    """A figure is drawn from what is finished; the failed ones are counted in its CSV and named on stderr."""
+    store = trials.Store(tmp_path / "trials")
+    (whole,) = registry.figures_named(["survival"])
+    few = [c for c in whole.configurations("smoke") if c["method"] in ("random", "magnitude")]
+    wanted = dataclasses.replace(whole, configurations=lambda scale: few)
+    monkeypatch.setattr(registry, "figures_named", lambda names: [wanted])
+    first = few[0]
+    store.write_failure(trials.Failure(first, "diverged: a is nan"))
+    common = ["--out", str(tmp_path), "--trials", str(store.folder), "--jobs", "1", "--quiet"]
+    assert cli.main(["make", wanted.name, *common]) == 0
+    out = capsys.readouterr()
+    assert "left out, trial" in out.err
+    assert "diverged: a is nan" in out.err
+    csv = tmp_path / "path-exclusion-survival.csv"
+    assert "# failed trials: 1\n" in csv.read_text()
+    assert cli.main(["make", wanted.name, *common, "--retry"]) == 0
+    assert "failed trials" not in csv.read_text()
+    (needs_all,) = [f for f in registry.figures() if f.name == "sketching/synflow-against-sketch"]
+    store.write_failure(trials.Failure(needs_all.configurations("smoke")[0], "it raised"))
+    with pytest.raises(ValueError, match=r"cannot be drawn without the 1 trials that have no results: .*it raised"):
+        registry.make(needs_all, store=store, out=tmp_path, jobs=1, quiet=True)
+
+
+def test_shards_run_their_part_and_draw_nothing(tmp_path, capsys):
+    common = ["make", "synflow-against-sketch", "--out", str(tmp_path), "--trials", str(tmp_path / "t"), "--quiet"]
+    counts = []
+    for part in ("1/2", "2/2"):
+        assert cli.main([*common, "--jobs", "1", "--shard", part]) == 0
+        counts.append(int(capsys.readouterr().out.split(": ")[1].split()[0]))
+    (wanted,) = registry.figures_named(["synflow-against-sketch"])
+    assert sum(counts) == len(wanted.configurations("smoke"))
+    assert not list(tmp_path.glob("*.png"))
+    assert cli.main([*common, "--shard", "3/2"]) == 2
+    assert "got '3/2'" in capsys.readouterr().err
+
+
+def test_the_cifar_figure_draws_every_arm_in_its_mode(monkeypatch):
+    """Made-up accuracies through the figure's own table and drawing."""
+    monkeypatch.setattr(data, "folder", lambda name: None)
+    (wanted,) = [f for f in registry.figures() if f.name == "path-exclusion/cifar10-resnet20"]
+    made = {"accuracy": 0.3, "constant": False, "classes_lost": 0}
+    done = [trials.Trial(c, made) for c in wanted.configurations("small")]
+    rows = wanted.table(done)
+    assert {r["scoring"] for r in rows if r["method"] == "grasp"} == {
+        "batch statistics, temperature 200",
+        "stored statistics",
+        "batch statistics, temperature 200, absolute value",
+    }
+    drawn = {line.get_label() for ax in wanted.draw(rows).axes for line in ax.lines}
+    assert {"SNIP", "GraSP", "|GraSP|", "NTK-SAP", "PX as released"} <= drawn
+
+
+def test_a_method_has_one_colour_and_no_two_share_look():
+    """Colour and marker tell methods apart wherever they are drawn; figures take both from the one table."""
+    looks = [(color, marker, line) for color, marker, line, _ in style.METHODS.values()]
+    assert len(set(looks)) == len(looks)
+    assert style.METHODS["imp"][0] != style.METHODS["magnitude-after-training"][0]
+    assert style.METHODS["grasp"][0] != style.METHODS["grasp-200"][0]
+
+
+def test_the_csv_says_settings_sizes_and_how_methods_score(store, tmp_path):
+    (wanted,) = registry.figures_named(["spectra-dense-and-pruned"])
+    some = [c for c in wanted.configurations("smoke") if c["method"] in ("dense", "px", "grasp-200")]
+    small = dataclasses.replace(wanted, configurations=lambda scale: some)
+    made = registry.make(small, store=store, out=tmp_path, jobs=1, quiet=True)
+    said = tables.read_provenance(made.csv)
+    assert said["settings"]["samples"] == 24
+    assert said["n"] == trials.read_csv(made.csv)[0]["n"]
+    assert "100 rounds" in said["scores"]["px"]
+
+
+def test_sanity_checks_are_paired_by_network_and_decided():
+    """Made-up accuracies: shuffling costs SNIP two points in every network, the other checks nothing."""
+    (wanted,) = registry.figures_named(["sanity-checks"])
+    done = []
+    for c in wanted.configurations("small"):
+        base = [0.5 + 0.01 * ((7 * c["seed"] + i) % 11) for i in range(4)]
+        lost = 0.02 if (c["method"], c["sanity"]) == ("snip", "shuffle") else 0.0
+        done.append(trials.Trial(c, {"accuracy": [v - lost for v in base]}))
+    rows = {(r["method"], r["check"]): r for r in wanted.table(done)}
+    hit = rows.pop(("snip", "shuffle"))
+    assert hit["verdict"] == "worse"
+    assert hit["mean"] == pytest.approx(-2.0)
+    assert hit["n"] == 40
+    assert {r["verdict"] for r in rows.values()} == {"undecided"}
+    wanted.draw([*rows.values(), hit])
+    short = [t for t in done if not (t["method"] == "snip" and t["sanity"] == "none" and t["seed"] == 3)]
+    assert {r["n"] for r in wanted.table(short) if r["method"] == "snip"} == {36}

@@ -94,6 +94,14 @@ MISTAKES = {
         "every entry": lambda i: equal(total(i.path_kernel(), axis=(-2, -1)), i.path_kernel_trace()),
         "objective": lambda i: equal(i.objective_per_output(), i.kernel_per_output()),
     },
+    "trace-bound-by-operator-norm": {
+        "both operator norms": lambda i: at_most(
+            i.ntk_trace(), last(i.activation_norm_per_output() * i.kernel_norm_per_output())),
+        "objective for the kernel": lambda i: at_most(
+            i.ntk_trace(), last(i.activation_norm_per_output() * i.objective_per_output())),
+        "divided by the samples": lambda i: at_most(
+            i.ntk_trace(), last(i.bound_per_output()) / i.x.shape[-2]),
+    },
     "trace-bound-is-attained": {
         "objective for the kernel": lambda i: equal(
             i.ntk_trace(), i.path_activation() * last(i.objective_per_output())),

@@ -58,3 +58,26 @@ def test_the_decorators():
     )  # fmt: skip
     with pytest.raises(ValueError, match="needs a docstring"):
         claim(NetworkOnData, PROVED, ours("here"))(lambda i: holds(True))
+
+
+@pytest.mark.parametrize(
+    ("identity", "assumption"),
+    [
+        ("path-exclusion/no-collapse-literal", "scored-by-px"),
+        ("path-exclusion/stays-alive-literal", "scored-by-px"),
+        ("path-exclusion/leaves-as-many-outputs-as-synflow-l2", "scored-by-px"),
+        ("path-exclusion/frozen-activation-stays-alive", "scored-by-px-frozen"),
+        ("path-exclusion/energy-stays-alive", "scored-by-path-energy"),
+        ("path-exclusion/trace-greedy-stays-alive", "greedy-by-trace"),
+        ("path-exclusion/gelu-with-every-gate-on", "gelu-or-silu"),
+        ("path-exclusion/tanh-with-every-gate-on", "tanh-units"),
+        ("path-exclusion/released-scorer-agrees-without-fc", "zero-one-gates"),
+        ("synaptic-flow/residual-layers-survive", "skip-connections"),
+        ("synaptic-flow/released-threshold-keeps-the-target", "published-threshold"),
+        ("synaptic-flow/threshold-keeps-the-target", "one-round"),
+        ("synaptic-flow/why-absolute-values", "nonnegative-factors"),
+    ],
+)
+def test_what_a_statement_is_about_is_an_assumption(identity, assumption):
+    """It stood in ``draws`` alone: a run of another scorer is no counterexample to a statement about PX."""
+    assert assumption in [a.name for a in claim_named(identity).assumptions]

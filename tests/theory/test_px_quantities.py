@@ -10,6 +10,7 @@ from flint import arb, fmpq
 from theory.descent import KernelDescent
 from theory.guarded import GuardedRun, live
 from theory.networks import mlp
+from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.released import KERNEL, NormalisedNetwork
 from theory.scalars import exact, floats, precision
@@ -217,3 +218,27 @@ def test_closed_form_of_descent_is_the_iteration():
     i = KernelDescent(4, values, values, residual, eta)
     assert i.after(values) == (r * r).sum()
     assert (i.slowest(), i.fastest()) == (0, 3)
+
+
+# -- operator norms -----------------------------------------------------------------------------------
+
+
+def test_the_bound_by_operator_norms_by_hand():
+    """f = w1 x1 + w2 x2 on (1, 0), (0, 1): trace 2, D = T = 2, and both matrices are the identity."""
+    i = NetworkOnData(mlp([2, 1]), exact([3, 5]), exact([[1, 0], [0, 1]]))
+    assert (i.ntk_trace(), i.bound_per_output()[0]) == (2, 4)
+    assert (i.activation_norm_per_output()[0], i.kernel_norm_per_output()[0]) == (1, 1)
+
+
+def test_operator_norms_are_those_of_numpy():
+    rng = np.random.default_rng([1, 23])
+    net = mlp([2, 3, 2])
+    stack = NetworkOnData(net, rng.integers(-3, 4, (4, net.parameters)) / 2.0, rng.integers(-3, 4, (4, 3, 2)) / 2.0)
+    for k in range(2):
+        ends = np.array(stack.paths.outputs) == k
+        for n in range(4):
+            one = stack.take(n)
+            rows, kernel = one.path_inputs()[:, ends], one.path_jacobian()[ends]
+            assert stack.activation_norm_per_output()[n, k] == pytest.approx(np.linalg.norm(rows, 2) ** 2)
+            assert stack.kernel_norm_per_output()[n, k] == pytest.approx(np.linalg.norm(kernel, 2) ** 2)
+    assert floats(stack.at(0).activation_norm_per_output()) == pytest.approx(stack.activation_norm_per_output()[0])

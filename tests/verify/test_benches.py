@@ -16,7 +16,7 @@ from verify.power.planted import Planted, planted
 from verify.power.sharpness import numerical, perturbed
 from verify.search.budgets import Budget
 from verify.search.strategies import draw
-from verify.trials.store import read_csv
+from verify.trials import read_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -3,20 +3,21 @@
 import numpy as np
 import pytest
 
+from verify import trials
 from verify.experiments import decide as empirical
+from verify.experiments import protocol
 from verify.studies import recorded as record
 from verify.trials import sequential
-from verify.trials import store as trials
 
 
 def trial(method, seed, own, foreign):
-    c = {"experiment": "verify.experiments.capacity:same_law", "version": 1, "method": method, "seed": seed}
+    c = {"experiment": "verify.experiments.capacity:same_law", "code": "0", "method": method, "seed": seed}
     return trials.Trial(c, {"own": own, "foreign": foreign, "weights": 1})
 
 
 def test_same_law_rows_decide_both_ways():
     rng = np.random.default_rng(3)
-    gain = dict(zip(empirical.SAME_LAW, (0.1, 0.0, -0.1, 0.0, 0.0), strict=True))
+    gain = dict(zip(protocol.SAME_LAW, (0.1, 0.0, -0.1, 0.0, 0.0), strict=True))
     done = []
     for method, shift in gain.items():
         for seed in range(10):

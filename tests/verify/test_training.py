@@ -223,14 +223,113 @@ def test_augmentation_shifts_and_flips_whole_images():
     assert {tuple(o.flatten().tolist()) for o in out} == allowed
 
 
+@pytest.mark.parametrize("method", [m for m in scores.METHODS.values() if m.score and not m.signed], ids=str)
+def test_sampling_draws_from_what_thresholding_ranks(method):
+    """Every score that can be sampled is nonnegative; a signed one beside it has the same size."""
+    stack = initial([5, 4, 3], [1, 2])
+    y = torch.randint(0, 3, (20,), generator=torch.Generator().manual_seed(3))
+    found = scores.scores(stack, method.name, X, y, seeds=[1, 2])
+    assert all((s >= 0).all() for s in found)
+    if method.name == "grasp-200-absolute":
+        signed = scores.scores(stack, "grasp-200", X, y)
+        assert all(torch.equal(a, b.abs()) for a, b in zip(found, signed, strict=True))
+        assert any((b < 0).any() for b in signed)
+
+
+def test_every_method_keeps_as_many_as_asked_and_says_its_settings():
+    stack = initial([5, 8, 3], [1, 2], bias=True)
+    y = torch.randint(0, 3, (20,), generator=torch.Generator().manual_seed(3))
+    for method in scores.METHODS.values():
+        masks = scores.make_masks(stack, method.name, X, y, 0.25, scope="global", rounds=2, seeds=[1, 2])
+        per_copy = sum(m.sum((1, 2)) for m in masks)
+        if method.score:
+            assert per_copy.tolist() == [16.0, 16.0], method.name
+        assert method.sentence in method.settings
+    assert "outputs divided by 200" in scores.METHODS["grasp-200"].settings
+    assert "signed" in scores.METHODS["grasp"].settings
+
+
+@pytest.mark.parametrize("method", ["random", "erk"])
+def test_random_masks_know_nothing_of_the_weights(method):
+    """With one seed for weights and scores the kept weights are 24 % larger than the average, and mostly negative."""
+    seeds = list(range(40))
+    stack = initial([64, 64, 10], seeds)
+    masks = scores.make_masks(stack, method, X, Y, 0.1, seeds=seeds)
+    for w, m in zip(stack.weights, masks, strict=True):
+        kept, n = w[m > 0] / w.std(), int(m.sum())
+        assert abs(float(kept.mean())) < 4 / n**0.5
+        # |N(0, 1)| has mean 0.798 and standard deviation 0.603.
+        assert abs(float(kept.abs().mean()) - 0.798) < 4 * 0.603 / n**0.5
+
+
+def test_erk_follows_in_plus_out_and_fills_small_layers():
+    """64-64-64-10 at 10 %: shares (in + out)/(in out); at 60 % the last layer is full. By hand."""
+    stack = initial([64, 64, 64, 10], [0])
+    counts = training.kept_counts(stack, 0.1, "erk")
+    assert sum(counts) == round(0.1 * stack.parameters)
+    scale = sum(counts) / (128 + 128 + 74)
+    assert all(abs(c - scale * u) <= 1 for c, u in zip(counts, (128, 128, 74), strict=True))
+    assert training.kept_counts(stack, 0.6, "erk")[2] == 640
+    assert training.kept_counts(stack, 1.0, "erk") == [4096, 4096, 640]
+    masks = scores.make_masks(stack, "erk", X, Y, 0.1, seeds=[5])
+    assert [int(m.sum()) for m in masks] == counts
+
+
+def test_sanity_checks_keep_what_they_say():
+    stack = initial([5, 8, 3], [1, 2], bias=True)
+    y = torch.randint(0, 3, (20,), generator=torch.Generator().manual_seed(3))
+    plain, shuffle, again, invert = (
+        scores.pruned(stack, "snip", X, y, 0.3, sanity, scope="global", seeds=[1, 2]) for sanity in scores.SANITY
+    )
+    counts = [m.sum((1, 2)).tolist() for m in plain.masks]
+    assert [m.sum((1, 2)).tolist() for m in shuffle.masks] == counts
+    assert not all(torch.equal(a, b) for a, b in zip(plain.masks, shuffle.masks, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(plain.weights, shuffle.weights, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(plain.masks, again.masks, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(plain.weights, again.weights, strict=True))
+    found = scores.scores(stack, "snip", X, y)
+    for copy in range(2):
+        kept = torch.cat([s[copy][m[copy] > 0] for s, m in zip(found, invert.masks, strict=True)])
+        dropped = torch.cat([s[copy][m[copy] == 0] for s, m in zip(found, invert.masks, strict=True)])
+        assert len(kept) == int(sum(m[copy].sum() for m in plain.masks))
+        assert kept.max() <= dropped.min()
+
+
+def test_methods_shared_with_torch_modules_have_the_same_names_and_scores():
+    """The registries name the same thing the same way: a perceptron without biases as a module and as a stack."""
+    from verify.networks.scores import methods
+
+    stack = initial([5, 4, 3], [1])
+    module = torch.nn.Sequential(
+        torch.nn.Linear(5, 4, bias=False), torch.nn.ReLU(), torch.nn.Linear(4, 3, bias=False)
+    ).eval()
+    with torch.no_grad():
+        for layer, w in zip((module[0], module[2]), stack.weights, strict=True):
+            layer.weight.copy_(w[0])
+    y = torch.randint(0, 3, (20,), generator=torch.Generator().manual_seed(3))
+    shared = [m.name for m in scores.METHODS.values() if m.name in methods.METHODS and m.name != "random"]
+    assert set(shared) >= {"magnitude", "snip", "grasp", "synflow", "synflow-l2", "px", "px-frozen", "path-energy"}
+    for name in shared:
+        ours = torch.cat([s[0].flatten() for s in scores.scores(stack, name, X, y)]).double()
+        theirs = torch.cat([s.flatten() for s in methods.saliency(module, name, X, y).values()]).double()
+        # One common positive factor is free: path scores are rescaled, GraSP's is 1.
+        assert torch.allclose(ours / ours.abs().max(), theirs / theirs.abs().max(), atol=1e-5), name
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
         (lambda s: training.top_masks(s, s.weights, 0.0), "density"),
         (lambda s: training.top_masks(s, s.weights, 0.5, scope="net"), "scope"),
         (lambda s: train(s, X, Y, Recipe(optimiser="lion")), "optimiser"),
-        (lambda s: scores.make_masks(s, "snap", X, Y, 0.5), "no method"),
-        (lambda s: scores.scores(s, "imp", X, Y), "no score"),
+        (lambda s: scores.make_masks(s, "snap", X, Y, 0.5), "no method is called 'snap'; did you mean"),
+        (lambda s: scores.scores(s, "synflw", X, Y), "did you mean synflow"),
+        (lambda s: scores.scores(s, "imp", X, Y), "imp trains: it has masks"),
+        (lambda s: scores.make_masks(s, "imp", X, Y, 0.5, select="sample"), "no scores to sample"),
+        (lambda s: scores.make_masks(s, "grasp-200", X, Y, 0.5, select="sample"), "signed.*grasp-200-absolute"),
+        (lambda s: scores.make_masks(s, "snip", X, Y, 0.5, select="best"), "select is top, sample, bottom"),
+        (lambda s: scores.pruned(s, "snip", X, Y, 0.5, "shake", seeds=[1]), "sanity is none, shuffle"),
+        (lambda s: training.sampled_masks(s, [-w.abs() for w in s.weights], 0.5, seeds=[1]), "none may be negative"),
         (lambda s: s.with_masks([m[:, :1] for m in s.masks]), "a mask has shape"),
         (lambda s: initial([3], [1]), "two|input width"),
         (

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from theory.claims import PAPERS
+from verify.proofs.command import add_parser as add_prove
 
 BUDGETS = ("quick", "default", "thorough")
 BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "scaling", "start",
@@ -28,6 +29,7 @@ examples:
   python -m verify show sketching/transfer-literal    what one says, assumes, and where it stands
   python -m verify run path-exclusion/trace-bound --budget thorough
   python -m verify falsify --on my_models.py:build    which claims apply to your architecture, and do they hold
+  python -m verify prove --all --shapes small         every claim for all real numbers, on small shapes
   python -m verify ablate --all                       which hypotheses does each theorem really need
   python -m verify check counterexample.json          decide a certificate again, without torch
   python -m verify findings                           every number of docs/findings.md again
@@ -59,9 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("list", help="all claims with their status")
     one.add_argument("glob", nargs="?", default="*", help="only ids that match")
     one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable")
+    _own_claims(one)
 
     one = commands.add_parser("show", help="what a claim says, assumes, and where it stands")
     one.add_argument("claim", help="id of a claim")
+    _own_claims(one)
 
     one = commands.add_parser("run", help="search for counterexamples to some claims")
     one.add_argument("claim", nargs="+", help="ids or globs")
@@ -99,8 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("claim", nargs="*", default=["*"], help="ids or globs; all proved claims without it")
     _budget(one)
 
+    add_prove(commands)
+
     one = commands.add_parser("check", help="decide a certificate again, without torch")
     one.add_argument("certificate", nargs="+", help="JSON files")
+    _own_claims(one)
 
     one = commands.add_parser("docs", help="search, ablate and measure everything; write docs/claims.md")
     one.add_argument("--render", action="store_true", help="only write the page from results/claims.json")
@@ -140,9 +147,17 @@ def _budget(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
         "--json", action="store_true", default=default(False), help="machine-readable rows on standard output"
     )
     parser.add_argument("--workers", type=int, default=default(2), help="processes (default: 2)")
+    _own_claims(parser, top=top)
     parser.add_argument(
         "--seconds", type=float, default=default(None),
         help="stop each search after so many seconds and say so (default: no limit; then the clock decides nothing)",
+    )  # fmt: skip
+
+
+def _own_claims(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    parser.add_argument(
+        "--claims-from", metavar="FILE.py", action="append", default=[] if top else argparse.SUPPRESS,
+        help="a file of your own with claims, beside the four papers' (see docs/adding.md)",
     )  # fmt: skip
 
 
@@ -191,12 +206,20 @@ def _guarded(command: object) -> int:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
+    for path in options.claims_from:
+        from theory.claims import claims_from
+
+        claims_from(path)
     if options.command == "list":
         return _list(options)
     if options.command == "show":
         return _show(options)
     if options.command == "check":
         return _check(options)
+    if options.command == "prove":
+        from verify.proofs.command import run
+
+        return run(options)
     if options.command in NEEDS_CHECKOUT:
         _in_checkout(options.command)
     folder = getattr(options, "data_dir", "")

@@ -61,9 +61,9 @@ def everything(options: argparse.Namespace) -> int:
         for on in dict.fromkeys(r.on for r in hidden):
             count = sum(r.on == on for r in hidden)
             print(f"Not in the table: {count} claims that need every path by itself, for which {on} is too large.")
-    from verify.studies.claims_page import provenance
+    from verify.trials.origin import of_search
 
-    path = html.save(rows, REPORTS / "report.html", {**provenance(options.seed), "budget": options.budget})
+    path = html.save(rows, REPORTS / "report.html", {**of_search(options.seed), "budget": options.budget})
     (REPORTS / "report.json").write_text(json.dumps([r.to_json() for r in rows], indent=1) + "\n")
     print(f"report: {path}", file=sys.stderr if options.json else sys.stdout)
     return _code(rows, options)
@@ -73,8 +73,9 @@ def _task(options: argparse.Namespace, claim: Claim, model: str, data: str = "",
     folder = getattr(options, "data_dir", "") if data != "digits" else ""
     samples, device = getattr(options, "samples", 8), getattr(options, "device", "cpu")
     return Task(
-        claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop), options.seconds
-    )
+        claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop), options.seconds,
+        claims_from=tuple(options.claims_from),
+    )  # fmt: skip
 
 
 def _on_models(options: argparse.Namespace, chosen: Sequence[Claim]) -> list[Task]:
@@ -116,7 +117,7 @@ def _with_empirical(rows: list[Row], chosen: Sequence[Claim], options: argparse.
             Row(
                 claim=identity, title=claim.title, statement=claim.statement, status=str(claim.status),
                 source=str(claim.source), on=f"{outcome.trials} trials ({outcome.scale})", verdict=outcome.verdict,
-                how=f"e-process (error probability {outcome.alpha:g})", reasons=[str(line) for line in outcome.lines],
+                how=f"e-process (error probability {outcome.alpha:g})", reasons=outcome.reasons,
             )
         )  # fmt: skip
     return kept
@@ -267,8 +268,8 @@ def docs(options: argparse.Namespace) -> int:
 
 def bench(options: argparse.Namespace) -> int:
     """Measure, print, and save with provenance."""
-    from verify.studies.claims_page import provenance
-    from verify.trials.store import write_csv
+    from verify.trials import write_csv
+    from verify.trials.origin import of_search
 
     module = importlib.import_module(f"verify.bench.{options.name}")
     rows = module.run()
@@ -279,7 +280,7 @@ def bench(options: argparse.Namespace) -> int:
     path = Path(options.csv) if options.csv else REPORTS / f"bench_{options.name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     about = module.about() if hasattr(module, "about") else {}
-    write_csv(rows, path, provenance={**provenance(0), **about})
+    write_csv(rows, path, provenance={**of_search(0), **about})
     print(f"rows: {path}")
     return 0
 

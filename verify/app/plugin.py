@@ -33,6 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--claims", metavar="GLOB", default="*", help="only claims whose id matches, e.g. 'path-exclusion/*'"
     )
     group.addoption(
+        "--claims-from", metavar="FILE.py", action="append", default=[],
+        help="a file of your own with claims: each becomes a test (see docs/adding.md)",
+    )  # fmt: skip
+    group.addoption(
         "--theorem-seed", type=int, default=None,
         help="seed of the searches (default: 0, after what earlier runs have found was tried again)",
     )  # fmt: skip
@@ -71,19 +75,32 @@ class ClaimItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
         """Where it comes from."""
-        return self.path, None, f"{self.claim} on {self.config.getoption('--architecture')}"
+        architecture = self.config.getoption("--architecture")
+        return self.path, None, f"{self.claim} on {architecture}" if architecture else self.claim
 
 
 class _Claims(pytest.Collector):
     def collect(self) -> Iterator[pytest.Item]:
-        for identity in claim_ids(self.config):
+        own = () if self.config.getoption("--architecture") else _own_claims(self.config)
+        for identity in own or claim_ids(self.config):
             yield ClaimItem.from_parent(self, name=identity, claim=identity)
+
+
+def _own_claims(config: pytest.Config) -> list[str]:
+    """Ids of the claims of ``--claims-from``, which are loaded."""
+    from theory.claims import claims_from
+
+    try:
+        return [c.id for path in config.getoption("--claims-from") for c in claims_from(path)]
+    except ValueError as e:
+        raise pytest.UsageError(str(e)) from None
 
 
 def claim_ids(config: pytest.Config, *, empirical: bool = False) -> list[str]:
     """Ids of the claims that ``--claims`` selects; those decided by experiments only if asked for."""
     from theory.claims import Status, claims
 
+    _own_claims(config)
     pattern = config.getoption("--claims")
     chosen = [
         c.id for c in claims() if fnmatch.fnmatch(c.id, pattern) and (empirical or c.status is not Status.EMPIRICAL)
@@ -95,12 +112,12 @@ def claim_ids(config: pytest.Config, *, empirical: bool = False) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add the claims on the architecture, if one is given, before ``-m`` and ``-k`` select among all tests."""
-    if not config.getoption("--architecture"):
+    """Add the claims on the architecture, or those of one's own, before ``-m`` and ``-k`` select among all tests."""
+    ours = [i for i in items if "theorems" in i.nodeid and "test_claims" in i.nodeid]
+    if not config.getoption("--architecture") and (ours or not config.getoption("--claims-from")):
         return
     collector = _Claims.from_parent(session, name="claims", nodeid="claims")
     added = list(collector.collect())
-    ours = [i for i in items if "theorems" in i.nodeid and "test_claims" in i.nodeid]
     for item in ours:
         items.remove(item)
     items.extend(added)
@@ -125,7 +142,8 @@ def run(config: pytest.Config, identity: str) -> Any:
     seed = config.getoption("--theorem-seed")
     # What makes a test fail is tried again; a claim known to be false is to be found anew by the search.
     replay = seed is None and claim_named(identity).status is not Status.REFUTED
-    task = Task(identity, budget(config), seed or 0, config.getoption("--architecture"), replay=replay)
+    own = tuple(config.getoption("--claims-from"))
+    task = Task(identity, budget(config), seed or 0, config.getoption("--architecture"), replay=replay, claims_from=own)
     row = run_task(task)
     getattr(config, ROWS).append(row)
     if row.disagrees:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from theory.claims import Claim, Status, claim_named
+from theory.claims import Claim, Status, claim_named, claims_from
 from verify.search.budgets import budget_named
 
 WORKERS = 2
@@ -46,6 +46,7 @@ class Task:
         device: where a model is trained.
         drop: assumptions not to require.
         seconds: a limit in seconds for this task, set by a person; None: none.
+        claims_from: files of one's own with claims (see `theory.claims.claims_from`).
         replay: try first what earlier runs have found, and keep what this one finds (see `verify.search.examples`).
     """
 
@@ -60,6 +61,7 @@ class Task:
     drop: tuple[str, ...] = ()
     seconds: float | None = None
     replay: bool = False
+    claims_from: tuple[str, ...] = ()
 
     @property
     def reproduce(self) -> str:
@@ -70,6 +72,7 @@ class Task:
             ("--data", self.data),
             ("--data-dir", self.data_dir),
             *(("--drop", name) for name in self.drop),
+            *(("--claims-from", path) for path in self.claims_from),
         ):
             if value:
                 words.append(f"{option} {value}")
@@ -213,6 +216,8 @@ def run_task(task: Task) -> Row:
     from verify.search.loop import falsify
     from verify.search.outcome import Outcome
 
+    for path in task.claims_from:
+        claims_from(path)
     claim, budget = claim_named(task.claim), budget_named(task.budget)
     options: dict[str, Any] = {"examples": budget.examples, "seconds": task.seconds, "seed": task.seed}
     on = None

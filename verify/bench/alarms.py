@@ -7,12 +7,12 @@ exactly from the first instance on, as many as fit in the time; the row says how
 from __future__ import annotations
 
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
 from theory.claims import Status, claim_named, claims
 from verify.search.loop import falsify
+from verify.trials.workers import each
 
 INSTANCES = 1_000_000
 SECONDS = 20.0
@@ -61,10 +61,11 @@ def run(instances: int = INSTANCES, seed: int = 0, seconds: float = SECONDS, wor
     """
     ids = [c.id for c in claims() if c.status is Status.PROVED]
     job = partial(one, instances=instances, seed=seed, seconds=seconds)
-    if workers == 1:
-        return [job(i) for i in ids]
-    with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(job, ids))
+    found = dict(each(job, ids, workers))
+    for row in found.values():
+        if isinstance(row, BaseException):
+            raise row
+    return [row for i in ids if isinstance(row := found[i], dict)]
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -54,10 +54,11 @@ def job(who: str, name: str, samples: int) -> Callable[[], Any]:
     if who == "Opacus":
         return opacus(module, x)
     if who == "vmap(jacrev)":
-        from verify.networks.ntk.trace import jacobian_squares
+        from verify.networks.ntk.jacobians import jacobian_squares
 
         return lambda: jacobian_squares(module, x).sum()
-    from verify.networks.ntk.trace import ntk_trace, ntk_trace_estimate, record_for
+    from verify.networks.ntk.trace import ntk_trace, ntk_trace_estimate
+    from verify.networks.recording.record import record_for
 
     if who == ESTIMATE:
         return lambda: ntk_trace_estimate(module, x, probes=2).value

@@ -29,9 +29,11 @@ WHO = {
 def job(who: str, samples: int = SAMPLES) -> Callable[[], Any]:
     """What is timed."""
     from verify.networks import zoo
-    from verify.networks.paths.auxiliary import flow
-    from verify.networks.paths.sums import path_bound
-    from verify.networks.scores.methods import released, scores
+    from verify.networks.paths.bound import path_bound
+    from verify.networks.paths.sums import flow
+    from verify.networks.recording.record import record_for
+    from verify.networks.scores.methods import scores
+    from verify.networks.scores.released import released
 
     generator = torch.Generator().manual_seed(0)
     module = zoo.build("resnet20")
@@ -57,7 +59,8 @@ def job(who: str, samples: int = SAMPLES) -> Callable[[], Any]:
         def norm() -> Any:
             with torch.no_grad():
                 squared = {n: p * p for n, p in module.named_parameters()}
-                return flow(module, x, squared, 2).value.sum()
+                graph = record_for(module, x)
+                return flow(graph, graph.tensors(module), squared, 2, rescale=True).value.sum()
 
         return norm
     if who == "pathnorm_toolkit":

@@ -80,7 +80,7 @@ def published_synflow(module: nn.Module, rounds: int) -> dict[str, Tensor]:
 
 def published_px(module: nn.Module, x: Tensor, rounds: int) -> Mapping[str, Tensor]:
     """PX with both auxiliary networks at the full batch, selected as SynFlow's authors do."""
-    from verify.networks.scores.methods import released
+    from verify.networks.scores.released import released
 
     names = [n for n, p in module.named_parameters() if p.ndim > 1]
     masks: dict[str, Tensor] | None = None

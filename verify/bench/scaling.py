@@ -43,7 +43,8 @@ def network(width: int, depth: int, outputs: int) -> nn.Module:
 def job(who: str, samples: int, outputs: int, width: int, depth: int) -> Callable[[], Any]:
     """What is measured."""
     from verify.bench.ntk import backward_passes, inputs
-    from verify.networks.ntk.trace import ntk_trace, record_for
+    from verify.networks.ntk.trace import ntk_trace
+    from verify.networks.recording.record import record_for
 
     module = network(width, depth, outputs)
     x = inputs(samples, (width,))
@@ -57,7 +58,8 @@ def limited(name: str, samples: int, mebibytes: int) -> Callable[[], Any]:
     """The trace of a network of the zoo within a limit."""
     from verify.bench.ntk import inputs
     from verify.networks import zoo
-    from verify.networks.ntk.trace import ntk_trace, record_for
+    from verify.networks.ntk.trace import ntk_trace
+    from verify.networks.recording.record import record_for
 
     module, x = zoo.build(name), inputs(samples, (3, 32, 32))
     graph = record_for(module, x)

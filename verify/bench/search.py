@@ -183,10 +183,10 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main(folder: str = "results") -> None:
     """Measure, and write ``bench_search.csv``, ``bench_search_summary.csv`` and ``bench_rates.csv``."""
-    from verify.studies.claims_page import provenance
-    from verify.trials.store import write_csv
+    from verify.trials import write_csv
+    from verify.trials.origin import of_search
 
-    about = provenance(0) | {
+    about = of_search(0) | {
         "seconds": "of processor time; 2 cores, shared with other work",
         "limits": f'{LIMIT:g} s for ours, {PATIENCE:g} s for each peer; "> t": nothing found in t seconds',
     }

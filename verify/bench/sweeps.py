@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from verify.trials import store as trials
-from verify.trials.store import Configuration, Store
+from verify import trials
+from verify.trials import Configuration, Store
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -76,13 +76,13 @@ def _few(reasons: list[str]) -> list[str]:
 
 def main(path: str = "results/zoo_tables.csv") -> None:
     """Write the table, after each network."""
-    from verify.studies.claims_page import provenance
-    from verify.trials.store import write_csv
+    from verify.trials import write_csv
+    from verify.trials.origin import of_search
 
     rows: list[dict[str, Any]] = []
     for name, samples in NETWORKS.items():
         rows += run({name: samples})
-        write_csv(rows, path, provenance=provenance(0))
+        write_csv(rows, path, provenance=of_search(0))
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from theory.claims import Assumption, Claim
 from theory.relations import Decision, Verdict
 from theory.scalars import text
+from verify.trials import files
 
 FORMAT = "pruning-theorems certificate 1"
 """What the first field says."""
@@ -67,12 +66,4 @@ def digest(body: dict[str, Any]) -> str:
 
 def save(body: dict[str, Any], path: str | Path) -> Path:
     """Write a certificate, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w") as f:
-        json.dump(body, f, indent=1)
-        f.write("\n")
-    os.chmod(name, 0o644)  # temporary files are for their owner alone
-    os.replace(name, path)
-    return path
+    return files.write(path, json.dumps(body, indent=1) + "\n")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from verify.experiments.scores import live_weights, make_masks
-from verify.trials.store import experiment
+from verify.trials import experiment
 from verify.trials.training import Recipe, accuracy, initial, train
 
 
@@ -23,7 +23,7 @@ def _gaussian(seed: int, copies: int, n: int, d: int, label_sets: int = 1) -> tu
     return x, y
 
 
-@experiment(version=1)
+@experiment
 def same_law(
     method: str,
     *,
@@ -63,7 +63,7 @@ def same_law(
     }
 
 
-@experiment(version=1)
+@experiment
 def memorisation(
     method: str,
     density: float,
@@ -101,7 +101,7 @@ def memorisation(
     }
 
 
-@experiment(version=1)
+@experiment
 def informed_masks(
     method: str,
     densities: list[float],
@@ -147,7 +147,7 @@ def informed_masks(
     return found
 
 
-@experiment(version=1)
+@experiment
 def noise_correlation(
     method: str,
     density: float = 0.1,

@@ -8,18 +8,30 @@ Its accuracies are far below the papers' and are comparable only with each other
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from verify.trials import data
-from verify.trials.store import experiment
+from verify.trials import Trial, data, experiment
 
-METHODS = ("px", "px-released", "synflow", "synflow-l2", "ntk-sap", "snip", "grasp", "magnitude", "random")
-"""What is compared, "dense" beside them. Not "px-frozen": its activation is that of the dense network, the same for
-every output where the last layer is dense, so its masks are those of "synflow-l2"."""
+ARMS: tuple[dict[str, Any], ...] = (
+    *({"method": m} for m in ("px", "px-released", "synflow", "synflow-l2")),
+    {"method": "ntk-sap", "statistics": "held", "draws": 5},
+    {"method": "snip"},
+    {"method": "grasp", "statistics": "batch", "temperature": 200.0},
+    *({"method": m} for m in ("magnitude", "random")),
+    # In other modes: stored statistics, which normalise nothing before training, against the batch's; GraSP's size.
+    *({"method": m} for m in ("ntk-sap", "grasp")),
+    {"method": "snip", "statistics": "batch"},
+    {"method": "grasp", "statistics": "batch", "temperature": 200.0, "absolute": True},
+)
+"""What is compared, "dense" beside it: first each method as it was published, then in other modes.
+
+Not "px-frozen": its activation is that of the dense network, the same for every output where the last layer is dense,
+so its masks are those of "synflow-l2"."""
 DENSITIES = (0.005, 0.0688, 0.02)
 """In the order in which they are run. The second is the sparsity of the Path eXclusion paper's headline, 93.12 %."""
 ONE_SHOT = ("snip", "grasp", "magnitude", "random")
@@ -43,38 +55,50 @@ def images(split: str, samples: int, size: int) -> tuple[Tensor, Tensor]:
     return (x - mean[:, None, None]) / std[:, None, None], torch.tensor(found.y)
 
 
-@experiment(version=2)
+@experiment
 def resnet20(
     method: str, density: float, *, samples: int = 5000, test: int = 2000, size: int = 16, epochs: int = 8,
-    rounds: int = 30, scored_on: int = 64, seed: int,
+    rounds: int = 30, scored_on: int = 64, statistics: str = "evaluation", temperature: float = 1.0,
+    absolute: bool = False, draws: int = 0, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Prune ResNet-20 at initialisation, train it, and measure its test accuracy.
 
     SGD with momentum 0.9, weight decay 1e-4, batches of 64, rate 0.05 and a tenth of it in the last third of the
     epochs; flips and shifts by up to size/8 pixels. Methods that iterate take ``rounds`` exponential rounds; one
-    global ranking; normalisations in evaluation mode while scoring.
+    global ranking.
 
     Args:
-        method: one of `METHODS`, or "dense".
+        method: one of those in `ARMS`, or "dense".
         density: share of the weights kept (all of them for "dense").
         samples: training images.
         test: test images.
         size: their height and width.
         epochs: over the training images.
         rounds: of iterative methods.
-        scored_on: training images that the scores see.
+        scored_on: training images that the scores see, in one batch.
+        statistics: of normalisations while scoring, "evaluation" (stored), "batch" or "held"; `published.METHODS` only.
+        temperature: what the outputs are divided by while scoring; likewise.
+        absolute: rank by the score's absolute value; likewise.
+        draws: of fresh weights to score; NTK-SAP only. See `published.Mode`.
         seed: of the initial weights, the images scored on, and the order in training.
 
     Returns:
         accuracy; loss of the last epoch; kept and total weights; layers emptied; classes_lost: those whose row of
         the last layer lost all its weights; constant: whether the pruned
         network's outputs are the same for all images that it was scored on.
+
+    Raises:
+        ValueError: a mode that the method does not have.
     """
+    from verify.experiments import published
     from verify.networks import zoo
     from verify.networks.scores.methods import constant_on
     from verify.networks.scores.prune import prune
     from verify.trials.training import ImageRecipe, train_module
 
+    mode = published.Mode(statistics, temperature, absolute, draws)
+    if mode != published.Mode("evaluation") and method not in published.METHODS:
+        raise ValueError(f"{method} is scored with {scoring({'method': method})}, in one way only; not with {mode}")
     module = zoo.build("resnet20", seed=seed)
     x, y = images("train", samples, size)
     pick = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:scored_on]
@@ -82,13 +106,16 @@ def resnet20(
     constant, emptied, lost, kept = False, 0, 0, sum(p.numel() for p in module.parameters() if p.dim() > 1)
     total = kept
     if method != "dense":
-        own = prune(
-            module, method, density=density, rounds=1 if method in ONE_SHOT else rounds, x=x[pick], y=y[pick],
-            seed=seed, biases=False,
-        )  # fmt: skip
-        masks, kept = dict(own.masks), own.kept
+        rounds = 1 if method in ONE_SHOT else rounds
+        if method in published.METHODS:
+            masks = published.prune(module, method, mode, density, x[pick], y[pick], rounds=rounds, seed=seed)
+        else:
+            masks = dict(
+                prune(module, method, density=density, rounds=rounds, x=x[pick], y=y[pick], seed=seed, biases=False)
+            )
+        kept = sum(int(m.sum()) for m in masks.values())
         lost = int((~masks["fc.weight"]).all(1).sum())
-        emptied, constant = len(own.rounds[-1].emptied), constant_on(module, x[pick], masks)
+        emptied, constant = sum(not m.any() for m in masks.values()), constant_on(module, x[pick], masks)
     recipe = ImageRecipe(epochs, 64, 0.05, milestones=(epochs * 2 // 3,), shift=size // 8)
     history = train_module(module, masks, x, y, recipe, seed=seed)
     module.eval()
@@ -112,5 +139,23 @@ def configurations(scale: str) -> list[dict[str, Any]]:
     size: dict[str, Any] = {"smoke": {"samples": 500, "test": 500, "epochs": 2, "size": 8}, "small": {}}.get(
         scale, {"samples": 50000, "test": 10000, "size": 32, "epochs": 30, "rounds": 100}
     )
-    arms = [("dense", 1.0), *((m, d) for d in DENSITIES for m in METHODS)]
-    return [resnet20.configuration(method=m, density=d, seed=s, **size) for s in range(seeds) for m, d in arms]
+    arms = [{"method": "dense", "density": 1.0}, *({**arm, "density": d} for d in DENSITIES for arm in ARMS)]
+    return [resnet20.configuration(**arm, seed=s, **size) for s in range(seeds) for arm in arms]
+
+
+def scoring(trial: Mapping[str, Any] | Trial) -> str:
+    """In which mode a trial's weights were scored, in words; "" for methods that run no forward pass."""
+    from verify.experiments import published
+
+    def of(name: str, default: Any) -> Any:
+        try:
+            return trial[name]
+        except KeyError:
+            return default
+
+    if trial["method"] in ("dense", "random", "magnitude"):
+        return ""
+    if trial["method"] == "px-released":
+        return "batch statistics"
+    settings = (("statistics", "evaluation"), ("temperature", 1.0), ("absolute", False), ("draws", 0))
+    return str(published.Mode(*(of(name, default) for name, default in settings)))

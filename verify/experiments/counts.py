@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog
 
-from verify.trials.store import experiment
+from verify.trials import experiment
 
 
 def separable(x: np.ndarray, y: np.ndarray) -> bool:
@@ -20,7 +20,7 @@ def separable(x: np.ndarray, y: np.ndarray) -> bool:
     return found.status == 0
 
 
-@experiment(version=1)
+@experiment
 def cover(kept: int, samples: list[int], *, repeats: int = 200, seed: int) -> dict[str, Any]:
     """How often random labels of n Gaussian points are memorised by a linear threshold unit on ``kept`` inputs.
 
@@ -38,7 +38,7 @@ def cover(kept: int, samples: list[int], *, repeats: int = 200, seed: int) -> di
 RULES = ("fixed", "snip", "snip-opposite", "best")
 
 
-@experiment(version=2)
+@experiment
 def effective_parameters(*, samples: int = 6, inputs: int = 6, seed: int) -> dict[str, Any]:
     """All 2^n labelings of n Gaussian points; a rule keeps k of N inputs of a linear threshold unit.
 

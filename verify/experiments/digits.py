@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from verify.experiments.scores import live_weights, make_masks
-from verify.trials.store import experiment
+from verify.experiments.scores import live_weights, pruned
+from verify.trials import experiment
 from verify.trials.training import Recipe, accuracy, initial, train
 
 TEST = 597
@@ -25,13 +25,15 @@ def images() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.long)
 
 
-@experiment(version=1)
+@experiment
 def classify(
     method: str,
     density: float,
     *,
     select: str = "top",
+    sanity: str = "none",
     scope: str = "global",
+    rounds: int | None = None,
     score_data: str = "digits",
     hidden: list[int] = [64, 64],  # noqa: B006
     steps: int = 300,
@@ -44,8 +46,10 @@ def classify(
     Args:
         method: one of `verify.experiments.scores.METHODS`.
         density: share of weights kept.
-        select: "top", or "sample" to draw the mask from the one-shot scores.
+        select: "top", or "sample" to draw the mask from the one-shot scores by which "top" ranks.
+        sanity: "none", "shuffle", "reinitialise" or "invert"; see `verify.experiments.scores.pruned`.
         scope: "global" or "layer".
+        rounds: of pruning; None takes the method's own.
         score_data: what the score sees: "digits", or "noise" (Gaussian inputs and random labels).
         hidden: widths of the hidden layers.
         steps: Adam 1e-3 steps.
@@ -69,8 +73,10 @@ def classify(
             xs, ys = torch.randn(xs.shape, generator=g), torch.randint(0, 10, ys.shape, generator=g)
         if method in ("imp", "magnitude-after-training"):
             xs, ys = x, y
-        masks = make_masks(stack, method, xs, ys, density, scope=scope, select=select, seeds=seeds, recipe=recipe)
-        stack = stack.with_masks(masks)
+        stack = pruned(
+            stack, method, xs, ys, density, sanity, scope=scope, select=select, rounds=rounds, seeds=seeds,
+            recipe=recipe
+        )  # fmt: skip
     trained = train(stack, x, y, recipe, seed=seed)
     live = torch.stack(live_weights(stack)).sum(0) / torch.stack([m.sum((1, 2)) for m in stack.masks]).sum(0)
     return {

@@ -7,32 +7,27 @@ are left out of the path quantities.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from theory.names import did_you_mean
 from verify.trials.training import (
     CAPACITY,
     Masks,
     Recipe,
     Stack,
     _forward,
+    initial,
     iterative_magnitude,
     losses,
     magnitude_after_training,
     sampled_masks,
     top_masks,
 )
-
-AT_INITIALISATION = (
-    "random", "magnitude", "snip", "grasp", "grasp-200", "synflow", "synflow-l2", "px", "px-frozen", "path-energy",
-)  # fmt: skip
-AFTER_TRAINING = ("magnitude-after-training", "imp")
-METHODS = (*AT_INITIALISATION, *AFTER_TRAINING)
-ITERATIVE = ("synflow", "synflow-l2", "px", "px-frozen", "path-energy")
-LABELS = ("snip", "grasp", "grasp-200", *AFTER_TRAINING)
-"""Methods whose mask depends on the labels."""
 
 
 def _flow(weights: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -90,48 +85,153 @@ def path_energy(stack: Stack, x: Tensor) -> list[Tensor]:
     return [b.detach() * g for b, g in zip(bases, torch.autograd.grad(a.sum(), bases), strict=True)]
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a score is computed from.
+
+    Attributes:
+        stack: networks with their present masks.
+        x: (n, d) or (S, n, d).
+        y: (n,) or (S, n).
+        seeds: one a copy, for random scores.
+        frozen: the dense networks' activation (S, K), for "px-frozen".
+    """
+
+    stack: Stack
+    x: Tensor
+    y: Tensor
+    seeds: Sequence[int] = ()
+    frozen: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of pruning stacks, as a value; the names are those of `verify.networks.scores.methods`.
+
+    Attributes:
+        name: how it is called.
+        sentence: what it computes.
+        needs: "nothing", "data" or "data and labels".
+        score: a task -> scores (S, out, in) a layer, larger is kept; None for methods that train.
+        rounds: how many it takes when nobody says.
+        temperature: what the outputs are divided by while scoring.
+        signed: whether scores may be negative. Ranking them is one rule and sampling by their size another, so that
+            they are not sampled.
+        scope: "" compares weights as asked, "erk" fixes each layer's share.
+    """
+
+    name: str
+    sentence: str
+    needs: str
+    score: Callable[[Task], list[Tensor]] | None
+    rounds: int = 1
+    temperature: float = 1.0
+    signed: bool = False
+    scope: str = ""
+
+    @property
+    def settings(self) -> str:
+        """What captions say: sentence, temperature, sign and rounds. These networks have no normalisation."""
+        parts = [self.sentence]
+        if self.temperature != 1:
+            parts.append(f"outputs divided by {self.temperature:g}")
+        if self.signed:
+            parts.append("signed")
+        if self.score is not None or self.rounds > 1:
+            parts.append("one round" if self.rounds == 1 else f"{self.rounds} rounds")
+        return ", ".join(parts)
+
+
+def _random(task: Task) -> list[Tensor]:
+    # Not the seeds of the initial weights: normal numbers are made from the same uniform ones, and a "random" mask
+    # would keep weights a quarter larger than the average.
+    generators = [torch.Generator().manual_seed(int(s) + 15_485_863) for s in task.seeds]
+    return [torch.stack([torch.rand(w.shape[1:], generator=g) for g in generators]) for w in task.stack.weights]
+
+
+def _px(task: Task) -> list[Tensor]:
+    data = activation(task.stack, task.x) if task.frozen is None else task.frozen
+    # One positive factor for all outputs changes no ranking and keeps the numbers in range.
+    return path_scores(task.stack, 2, data / data.amax(1, keepdim=True).clamp_min(1e-300))
+
+
+def _gradients(task: Task, temperature: float, twice: bool) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    """Masked weights, and the gradient of the loss by them, or half the gradient of its squared norm."""
+    stack = task.stack
+    weights = [(w * m).requires_grad_() for w, m in zip(stack.weights, stack.masks, strict=True)]
+    loss = losses(_forward(weights, stack.biases, task.x) / temperature, task.y).sum()
+    gradients = torch.autograd.grad(loss, weights, create_graph=twice)
+    if twice:
+        half = sum((g * g).sum() for g in gradients) / 2
+        assert isinstance(half, Tensor)
+        gradients = torch.autograd.grad(half, weights)
+    return [w.detach() for w in weights], gradients
+
+
+def _snip(task: Task) -> list[Tensor]:
+    weights, gradients = _gradients(task, 1.0, False)
+    return [(w * g).abs() for w, g in zip(weights, gradients, strict=True)]
+
+
+def _grasp(temperature: float) -> Callable[[Task], list[Tensor]]:
+    def score(task: Task) -> list[Tensor]:
+        # GraSP drops the highest -w * Hg, so the lowest of it, the highest w * Hg, is kept.
+        weights, products = _gradients(task, temperature, True)
+        return [w * h for w, h in zip(weights, products, strict=True)]
+
+    return score
+
+
+def _absolute(score: Callable[[Task], list[Tensor]]) -> Callable[[Task], list[Tensor]]:
+    return lambda task: [s.abs() for s in score(task)]
+
+
+ITERATED = 100
+_REGISTRY = (
+    Method("random", "uniform numbers from the seed", "nothing", _random),
+    Method("erk", "uniform numbers, each layer's share by Erdos-Renyi", "nothing", _random, scope="erk"),
+    Method("magnitude", "|w|", "nothing", lambda t: [w.abs() for w in t.stack.weights]),
+    Method("snip", "|w dL/dw|", "data and labels", _snip),
+    Method("grasp", "w Hg", "data and labels", _grasp(1.0), signed=True),
+    Method("grasp-200", "w Hg as released", "data and labels", _grasp(200.0), temperature=200.0, signed=True),
+    Method("grasp-200-absolute", "|w Hg|", "data and labels", _absolute(_grasp(200.0)), temperature=200.0),
+    Method("synflow", "sum of |v_p| over the paths", "nothing", lambda t: path_scores(t.stack, 1), ITERATED),
+    Method("synflow-l2", "sum of v_p^2 over the paths", "nothing", lambda t: path_scores(t.stack, 2), ITERATED),
+    Method("px", "sum of D_k v_p^2 over the paths", "data", _px, ITERATED),
+    Method("px-frozen", "PX with the dense network's D_k", "data", _px, ITERATED),
+    Method("path-energy", "sum of (a_p x v_p)^2 over paths and samples", "data",
+        lambda t: path_energy(t.stack, t.x), ITERATED),
+    Method("magnitude-after-training", "|w| after training dense, rewound", "data and labels", None),
+    Method("imp", "iterative magnitude pruning, rewound", "data and labels", None, 5),
+)  # fmt: skip
+METHODS: dict[str, Method] = {m.name: m for m in _REGISTRY}
+"""Every method by name."""
+SELECTIONS = ("top", "sample", "bottom")
+
+
+def method_named(name: str) -> Method:
+    """The method of this name.
+
+    Raises:
+        ValueError: there is none; names near misses.
+    """
+    if name not in METHODS:
+        raise ValueError(f"no method is called {name!r}; {did_you_mean(name, METHODS)} known: {', '.join(METHODS)}")
+    return METHODS[name]
+
+
 def scores(
     stack: Stack, method: str, x: Tensor, y: Tensor, *, seeds: Sequence[int] = (), frozen: Tensor | None = None
 ) -> list[Tensor]:
-    """Scores (S, out, in) a layer; larger is kept.
-
-    Args:
-        stack: networks with their present masks.
-        method: one of `AT_INITIALISATION`.
-        x: (n, d) or (S, n, d).
-        y: (n,) or (S, n).
-        seeds: one a copy, for "random".
-        frozen: the dense networks' activation (S, K), for "px-frozen".
+    """Scores (S, out, in) a layer; larger is kept. Arguments as the fields of `Task`.
 
     Raises:
-        ValueError: an unknown method.
+        ValueError: an unknown method, or one that trains and has no scores.
     """
-    if method == "random":
-        generators = [torch.Generator().manual_seed(int(s)) for s in seeds]
-        return [torch.stack([torch.rand(w.shape[1:], generator=g) for g in generators]) for w in stack.weights]
-    if method == "magnitude":
-        return [w.abs() for w in stack.weights]
-    if method in ("synflow", "synflow-l2"):
-        return path_scores(stack, 1 if method == "synflow" else 2)
-    if method in ("px", "px-frozen"):
-        data = activation(stack, x) if frozen is None else frozen
-        # One positive factor for all outputs changes no ranking and keeps the numbers in range.
-        return path_scores(stack, 2, data / data.amax(1, keepdim=True).clamp_min(1e-300))
-    if method == "path-energy":
-        return path_energy(stack, x)
-    if method not in ("snip", "grasp", "grasp-200"):
-        raise ValueError(f"no score is called {method!r}; known: {', '.join(AT_INITIALISATION)}")
-    weights = [(w * m).requires_grad_() for w, m in zip(stack.weights, stack.masks, strict=True)]
-    # GraSP's authors divide the outputs by a temperature of 200 while they score.
-    temperature = 200.0 if method == "grasp-200" else 1.0
-    loss = losses(_forward(weights, stack.biases, x) / temperature, y).sum()
-    gradients = torch.autograd.grad(loss, weights, create_graph=method != "snip")
-    if method == "snip":
-        return [(w.detach() * g).abs() for w, g in zip(weights, gradients, strict=True)]
-    half = sum((g * g).sum() for g in gradients) / 2
-    assert isinstance(half, Tensor)
-    # GraSP drops the highest -w * Hg, so the lowest of it, the highest w * Hg, is kept.
-    return [w.detach() * h for w, h in zip(weights, torch.autograd.grad(half, weights), strict=True)]
+    chosen = method_named(method)
+    if chosen.score is None:
+        raise ValueError(f"{method} trains: it has masks (`make_masks`) and no scores")
+    return chosen.score(Task(stack, x, y, seeds, frozen))
 
 
 def make_masks(
@@ -156,31 +256,94 @@ def make_masks(
         y: (n,) or (S, n).
         density: share of weights kept.
         scope: "layer" or "global".
-        rounds: None takes the method's own: 100 for path scores, 5 for "imp", else 1.
-        select: "top", or "sample" to draw from the (one-shot) scores.
+        rounds: None takes the method's own.
+        select: "top"; "bottom" keeps the lowest scores; "sample" draws weights one by one without replacement, with
+            probabilities proportional to the (one-shot) scores by which "top" ranks.
         seeds: one a copy.
         recipe: how training-based methods train.
 
     Raises:
-        ValueError: an unknown method or selection.
+        ValueError: an unknown method or selection, or one that the method does not have.
     """
-    if method not in METHODS:
-        raise ValueError(f"no method is called {method!r}; known: {', '.join(METHODS)}")
-    if select not in ("top", "sample"):
-        raise ValueError(f"select is 'top' or 'sample', not {select!r}")
-    if method == "magnitude-after-training":
+    chosen = method_named(method)
+    if select not in SELECTIONS:
+        raise ValueError(f"select is {', '.join(SELECTIONS)}, not {select!r}")
+    if select == "sample" and chosen.signed:
+        raise ValueError(
+            f"{method} ranks by signed scores, which are no probabilities; "
+            f"{did_you_mean(f'{method}-absolute', METHODS)} It ranks and samples by their size"
+        )
+    if chosen.score is None and select != "top":
+        raise ValueError(f"{method} trains: it has no scores to sample or to invert")
+    scope = chosen.scope or scope
+    steps = rounds or chosen.rounds
+    if chosen.name == "magnitude-after-training":
         return magnitude_after_training(stack, x, y, density, recipe, scope=scope)
-    if method == "imp":
-        return iterative_magnitude(stack, x, y, density, recipe, rounds=rounds or 5, scope=scope)
+    if chosen.name == "imp":
+        return iterative_magnitude(stack, x, y, density, recipe, rounds=steps, scope=scope)
     frozen = activation(stack, x) if method == "px-frozen" else None
     if select == "sample":
         found = scores(stack, method, x, y, seeds=seeds, frozen=frozen)
         return sampled_masks(stack, found, density, scope=scope, seeds=[s + 7919 for s in seeds])
-    steps = rounds or (100 if method in ITERATIVE else 1)
+    sign = -1.0 if select == "bottom" else 1.0
     for r in range(1, steps + 1):
-        found = scores(stack, method, x, y, seeds=seeds, frozen=frozen)
+        found = [sign * s for s in scores(stack, method, x, y, seeds=seeds, frozen=frozen)]
         stack = stack.with_masks(top_masks(stack, found, density ** (r / steps), scope=scope))
     return stack.masks
+
+
+# -- sanity checks: what of a mask matters ------------------------------------------------------------
+
+
+def shuffled(masks: Masks, seeds: Sequence[int]) -> Masks:
+    """The same number of weights in each layer at other places (Frankle et al. 2021; Su et al. 2020)."""
+    generators = [torch.Generator().manual_seed(int(s)) for s in seeds]
+    out = []
+    for m in masks:
+        rows = [
+            copy.flatten()[torch.randperm(copy.numel(), generator=g)] for copy, g in zip(m, generators, strict=True)
+        ]
+        out.append(torch.stack(rows).view(m.shape))
+    return out
+
+
+def reinitialised(stack: Stack, seeds: Sequence[int]) -> Stack:
+    """The same masks on freshly drawn weights (Frankle et al. 2021)."""
+    widths = [stack.weights[0].shape[2], *(w.shape[1] for w in stack.weights)]
+    return initial(widths, seeds, bias=bool(stack.biases)).with_masks(stack.masks)
+
+
+SANITY = ("none", "shuffle", "reinitialise", "invert")
+
+
+def pruned(
+    stack: Stack, method: str, x: Tensor, y: Tensor, density: float, sanity: str = "none", **settings: Any
+) -> Stack:
+    """The stack under the method's masks, or under one of the literature's sanity checks of them.
+
+    Args:
+        stack: dense networks at initialisation.
+        method: the method.
+        x: data that it sees.
+        y: labels that it sees.
+        density: share of weights kept.
+        sanity: "none"; "shuffle" the mask within each layer; "reinitialise" the weights under it; "invert" the scores.
+        **settings: as those of `make_masks`; ``seeds`` are needed.
+
+    Raises:
+        ValueError: an unknown check, or a method that has no scores to invert.
+    """
+    if sanity not in SANITY:
+        raise ValueError(f"sanity is {', '.join(SANITY)}, not {sanity!r}")
+    if sanity == "invert":
+        settings["select"] = "bottom"
+    masks = make_masks(stack, method, x, y, density, **settings)
+    # Other draws than those of the initial weights and of sampled masks.
+    fresh = [int(s) + 104_729 for s in settings["seeds"]]
+    if sanity == "shuffle":
+        masks = shuffled(masks, fresh)
+    found = stack.with_masks(masks)
+    return reinitialised(found, fresh) if sanity == "reinitialise" else found
 
 
 def live_weights(stack: Stack) -> list[Tensor]:

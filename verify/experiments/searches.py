@@ -1,7 +1,7 @@
 """The search itself as trials: ablations, sharpness, time to falsify.
 
-Unlike other trials these depend on the claims, the strategies and the search as they are in the source: raise the
-versions when those have changed, or old trials are taken for new ones.
+Unlike other trials these depend on the claims, the strategies and the search as they are in the source: their code
+is hashed with all of that, and any change to it makes new trials.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from verify.trials.store import experiment
+from verify.trials import experiment
 
 
-@experiment(version=3)
+@experiment(also=("theory.papers", "verify.search.strategies"))
 def ablation(claim: str, assumption: str, *, examples: int = 300, seed: int) -> dict[str, Any]:
     """Is the claim false without one of its assumptions? The verdict of a search.
 
@@ -26,7 +26,7 @@ def ablation(claim: str, assumption: str, *, examples: int = 300, seed: int) -> 
     return {"verdict": verdict, "how": found.hows}
 
 
-@experiment(version=3)
+@experiment(also=("theory.papers", "verify.search.strategies"))
 def smallest_change(claim: str, *, examples: int = 200, seed: int) -> dict[str, Any]:
     """The smallest relative error in the claim's constant that the search refutes; None if it has no constant.
 
@@ -43,7 +43,7 @@ def smallest_change(claim: str, *, examples: int = 200, seed: int) -> dict[str, 
     }
 
 
-@experiment(version=3)
+@experiment(also=("theory.papers", "verify.search.strategies"))
 def time_to_falsify(claim: str, *, examples: int = 1000, seed: int) -> dict[str, Any]:
     """How long the search takes to refute a claim, without shrinking what it found.
 

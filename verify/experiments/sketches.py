@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from verify.experiments.scores import path_scores
-from verify.trials.store import experiment
+from verify.trials import experiment
 from verify.trials.training import Stack, initial
 
 
@@ -31,7 +31,7 @@ def linear_model(data: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     raise ValueError(f"data is 'gaussian' or 'digits', not {data!r}")
 
 
-@experiment(version=1)
+@experiment
 def error_against_draws(data: str, *, draws: list[int], repeats: int = 2000, seed: int) -> dict[str, Any]:
     """Mean squared error of sketched predictions, simulated, beside the closed forms.
 
@@ -74,7 +74,7 @@ def error_against_draws(data: str, *, draws: list[int], repeats: int = 2000, see
     return {"scale": float((prediction**2).sum()), **rows}
 
 
-@experiment(version=1)
+@experiment
 def synflow_scores(kind: str, *, widths: list[int] = [8, 6, 5, 3], samples: int = 4000, seed: int) -> dict[str, Any]:  # noqa: B006
     r"""Normalised SynFlow scores beside the sketch probabilities of the same parameters, x ~ N(0, I).
 
@@ -129,7 +129,7 @@ def _squared_saliencies(layers: list[torch.Tensor], x: torch.Tensor, relu: bool)
     return torch.cat([t.flatten() for t in total])
 
 
-@experiment(version=1)
+@experiment
 def lazy_weights(
     width: int, *, samples: int = 24, inputs: int = 8, target: float = 1e-3, limit: int = 20000, seed: int
 ) -> dict[str, Any]:

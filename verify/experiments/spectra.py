@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from verify.experiments.scores import activation, make_masks, path_scores, scores
-from verify.trials.store import experiment
+from verify.trials import experiment
 from verify.trials.training import Stack, initial, top_masks
 
 
@@ -47,7 +47,7 @@ def kernels(stack: Stack) -> Tensor:
     return torch.stack(found, 1)  # type: ignore[arg-type]
 
 
-@experiment(version=1)
+@experiment
 def bound_and_trace(
     depth: int = 3, width: int = 32, density: float = 1.0, method: str = "px", *, inputs: int = 8, outputs: int = 4,
     samples: int = 8, copies: int = 8, seed: int,
@@ -58,7 +58,7 @@ def bound_and_trace(
         depth: layers of weights.
         width: of the hidden layers.
         density: share of weights kept by ``method``; 1 keeps all.
-        method: a method of `verify.experiments.scores.AT_INITIALISATION`.
+        method: a method of `verify.experiments.scores.METHODS` that has scores.
         inputs: width of the input.
         outputs: K.
         samples: n Gaussian inputs, labels at random.
@@ -89,7 +89,7 @@ def _pruned(
     return stack, x, y
 
 
-@experiment(version=1)
+@experiment
 def spectrum(
     method: str, density: float, *, hidden: list[int] = [64, 64], samples: int = 24, copies: int = 4, seed: int  # noqa: B006
 ) -> dict[str, Any]:  # fmt: skip
@@ -112,7 +112,7 @@ def spectrum(
     return {"eigenvalues": values.tolist(), "trace": values.sum(1).tolist()}
 
 
-@experiment(version=1)
+@experiment
 def survival(
     method: str,
     *,
@@ -154,7 +154,7 @@ def survival(
     return {"weights": weights, "connected": connected, "alive": alive}
 
 
-@experiment(version=1)
+@experiment
 def outputs_lost(
     method: str, densities: list[float], *, hidden: list[int] = [64, 64], copies: int = 8, seed: int  # noqa: B006
 ) -> dict[str, Any]:  # fmt: skip

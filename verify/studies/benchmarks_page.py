@@ -9,6 +9,9 @@ import csv
 import re
 from pathlib import Path
 
+from verify.trials import files
+from verify.trials.tables import markdown
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks.md"
 _TABLE = re.compile(r"(<!-- table (\S+): (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -27,8 +30,7 @@ def table(path: Path, columns: list[str]) -> str:
     for column in columns:
         if column not in known:
             raise ValueError(f"{path.name} has no column {column!r}; it has {', '.join(known)}")
-    out = ["*" + "; ".join(about) + "*", "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    out += ["| " + " | ".join(_short(row[c]) for c in columns) + " |" for row in rows]
+    out = ["*" + "; ".join(about) + "*", "", *markdown(columns, [[_short(row[c]) for c in columns] for row in rows])]
     return "\n".join(out) + "\n"
 
 
@@ -52,8 +54,7 @@ def filled(text: str) -> str:
 
 def write(page: Path = PAGE) -> Path:
     """Fill the tables of ``page``."""
-    page.write_text(filled(page.read_text()))
-    return page
+    return files.write(page, filled(page.read_text()))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,9 @@ holds the page, the record and the registry together, and re-decides every certi
 
 from __future__ import annotations
 
+import functools
 import json
-import platform
-import subprocess
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,10 @@ from verify.power.ablation import ablate, needed
 from verify.power.sharpness import sharpness
 from verify.search.loop import falsify
 from verify.search.outcome import Outcome
+from verify.trials import files
+from verify.trials.origin import of_search
+from verify.trials.tables import markdown
+from verify.trials.workers import each
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "results" / "claims.json"
@@ -95,46 +96,31 @@ def collect(
     known = json.loads(RECORD.read_text())["claims"] if RECORD.exists() and only is not None else {}
     CERTIFICATES.mkdir(parents=True, exist_ok=True)
     RECORD.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(workers) as pool:
-        futures = {i: pool.submit(study, i, seed, examples) for i in ids}
-        for identity, future in futures.items():
-            record = future.result()
-            for old in CERTIFICATES.glob(identity.replace("/", "--") + "*.json"):
-                if old.name == certificate_name(identity) or old.name.startswith(certificate_name(identity, "-")[:-6]):
-                    old.unlink()
-            _extract(record, identity, "")
-            for name, one in record["ablation"].items():
-                _extract(one, identity, name)
-            known[identity] = record
-            if progress:
-                progress(identity)
+    job = functools.partial(study, seed=seed, examples=examples)
+    for identity, record in each(job, ids, workers):
+        if isinstance(record, BaseException):
+            raise record
+        for old in CERTIFICATES.glob(identity.replace("/", "--") + "*.json"):
+            if old.name == certificate_name(identity) or old.name.startswith(certificate_name(identity, "-")[:-6]):
+                old.unlink()
+        _extract(record, identity, "")
+        for name, one in record["ablation"].items():
+            _extract(one, identity, name)
+        known[identity] = record
+        if progress:
+            progress(identity)
     order = [c.id for c in claims()]
     body = {
-        "provenance": provenance(seed),
+        "provenance": of_search(seed),
         "claims": {i: known[i] for i in order if i in known},
     }
-    RECORD.write_text(json.dumps(body, indent=1) + "\n")
+    files.write(RECORD, json.dumps(body, indent=1) + "\n")
 
 
 def _extract(record: dict[str, Any], identity: str, without: str) -> None:
     certificate = record.pop("certificate")
     if certificate is not None:
         certificates.save(certificate, CERTIFICATES / certificate_name(identity, without))
-
-
-def provenance(seed: int) -> dict[str, Any]:
-    """Seed, commit and versions, for whatever is recorded."""
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    return {
-        "seed": seed,
-        "commit": head.stdout.strip() or "unknown",
-        "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "python-flint": version("python-flint"),
-        "hypothesis": version("hypothesis"),
-    }
 
 
 def render() -> str:
@@ -164,18 +150,16 @@ def render() -> str:
 
 
 def _index(every: tuple[Claim, ...], record: dict[str, Any]) -> list[str]:
-    lines = ["| claim | status | verdict | hypotheses needed | an error this small is seen |", "|---|---|---|---|---|"]
+    rows: list[tuple[object, ...]] = []
     for claim in every:
         r = record.get(claim.id)
         if r is None:
-            lines.append(f"| [`{claim.id}`](#{_anchor(claim)}) | {claim.status} | not recorded | | |")
+            rows.append((f"[`{claim.id}`](#{_anchor(claim)})", claim.status, "not recorded", "", ""))
             continue
         count = sum(a["needed"].startswith("needed") for a in r["ablation"].values())
         hypotheses = f"{count} of {len(r['ablation'])}" if r["ablation"] else ""
-        lines.append(
-            f"| [`{claim.id}`](#{_anchor(claim)}) | {claim.status} | {r['verdict']} | {hypotheses} | {_sharp(r)} |"
-        )
-    return lines
+        rows.append((f"[`{claim.id}`](#{_anchor(claim)})", claim.status, r["verdict"], hypotheses, _sharp(r)))
+    return markdown(("claim", "status", "verdict", "hypotheses needed", "an error this small is seen"), rows)
 
 
 def _anchor(claim: Claim) -> str:
@@ -221,6 +205,4 @@ def _entry(claim: Claim, record: dict[str, Any] | None) -> list[str]:
 
 def write() -> Path:
     """Write the page."""
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(render())
-    return PAGE
+    return files.write(PAGE, render())

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from verify import trials
 from verify.networks import zoo
-from verify.networks.exact.extended import PathSums
 from verify.networks.recording.record import record
 from verify.networks.scores.methods import PATHS, activation_per_output, on_live_paths, scored_names, scores
 from verify.networks.scores.prune import Masks, prune
-from verify.trials import store as trials
+from verify.studies.extended import PathSums
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10" / "train.parquet"
 CRITICAL = {"resnet20": 4, "resnet32": 4, "resnet50": 6, "vgg16_bn": 14, "vgg19_bn": 17}
@@ -65,7 +65,7 @@ def cifar10_images(samples: int, path: Path = DATA) -> tuple[Tensor, Tensor]:
     return (x - mean[:, None, None]) / std[:, None, None], torch.tensor([r["label"] for r in rows])
 
 
-@trials.experiment(version=1)
+@trials.experiment
 def collapse(
     network: str, method: str, density: float | None, rounds: int = 100, samples: int = 32, dtype: str = "float32", *,
     seed: int,
@@ -139,7 +139,7 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(value, 4)
 
 
-@trials.experiment(version=3)
+@trials.experiment
 def ranges(network: str, method: str, dtype: str, samples: int = 16, *, seed: int) -> dict[str, Any]:
     """Range and precision of a path score in one arithmetic, against extended precision.
 
@@ -147,7 +147,7 @@ def ranges(network: str, method: str, dtype: str, samples: int = 16, *, seed: in
         network: a name of the zoo.
         method: "synflow", "synflow-l2" or "px".
         dtype: "float32" or "float64" (torch, with and without rescaling by powers of two), or "longdouble"
-            (`verify.networks.exact.extended`).
+            (`verify.studies.extended`).
         samples: inputs, for PX.
         seed: of the initial weights.
 
@@ -275,7 +275,7 @@ def study_ranges(
         for t in ("float32", "float64", "longdouble")
     ]
     done = trials.run(wanted, trials.Store(store), jobs=1)
-    rows = [{k: _blank(v) for k, v in r.items() if k not in ("experiment", "version")} for r in trials.table(done)]
+    rows = [{k: _blank(v) for k, v in r.items() if k not in ("experiment", "code")} for r in trials.table(done)]
     trials.write_csv(rows, results / "float32_ranges.csv", provenance=trials.provenance(done))
     return rows
 

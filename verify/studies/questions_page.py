@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from verify.studies.claims_page import RECORD, ROOT, certificate_name
+from verify.trials import files
 
 PAGE = ROOT / "docs" / "questions.md"
 
@@ -90,5 +91,4 @@ def render() -> str:
 
 def write() -> Path:
     """Write the page."""
-    PAGE.write_text(render())
-    return PAGE
+    return files.write(PAGE, render())

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from verify import trials
 from verify.experiments import decide as empirical
+from verify.experiments.protocol import ALPHA, SAME_LAW, digest
 from verify.trials import sequential
-from verify.trials import store as trials
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
@@ -56,10 +57,10 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def same_law_rows(done: Sequence[trials.Trial], scale: str, alpha: float = empirical.ALPHA) -> list[dict[str, Any]]:
+def same_law_rows(done: Sequence[trials.Trial], scale: str, alpha: float = ALPHA) -> list[dict[str, Any]]:
     """One row a method: the gain from knowing the labels, decided both ways, and the information it proves."""
     rows = []
-    for method in empirical.SAME_LAW:
+    for method in SAME_LAW:
         found = sorted((t for t in done if t["method"] == method), key=lambda t: t["seed"])
         own, foreign = (np.array([v for t in found for v in t[k]]) for k in ("own", "foreign"))
         gains = own - foreign
@@ -100,11 +101,13 @@ def record(scales: Sequence[str], store: trials.Store, folder: Path = RESULTS, j
             print(f"{claim} ({scale}): {outcome.verdict}", flush=True)
             decided += empirical_rows(outcome)
             for c in study.configurations(scale):
-                used[trials.identity(c)] = store.read(c)
-        laws += same_law_rows([store.read(c) for c in empirical.same_law_configurations(scale)], scale)
+                if c in store:  # where a trial failed the claim is undecided
+                    used[trials.identity(c)] = store.read(c)
+        laws += same_law_rows([store.read(c) for c in empirical.same_law_configurations(scale) if c in store], scale)
     controls = [t for t in used.values() if t.configuration["experiment"].endswith(":same_law")]
+    made = {"protocol": digest(), **trials.provenance(list(used.values()))}
     return [
-        trials.write_csv(decided, folder / "empirical.csv", provenance=trials.provenance(list(used.values()))),
+        trials.write_csv(decided, folder / "empirical.csv", provenance=made),
         trials.write_csv(laws, folder / "same_law.csv", provenance=trials.provenance(controls)),
     ]
 

@@ -25,8 +25,10 @@ import flint
 import numpy as np
 import torch
 
+from verify import trials
 from verify.networks import zoo
-from verify.trials import store as trials
+from verify.trials.origin import commit
+from verify.trials.statistics import rank_correlation
 
 Array = np.ndarray
 Pull = Callable[[Array], None]
@@ -206,9 +208,7 @@ def _log10(v: Any) -> float:
 
 
 def _ranks(a: Array, b: Array) -> float:
-    from scipy.stats import spearmanr
-
-    return round(float(spearmanr(a, b).statistic), 4)
+    return round(float(rank_correlation(a, b)), 4)
 
 
 def row(width: int, size: int, kind: str, bits: int, statistics: bool, seed: int = 0) -> tuple[dict[str, Any], Array]:
@@ -236,7 +236,8 @@ def row(width: int, size: int, kind: str, bits: int, statistics: bool, seed: int
 
 def torch_rows(seed: int = 0) -> list[dict[str, Any]]:
     """The released score by torch on CIFAR-10 images: what the first round would prune, by precision."""
-    from verify.networks.scores.methods import released, saliency
+    from verify.networks.scores.methods import saliency
+    from verify.networks.scores.released import released
     from verify.studies.collapse import cifar10_images
 
     rows = []
@@ -297,7 +298,7 @@ def main(results: Path = Path("results")) -> None:
     torch.set_num_threads(1)
     provenance = {
         "what": "released PX score (iurada/px-ntk-pruning at commit ed6c40ea) with batch normalisation",
-        "commit": trials.commit(),
+        "commit": commit(),
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "flint": flint.__version__},
         "device": "cpu",
     }

@@ -6,15 +6,15 @@ sampling step takes a seed.
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from theory.names import did_you_mean
 
 Array = np.ndarray
 
@@ -89,8 +89,7 @@ def load(
     if name == "gaussian":
         return gaussian(samples or 1000, seed=seed)
     if name not in PARQUET:
-        near = difflib.get_close_matches(str(name), NAMES, n=1)
-        raise DataError(f"no data set is called {name!r}{_maybe(near)}; known: {', '.join(NAMES)}")
+        raise DataError(f"no data set is called {name!r}; {did_you_mean(name, NAMES)} known: {', '.join(NAMES)}")
     if data_dir is None or not str(data_dir):
         raise DataError(f"{name} is read from a folder of Parquet files: give it with --data-dir")
     return _parquet(name, PARQUET[name], Path(data_dir), split, samples, seed)
@@ -120,10 +119,6 @@ def available(name: str) -> bool:
     except DataError:
         return False
     return True
-
-
-def _maybe(near: Sequence[str]) -> str:
-    return f", did you mean {near[0]}?" if near else ""
 
 
 def _digits(split: str, samples: int | None, seed: int) -> Dataset:

@@ -1,41 +1,30 @@
-"""The store of finished trials, and how sweeps of them are run.
+"""The store of finished trials.
 
-A *trial* is a configuration (a flat JSON object: the experiment, its parameters, a seed) and its
-results. A finished trial is one file, written whole or not at all and named by the hash of its
-configuration, so a sweep may be killed at any moment: the trials in hand are lost, nothing else, and
-started again it continues. Results are a function of the configuration alone; where and when they were
-computed is recorded beside them, never mixed in.
-
-    from verify.trials import store as trials
-    from verify.experiments import capacity
-
-    store = trials.Store("trials")
-    done = trials.run([capacity.same_law.configuration(method="imp", seed=s) for s in range(8)], store)
-    rows = trials.table(done)
+A *trial* is a configuration (a flat JSON object: the experiment, a hash of its code, its parameters, a seed) and its
+results. A finished trial is one file, written whole or not at all and named by the hash of its configuration.
+Results are a function of the configuration alone; where and when they were computed is recorded beside them, never
+mixed in. A trial that raised or diverged is a file too, which says why.
 """
 
 from __future__ import annotations
 
-import csv
-import functools
 import hashlib
 import importlib
 import inspect
 import json
-import os
-import platform
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+from verify.trials import checkpoints, code, files
 
 Configuration = dict[str, Any]
-FORMAT = "pruning-theorems trial 1"
-_PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "joblib")
+Function = Callable[..., dict[str, Any]]
+FORMAT = "pruning-theorems trial 2"
+FAILED = ".failed.json"
+RESERVED = ("experiment", "code")
 
 
 # -- experiments ----------------------------------------------------------------------------------
@@ -43,19 +32,24 @@ _PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "joblib")
 
 @dataclass(frozen=True)
 class Experiment:
-    """A function from parameters to results that `run` can find again by name in another process.
+    """A function from parameters to results that a sweep can find again by name in another process.
 
     Attributes:
         name: "module:function".
-        version: raise it when the meaning of a parameter or the results change: the hash changes with it.
         function: keyword parameters (all JSON values) -> results (a JSON object).
         defaults: the parameters that have one.
+        also: modules whose code matters and that are imported by computed names; see `verify.trials.code`.
     """
 
     name: str
-    version: int
-    function: Callable[..., dict[str, Any]] = field(compare=False)
+    function: Function = field(compare=False)
     defaults: Mapping[str, Any] = field(compare=False)
+    also: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> str:
+        """The hash of the code that makes its trials."""
+        return code.fingerprint(self.name.partition(":")[0], self.also)
 
     def configuration(self, **parameters: Any) -> Configuration:
         """The frozen configuration of one trial, defaults written out.
@@ -68,28 +62,41 @@ class Experiment:
             raise ValueError(f"{self.name} has no parameter {extra[0]!r}; its parameters are {', '.join(known)}")
         if missing := [p for p in known if p not in parameters and p not in self.defaults]:
             raise ValueError(f"{self.name} needs a value for {missing[0]!r}")
-        return {"experiment": self.name, "version": self.version, **self.defaults, **parameters}
+        return {"experiment": self.name, "code": self.code, **self.defaults, **parameters}
 
     def __call__(self, **parameters: Any) -> dict[str, Any]:
         return self.function(**parameters)
 
 
-def experiment(*, version: int = 1) -> Callable[[Callable[..., dict[str, Any]]], Experiment]:
-    """Make the decorated module-level function an `Experiment`."""
+@overload
+def experiment(function: Function) -> Experiment: ...
+@overload
+def experiment(*, also: tuple[str, ...]) -> Callable[[Function], Experiment]: ...
+def experiment(
+    function: Function | None = None, *, also: tuple[str, ...] = ()
+) -> Experiment | Callable[[Function], Experiment]:
+    """Make the decorated module-level function an `Experiment`.
 
-    def register(function: Callable[..., dict[str, Any]]) -> Experiment:
+    Raises:
+        ValueError: a parameter with a name that a configuration needs itself.
+    """
+
+    def register(function: Function) -> Experiment:
         parameters = inspect.signature(function).parameters.values()
+        for p in parameters:
+            if p.name in RESERVED:
+                raise ValueError(f"{function.__name__}: no parameter of an experiment is called {p.name!r}")
         defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-        return Experiment(f"{function.__module__}:{function.__name__}", version, function, defaults)
+        return Experiment(f"{function.__module__}:{function.__name__}", function, defaults, also)
 
-    return register
+    return register if function is None else register(function)
 
 
 def experiment_of(configuration: Configuration) -> Experiment:
     """The experiment a configuration names.
 
     Raises:
-        ValueError: there is none, or its version is not the configuration's.
+        ValueError: there is none, or its code is not the configuration's.
     """
     module, _, name = str(configuration.get("experiment", "")).partition(":")
     try:
@@ -98,8 +105,11 @@ def experiment_of(configuration: Configuration) -> Experiment:
         raise ValueError(f"no experiment is called {configuration.get('experiment')!r}") from None
     if not isinstance(found, Experiment):
         raise ValueError(f"{configuration['experiment']!r} is not an experiment")
-    if found.version != configuration.get("version"):
-        raise ValueError(f"{found.name} is at version {found.version}, not {configuration.get('version')}")
+    if found.code != configuration.get("code"):
+        raise ValueError(
+            f"{found.name}: its code here is {found.code}, not the {configuration.get('code')} of the trial; "
+            "make the configurations again, and use one version of the code on all machines"
+        )
     return found
 
 
@@ -135,16 +145,41 @@ class Trial:
         return self.results[name] if name in self.results else self.configuration[name]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A trial that has no results, and why.
+
+    Attributes:
+        configuration: which one.
+        reason: one line.
+        trace: the traceback, or "".
+        lasting: whether it would fail again elsewhere (it raised, it diverged), so that it is recorded; not so a full
+            disk or a data set that is not on this machine.
+        provenance: where and when.
+    """
+
+    configuration: Configuration
+    reason: str
+    trace: str = ""
+    lasting: bool = True
+    provenance: dict[str, Any] = field(compare=False, default_factory=dict)
+
+    def __str__(self) -> str:
+        shown = {k: v for k, v in self.configuration.items() if k not in RESERVED}
+        name = str(self.configuration.get("experiment", "trial")).rpartition(".")[2]
+        return f"trial {identity(self.configuration)} of {name} {shown}: {self.reason}"
+
+
 class Store:
-    """A folder of finished trials, one JSON file each."""
+    """A folder of trials, one JSON file each: finished ones and failed ones."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
-    def path(self, configuration: Configuration) -> Path:
-        """Where that trial is, or would be."""
+    def path(self, configuration: Configuration, suffix: str = ".json") -> Path:
+        """Where that trial is, or would be; other suffixes: its failure, lease, checkpoint."""
         name = str(configuration.get("experiment", "trial")).replace(":", ".").rsplit(".", 2)
-        return self.folder / ".".join(name[-2:]) / f"{identity(configuration)}.json"
+        return self.folder / ".".join(name[-2:]) / f"{identity(configuration)}{suffix}"
 
     def __contains__(self, configuration: Configuration) -> bool:
         return self.path(configuration).exists()
@@ -155,22 +190,15 @@ class Store:
         Raises:
             ValueError: the file cannot be read, is damaged, or is another trial's; names it.
         """
-        path = self.path(configuration)
-        try:
-            body = json.loads(path.read_text())
-            trial = Trial(body["configuration"], body["results"], body["provenance"])
-            known = body["format"] == FORMAT and identity(trial.configuration) == path.stem
-            whole = body["digest"] == _digest(trial.configuration, trial.results)
-        except (OSError, ValueError, KeyError, TypeError) as e:
-            raise ValueError(f"{path} is not a readable trial ({e}); delete it and the trial runs again") from None
-        if not known or not whole:
-            raise ValueError(f"{path} was altered or renamed after it was written; delete it and the trial runs again")
-        return trial
+        return read_trial(self.path(configuration))
 
     def write(self, trial: Trial) -> Path:
-        """Write a trial, whole or not at all."""
-        path = self.path(trial.configuration)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write a trial, whole or not at all; an earlier failure of it and its checkpoint go.
+
+        Raises:
+            OSError: it cannot be written.
+            ValueError: results that are no plain JSON values, or hold NaN or infinity.
+        """
         body = {
             "format": FORMAT,
             "configuration": trial.configuration,
@@ -178,25 +206,90 @@ class Store:
             "provenance": trial.provenance,
             "digest": _digest(trial.configuration, trial.results),
         }
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w") as f:
-                json.dump(body, f, indent=1, allow_nan=False)
-                f.write("\n")
-                f.flush()
-                os.fsync(f.fileno())
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        path = files.write(self.path(trial.configuration), json.dumps(body, indent=1, allow_nan=False) + "\n")
+        self.forget_failure(trial.configuration)
+        self._over(trial.configuration)
         return path
 
-    def sweep_leftovers(self, older_than: float = 3600.0) -> int:
-        """Remove the temporary files of killed runs; how many there were."""
-        old = [p for p in self.folder.glob("*/*.tmp") if time.time() - p.stat().st_mtime > older_than]
-        for p in old:
-            p.unlink(missing_ok=True)
-        return len(old)
+    def _over(self, configuration: Configuration) -> None:
+        for path in checkpoints.of(self.path(configuration, "")):
+            path.unlink(missing_ok=True)
+
+    def failure(self, configuration: Configuration) -> Failure | None:
+        """Why that trial failed when it was run last; None if it did not, or was to be tried again."""
+        return read_failure(self.path(configuration, FAILED))
+
+    def write_failure(self, failure: Failure) -> Path:
+        """Record a failure; its checkpoint goes, since going on from there would fail again."""
+        path = self.path(failure.configuration, FAILED)
+        files.write(path, json.dumps(asdict(failure), indent=1) + "\n")
+        self._over(failure.configuration)
+        return path
+
+    def forget_failure(self, configuration: Configuration) -> bool:
+        """Let a failed trial be run again; whether there was one."""
+        path = self.path(configuration, FAILED)
+        there = path.exists()
+        path.unlink(missing_ok=True)
+        return there
+
+    def trials(self, experiment: str = "") -> Iterator[Trial]:
+        """Every finished trial whose experiment's name holds ``experiment``, in order of the files' names.
+
+        Raises:
+            ValueError: a damaged file.
+        """
+        for path in sorted(self.folder.glob("*/*.json")):
+            if not path.name.endswith(FAILED):
+                trial = read_trial(path)
+                if experiment in str(trial.configuration.get("experiment")):
+                    yield trial
+
+    def failures(self, experiment: str = "") -> Iterator[Failure]:
+        """Every recorded failure, likewise."""
+        for path in sorted(self.folder.glob(f"*/*{FAILED}")):
+            found = read_failure(path)
+            if found is not None and experiment in str(found.configuration.get("experiment")):
+                yield found
+
+    def leftovers(self, older_than: float = 3600.0) -> list[Path]:
+        """Half-written files of killed runs, and checkpoints of trials that are over."""
+        now = time.time()
+        found = [p for p in self.folder.glob(f"*/*{files.TEMPORARY}") if now - p.stat().st_mtime > older_than]
+        for p in self.folder.glob(f"*/*{checkpoints.SUFFIX}"):
+            stem = p.name.split(".")[0]
+            if any(p.with_name(stem + end).exists() for end in (".json", FAILED)):
+                found.append(p)
+        return found
+
+
+def read_trial(path: Path) -> Trial:
+    """The trial in a file.
+
+    Raises:
+        ValueError: the file cannot be read, is damaged, or is another trial's; names it.
+    """
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        trial = Trial(body["configuration"], body["results"], body["provenance"])
+        known = body["format"] == FORMAT and identity(trial.configuration) == path.stem
+        whole = body["digest"] == _digest(trial.configuration, trial.results)
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise ValueError(f"{path} is not a readable trial ({e}); delete it and the trial runs again") from None
+    if not known or not whole:
+        raise ValueError(f"{path} was altered or renamed after it was written; delete it and the trial runs again")
+    return trial
+
+
+def read_failure(path: Path) -> Failure | None:
+    """The failure in a file; None where there is none or none that can be read (the trial then runs again)."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        found = Failure(**body)
+        known = f"{identity(found.configuration)}{FAILED}" == path.name
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if known else None
 
 
 def _digest(configuration: Configuration, results: dict[str, Any]) -> str:
@@ -204,226 +297,75 @@ def _digest(configuration: Configuration, results: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@functools.cache
-def commit() -> str:
-    """The commit of the source tree, with "+" when files differ from it; "unknown" outside a repository."""
-    root = Path(__file__).resolve().parents[1]
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
-        dirty = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "."], cwd=root, check=False).returncode
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip() + ("+" if dirty else "")
+# -- what trials say together -----------------------------------------------------------------------
 
 
-@functools.cache
-def _machine() -> dict[str, Any]:
-    from importlib import metadata
-
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {"commit": commit(), "versions": versions, "platform": platform.platform(), "cpus": os.cpu_count()}
-
-
-def perform(configuration: Configuration) -> Trial:
-    """Run one trial here and now, on one thread.
+def one_code(trials: Iterable[Trial]) -> dict[str, str]:
+    """The experiments and the code that made their trials.
 
     Raises:
-        RuntimeError: the trial raised; says which one and why.
+        ValueError: trials of one experiment made by different code: what they say is not to be put together.
     """
-    function = experiment_of(configuration)
-    parameters = {k: v for k, v in configuration.items() if k not in ("experiment", "version")}
-    start = time.monotonic()
-    try:
-        with _one_thread():
-            results = function(**parameters)
-        json.dumps(results, allow_nan=False)
-    except Exception as e:
-        raise RuntimeError(f"trial {identity(configuration)} {configuration}: {type(e).__name__}: {e}") from e
-    device = configuration.get("device", "cpu")
-    return Trial(configuration, results, {**_machine(), "device": device, "seconds": time.monotonic() - start})
-
-
-class _one_thread:
-    """One torch thread inside, so that results do not depend on how many run beside each other."""
-
-    def __enter__(self) -> None:
-        self.torch = importlib.import_module("torch")
-        self.before = self.torch.get_num_threads()
-        self.torch.set_num_threads(1)
-
-    def __exit__(self, *_: object) -> None:
-        self.torch.set_num_threads(self.before)
-
-
-# -- sweeps ---------------------------------------------------------------------------------------
-
-
-class Progress:
-    """Says on stderr how far a sweep is and how long it will take: in place on a terminal, else now and then."""
-
-    def __init__(self, total: int, quiet: bool = False, every: float = 15.0, label: str = "") -> None:
-        self.total, self.done, self.quiet = total, 0, quiet
-        self.label = f"{label}: " if label else ""
-        self.start = self.last = time.monotonic()
-        self.live = sys.stderr.isatty()
-        self.every = 0.2 if self.live else every
-
-    def step(self) -> None:
-        """One more is finished."""
-        self.done += 1
-        now = time.monotonic()
-        if self.quiet or (now - self.last < self.every and self.done < self.total):
-            return
-        self.last = now
-        print(("\r" if self.live else "") + self.line(now), end="" if self.live else "\n", file=sys.stderr, flush=True)
-        if self.live and self.done == self.total:
-            print(file=sys.stderr)
-
-    def line(self, now: float) -> str:
-        """E.g. "12 of 40 trials, 31 s, about 72 s to go"."""
-        spent = now - self.start
-        left = spent / max(self.done, 1) * (self.total - self.done)
-        rest = f"about {_duration(left)} to go" if self.done < self.total else "done"
-        return f"{self.label}{self.done} of {self.total} trials, {_duration(spent)}, {rest}   "
-
-
-def _duration(seconds: float) -> str:
-    """E.g. "72 s", "14 min", "3.5 h"."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def run(
-    configurations: Iterable[Configuration],
-    store: Store,
-    *,
-    jobs: int | None = None,
-    scheduler: str | None = None,
-    quiet: bool = False,
-    label: str = "",
-) -> list[Trial]:
-    """Run those trials that are not finished yet, and return all of them in the order asked for.
-
-    Args:
-        configurations: what to run; duplicates run once.
-        store: where finished trials are.
-        jobs: processes on this machine (joblib's loky); 1 runs in this process; None: one a core.
-        scheduler: address of a Dask scheduler ("tcp://host:8786"); needs the extra ``[cluster]``.
-        quiet: print no progress.
-        label: what the trials are for; stands before the progress.
-
-    Raises:
-        ValueError: a configuration is malformed, or the scheduler cannot be used.
-        RuntimeError: a trial raised; what finished before is kept.
-    """
-    wanted = list(configurations)
-    todo: dict[str, Configuration] = {}
-    for c in wanted:
-        experiment_of(c)
-        if c not in store:
-            todo.setdefault(identity(c), c)
-    store.sweep_leftovers()
-    progress = Progress(len(todo), quiet, label=label)
-    for trial in _perform_all(list(todo.values()), jobs, scheduler):
-        store.write(trial)
-        progress.step()
-    return [store.read(c) for c in wanted]
-
-
-def _perform_all(todo: Sequence[Configuration], jobs: int | None, scheduler: str | None) -> Iterator[Trial]:
-    """Trials as they finish. The caller writes them: workers need no shared folder."""
-    if not todo:
-        return
-    if scheduler is None and (jobs == 1 or len(todo) == 1):
-        yield from map(perform, todo)
-        return
-    import joblib
-
-    if scheduler is None:
-        yield from joblib.Parallel(n_jobs=jobs or os.cpu_count() or 1, return_as="generator_unordered")(
-            joblib.delayed(perform)(c) for c in todo
-        )
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ValueError("a Dask scheduler needs the extra: pip install 'pruning-theorems[cluster]'") from None
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError, TimeoutError) as e:
-        raise ValueError(f"no Dask scheduler answers at {scheduler!r}: {e}") from None
-    with client:
-        from distributed import as_completed
-
-        for future in as_completed([client.submit(perform, c, pure=False) for c in todo]):
-            yield future.result()
-
-
-# -- tables ---------------------------------------------------------------------------------------
+    made: dict[str, set[str]] = {}
+    for t in trials:
+        made.setdefault(str(t.configuration.get("experiment")), set()).add(str(t.configuration.get("code")))
+    for name, versions in made.items():
+        if len(versions) > 1:
+            raise ValueError(
+                f"trials of {name} were made by {len(versions)} versions of its code ({', '.join(sorted(versions))}) "
+                "and do not belong in one table"
+            )
+    return {name: next(iter(versions)) for name, versions in sorted(made.items())}
 
 
 def table(trials: Iterable[Trial]) -> list[dict[str, Any]]:
-    """One row a trial: its configuration and its results, nothing that depends on where it ran."""
+    """One row a trial: its configuration and its results, nothing that depends on where it ran.
+
+    Raises:
+        ValueError: trials made by different versions of the code.
+    """
+    trials = list(trials)
+    one_code(trials)
     return [{**t.configuration, **t.results} for t in trials]
 
 
-def write_csv(
-    rows: Sequence[Mapping[str, Any]], path: str | Path, *, provenance: Mapping[str, Any] | None = None
-) -> Path:
-    """Write rows as CSV, whole or not at all; provenance as ``#`` comment lines on top.
+def frame(trials: Iterable[Trial]) -> Any:
+    """`table` as a pandas data frame.
 
     Raises:
-        ValueError: there are no rows.
+        ModuleNotFoundError: pandas is not installed.
+        ValueError: trials made by different versions of the code.
     """
-    if not rows:
-        raise ValueError(f"{path}: no rows to write")
-    columns = list(dict.fromkeys(k for r in rows for k in r))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", newline="") as f:
-        for key, value in (provenance or {}).items():
-            f.write(f"# {key}: {value if isinstance(value, str) else json.dumps(value)}\n")
-        writer = csv.DictWriter(f, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.chmod(name, 0o644)
-    os.replace(name, path)
-    return path
-
-
-def read_csv(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of `write_csv`; what looks like a number becomes one."""
-    with open(path, newline="") as f:
-        rows = list(csv.DictReader(line for line in f if not line.startswith("#")))
-    return [{k: _number(v) for k, v in r.items()} for r in rows]
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    try:
+        import pandas
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "trials.frame() needs pandas: pip install pandas; without it, trials.table() gives a list of dicts and "
+            "`python -m verify trials export` writes CSV or Parquet"
+        ) from None
+    return pandas.DataFrame(table(trials))
 
 
 def provenance(trials: Sequence[Trial]) -> dict[str, Any]:
-    """What a table says about where its numbers come from."""
+    """What a table says about where its numbers come from.
+
+    Raises:
+        ValueError: trials made by different versions of the code.
+    """
     seconds = sum(t.provenance.get("seconds", 0.0) for t in trials)
     seeds = sorted({t.configuration["seed"] for t in trials if "seed" in t.configuration})
     return {
         "trials": len(trials),
-        "experiments": sorted({f"{t.configuration['experiment']} v{t.configuration['version']}" for t in trials}),
+        "experiments": [f"{name} {made}" for name, made in one_code(trials).items()],
         "seeds": f"{seeds[0]}..{seeds[-1]}" if seeds else "none",
         "commits": sorted({t.provenance.get("commit", "unknown") for t in trials}),
         "versions": trials[0].provenance.get("versions", {}) if trials else {},
         "devices": sorted({t.provenance.get("device", "cpu") for t in trials}),
         "compute seconds": round(seconds, 1),
     }
+
+
+__all__ = [
+    "Configuration", "Experiment", "Failure", "Store", "Trial", "experiment", "experiment_of", "frame", "identity",
+    "one_code", "provenance", "read_failure", "read_trial", "table",
+]  # fmt: skip

@@ -3,19 +3,23 @@
 Small multilayer perceptrons are trained as a *stack*: S copies (masks, seeds, label sets) share every
 operation through `torch.bmm`, which costs far fewer kernel launches than S separate loops
 (`python -m verify bench training` measures how much). Convolutional networks on a CPU gain nothing from
-that: train them one by one, in parallel processes (`verify.trials.store.run`).
+that: train them one by one, in parallel processes (`verify.trials.run`).
 
 Randomness comes from one generator a copy, so a copy's result does not depend on its neighbours.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from verify.trials import checkpoints
 
 Masks = list[Tensor]
 
@@ -116,6 +120,10 @@ def accuracy(stack: Stack, x: Tensor, y: Tensor) -> Tensor:
     return (outputs.argmax(-1) == y).double().mean(1)
 
 
+class Diverged(ArithmeticError):
+    """A training run whose numbers are no longer finite; says where."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a stack is trained.
@@ -156,6 +164,7 @@ def train(
 
     Raises:
         ValueError: an unknown optimiser.
+        Diverged: weights of a copy are not finite at the end.
     """
     if recipe.optimiser not in ("adam", "sgd"):
         raise ValueError(f"optimiser is 'adam' or 'sgd', not {recipe.optimiser!r}")
@@ -189,6 +198,9 @@ def train(
             if w.grad is not None:
                 w.grad.mul_(m)
         optimiser.step()
+    for i in range(stack.copies):
+        if not all(bool(torch.isfinite(t[i]).all()) for t in (*weights, *biases)):
+            raise Diverged(f"copy {i} of {stack.copies}: weights are not finite after {recipe.steps} steps")
     return replace(stack, weights=[w.detach() for w in weights], biases=[b.detach() for b in biases])
 
 
@@ -196,17 +208,39 @@ def train(
 
 
 def kept_counts(stack: Stack, density: float, scope: str) -> list[int]:
-    """How many weights are kept: one number a layer ("layer"), or one in all ("global").
+    """How many weights are kept: one number a layer ("layer", "erk"), or one in all ("global").
+
+    "erk": layers' shares proportional to (in + out) / (in out), none above 1 (Mocanu et al. 2018; Evci et al. 2020).
 
     Raises:
         ValueError: a density outside (0, 1] or an unknown scope.
     """
     if not 0 < density <= 1:
         raise ValueError(f"a density is in (0, 1], not {density}")
-    if scope not in ("layer", "global"):
-        raise ValueError(f"scope is 'layer' or 'global', not {scope!r}")
+    if scope not in ("layer", "global", "erk"):
+        raise ValueError(f"scope is 'layer', 'global' or 'erk', not {scope!r}")
     sizes = [w[0].numel() for w in stack.weights]
+    if scope == "erk":
+        return _erdos_renyi(sizes, [sum(w.shape[1:]) for w in stack.weights], round(density * sum(sizes)))
     return [max(1, round(density * s)) for s in (sizes if scope == "layer" else [sum(sizes)])]
+
+
+def _erdos_renyi(sizes: Sequence[int], units: Sequence[int], kept: int) -> list[int]:
+    """Counts proportional to the layers' in + out, no more than there are, exactly ``kept`` in all."""
+    wanted = [0.0] * len(sizes)
+    open_, left = set(range(len(sizes))), float(kept)
+    while open_:
+        scale = left / sum(units[i] for i in open_)
+        full = {i for i in open_ if scale * units[i] > sizes[i]}
+        for i in full or open_:
+            wanted[i] = float(sizes[i]) if full else scale * units[i]
+        left -= sum(sizes[i] for i in full)
+        open_ = open_ - full if full else set()
+    counts = [int(v) for v in wanted]
+    # What rounding down left goes to the largest remainders.
+    for i in sorted(range(len(sizes)), key=lambda i: counts[i] - wanted[i])[: kept - sum(counts)]:
+        counts[i] += 1
+    return counts
 
 
 def top_masks(stack: Stack, scores: Sequence[Tensor], density: float, *, scope: str = "global") -> Masks:
@@ -216,14 +250,14 @@ def top_masks(stack: Stack, scores: Sequence[Tensor], density: float, *, scope: 
         stack: whose masks say which weights are still there.
         scores: (S, out, in) a layer.
         density: share of all weights to keep.
-        scope: "global" compares across layers, "layer" keeps the same share in each.
+        scope: "global" compares across layers, "layer" keeps the same share in each, "erk": see `kept_counts`.
     """
     counts = kept_counts(stack, density, scope)
     flat = [
         torch.where(m.flatten(1) > 0, s.flatten(1).double(), -torch.inf)
         for s, m in zip(scores, stack.masks, strict=True)
     ]
-    groups = flat if scope == "layer" else [torch.cat(flat, 1)]
+    groups = [torch.cat(flat, 1)] if scope == "global" else flat
     kept = []
     for group, count in zip(groups, counts, strict=True):
         order = torch.sort(group, dim=1, descending=True, stable=True).indices[:, :count]
@@ -241,12 +275,17 @@ def sampled_masks(
 
     The distinct indices of independent draws with replacement, in order of first appearance, are what
     adding Gumbel noise to the log-scores and keeping the top ones gives; so that is done.
+
+    Raises:
+        ValueError: negative scores, which are no probabilities.
     """
+    if any(bool((s < 0).any()) for s in scores):
+        raise ValueError("weights are drawn with probability proportional to their score: none may be negative")
     noisy = []
     generators = [torch.Generator().manual_seed(int(s)) for s in seeds]
     for s in scores:
         uniform = torch.stack([torch.rand(s.shape[1:], generator=g, dtype=torch.float64) for g in generators])
-        noisy.append(s.double().abs().log() - (-uniform.clamp_min(1e-300).log()).log())
+        noisy.append(s.double().log() - (-uniform.clamp_min(1e-300).log()).log())
     return top_masks(stack, noisy, density, scope=scope)
 
 
@@ -314,7 +353,8 @@ def train_module(
 ) -> list[float]:
     """Train ``module`` in place under ``masks``; the mean loss of each epoch.
 
-    On a GPU: data on the device, channels last, bfloat16 autocast. Masked weights are 0 throughout.
+    On a GPU: data on the device, channels last, bfloat16 autocast. Masked weights are 0 throughout. Inside a sweep
+    the state is kept after each epoch, and a killed run goes on from there with the same results.
 
     Args:
         module: a classifier of images.
@@ -327,6 +367,7 @@ def train_module(
 
     Raises:
         ValueError: a mask names no parameter of the module.
+        Diverged: the loss of an epoch is not finite.
     """
     known = dict(module.named_parameters())
     if unknown := sorted(set(masks) - set(known)):
@@ -339,11 +380,18 @@ def train_module(
     optimiser = torch.optim.SGD(module.parameters(), recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, list(recipe.milestones))
     g = torch.Generator().manual_seed(seed)
-    history = []
+    history: list[float] = []
     with torch.no_grad():
         for p, m in held.items():
             p.mul_(m)
-    for _ in range(recipe.epochs):
+    kept = checkpoints.current()
+    parts: dict[str, Any] = {"module": module, "optimiser": optimiser, "schedule": schedule}
+    if (before := kept.load()) is not None:
+        for name, part in parts.items():
+            part.load_state_dict(before[name])
+        g.set_state(before["generator"])
+        history = list(before["history"])
+    for epoch in range(len(history), recipe.epochs):
         total, order = 0.0, torch.randperm(len(x), generator=g)
         for pick in order.split(recipe.batch):
             images = x[pick.to(device)]
@@ -358,7 +406,11 @@ def train_module(
             optimiser.step()
             total += float(loss.detach()) * len(pick)
         history.append(total / len(x))
+        if not math.isfinite(history[-1]):
+            raise Diverged(f"the loss of epoch {epoch + 1} of {recipe.epochs} is {history[-1]}")
         schedule.step()
+        state = {name: part.state_dict() for name, part in parts.items()}
+        kept.save({**state, "generator": g.get_state(), "history": history})
     return history
 
 
@@ -378,6 +430,7 @@ def augmented(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
 
 __all__ = [
     "CAPACITY",
+    "Diverged",
     "ImageRecipe",
     "Recipe",
     "Stack",

@@ -4,11 +4,12 @@ import torch
 from torch import nn
 
 from verify.networks import zoo
-from verify.networks.scores.methods import live_paths, on_live_paths, released
+from verify.networks.scores.methods import live_paths, on_live_paths
 from verify.networks.scores.prune import prune
+from verify.networks.scores.released import released
 from verify.studies.collapse import CRITICAL, branches, collapse, ranges, rows_of, study, summary
 from verify.studies.released_px import score
-from verify.trials.store import perform, read_csv
+from verify.trials import perform, read_csv
 
 
 def test_live_weights_are_those_on_paths():

@@ -91,7 +91,7 @@ def test_outputs_are_enclosed_at_any_number_of_digits(family, seed):
     for count in (3, 5, 8):
         evaluation = Evaluation(graph, graph.tensors(module, torch.float64), count)
         with torch.no_grad():
-            values, errors = evaluation.run(x)
+            values, errors = evaluation.evaluate(x)
         value, error = (t[graph.output].reshape(exact.shape) for t in (values, errors))
         for i in np.ndindex(*exact.shape):
             gap = abs(Fraction(float(value[i])) - Fraction(int(exact[i].p), int(exact[i].q)))
@@ -159,7 +159,7 @@ def test_sums_of_zeros_are_exact_however_few_digits():
         x = -torch.rand(1, 1, 4, 4, dtype=torch.float64)
     graph = record(module, x)
     evaluation = Evaluation(graph, graph.tensors(module), 3)
-    evaluation.run(x)
+    evaluation.evaluate(x)
     assert [(k.count, k.open) for k in evaluation.kinks] == [(48, 0)]
 
 
@@ -179,4 +179,4 @@ def test_sums_too_long_for_exact_digits_fall_back():
     x = torch.ones(1, 400_000, dtype=torch.float64)
     graph = record(module, x)
     with pytest.raises(ValueError, match="too long for exact digits"):
-        Evaluation(graph, graph.tensors(module), 8).run(x / 3)
+        Evaluation(graph, graph.tensors(module), 8).evaluate(x / 3)

@@ -85,7 +85,12 @@ def test_forms_of_refuted_claims_refute_somewhere(identity):
         except NoForm:
             continue
         if decision.verdict is Verdict.REFUTED:
-            assert decide(claim.check(slow)).verdict is Verdict.REFUTED, fast.summary()
+            try:
+                assert decide(claim.check(slow)).verdict is Verdict.REFUTED, fast.summary()
+            except ValueError as e:
+                if "too many to enumerate" not in str(e):
+                    raise
+                continue
             found += 1
     assert found
 

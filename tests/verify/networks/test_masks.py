@@ -10,7 +10,7 @@ from theory.pruning import PruningRun, keep_top_layerwise
 from theory.pruning import keep_top as theory_keep_top
 from verify.networks import zoo
 from verify.networks.scores import prune as pruning
-from verify.networks.scores.prune import Masks, keep_top, prune, select_weights
+from verify.networks.scores.prune import Masks, chosen, keep_top, prune
 
 
 def network(rng, widths):
@@ -68,10 +68,9 @@ def test_keep_top_equals_theory_on_ties():
         got = keep_top(torch.tensor(s), torch.tensor(m), k)
         assert got.tolist() == theory_keep_top(s, k, m).tolist()
         layers = (tuple(range(n // 2)), tuple(range(n // 2, n)))
-        parts = {"a": torch.tensor(s[: n // 2]), "b": torch.tensor(s[n // 2 :])}
-        inside = {"a": torch.tensor(m[: n // 2]), "b": torch.tensor(m[n // 2 :])}
-        chosen = flat(select_weights(parts, inside, k, scope="layerwise"))
-        assert chosen.tolist() == keep_top_layerwise(s, k, tuple(filter(None, layers)), m).tolist()
+        sizes = [n // 2, n - n // 2]
+        left = chosen(torch.tensor(s), torch.tensor(m), sizes, k, "top", "layerwise", None)
+        assert left.tolist() == keep_top_layerwise(s, k, tuple(filter(None, layers)), m).tolist()
 
 
 def images(n=4):
@@ -106,14 +105,16 @@ def test_one_call_again_gives_the_same_masks():
 
 def test_sampling_follows_the_scores():
     """Of two weights with scores 1 and 3 the second is drawn first with probability 3/4."""
-    found = {"w": torch.tensor([1.0, 3.0, 0.0])}
-    whole = {"w": torch.ones(3, dtype=torch.bool)}
     generator = torch.Generator().manual_seed(0)
-    drawn = sum(int(select_weights(found, whole, 1, select="sample", generator=generator)["w"][1]) for _ in range(4000))
+
+    def draw(kept):
+        scores, whole = torch.tensor([1.0, 3.0, 0.0]), torch.ones(3, dtype=torch.bool)
+        return chosen(scores, whole, [3], kept, "sample", "global", generator)
+
+    drawn = sum(int(draw(1)[1]) for _ in range(4000))
     # Six standard deviations of a binomial.
     assert abs(drawn - 3000) < 6 * (4000 * 3 / 16) ** 0.5
-    both = select_weights(found, whole, 2, select="sample", generator=generator)["w"]
-    assert both.tolist() == [True, True, False]
+    assert draw(2).tolist() == [True, True, False]
 
 
 def test_layerwise_keeps_the_share_of_every_layer():
@@ -168,4 +169,4 @@ def test_bad_data_and_masks():
     with pytest.raises(ValueError, match=r"mask of weight has shape \(2, 2\)"):
         Masks({"weight": torch.ones(2, 2)}).apply(module)
     with pytest.raises(ValueError, match="not finite"):
-        select_weights({"w": torch.tensor([1.0, float("nan")])}, {"w": torch.ones(2, dtype=torch.bool)}, 1)
+        chosen(torch.tensor([1.0, float("nan")]), torch.ones(2, dtype=torch.bool), [2], 1, "top", "global", None)

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from tests.verify.networks.drawn import FAMILIES, module_on_data
 from theory.scalars import floats
 from verify.networks.exact.to_graph import network_on_data
+from verify.networks.ntk.jacobians import jacobian_squares
 from verify.networks.ntk.layers import BLOCK, SMALL, gram_is_cheaper, rows_times, squares
-from verify.networks.ntk.trace import Sweep, jacobian_squares, ntk_trace, ntk_trace_estimate, trace_plan
+from verify.networks.ntk.trace import Sweep, ntk_trace, ntk_trace_estimate, trace_plan
 from verify.networks.recording.record import record
 
 
@@ -162,6 +163,7 @@ def test_plan_names_what_forces_jacobians():
 
 
 @pytest.mark.parametrize("memory", [1, 10**4, 10**9])
+@pytest.mark.filterwarnings("ignore:one sample takes")
 def test_chunks_change_nothing(memory):
     module = filled(wide(), 3).double()
     x = torch.randn(7, 4, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(4))

@@ -12,12 +12,15 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
+from theory.saliency import scores as theory_scores
 from theory.scalars import floats
 from verify.networks.claims.assumptions import assumptions
 from verify.networks.exact.to_graph import network_on_data
-from verify.networks.ntk.trace import jacobian_squares, ntk_trace, record_for, trace_plan
-from verify.networks.paths.sums import path_bound
-from verify.networks.recording.record import NotFollowed
+from verify.networks.ntk.jacobians import jacobian_squares
+from verify.networks.ntk.trace import ntk_trace, trace_plan
+from verify.networks.paths.bound import path_bound
+from verify.networks.recording.graph import NotCovered as NotCovered
+from verify.networks.recording.record import record_for
 from verify.networks.scores import prune as masks
 from verify.networks.scores.methods import METHODS, activation_per_output, saliency
 
@@ -431,6 +434,26 @@ def test_trace_is_that_of_jacobians_and_path_sums_are_those_of_the_enumeration(n
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MODULES)
+def test_path_scores_are_those_of_the_enumeration(name):
+    module, shape = MODULES[name]
+    x = inputs(shape, 2)
+    try:
+        path_bound(module, x)
+    except ValueError:
+        return
+    exact = network_on_data(module, x)
+    if exact.network.parameters == 0 or len(exact.paths) > 3000:
+        return
+    theta, points = floats(exact.theta), floats(exact.x)
+    for method in ("synflow", "synflow-l2", "px", "path-energy", "px-per-sample"):
+        want = floats(theory_scores(exact.network, theta, points, method))
+        found = saliency(module, method, x, scored="all", rescale=False)
+        got = torch.cat([v.flatten() for v in found.values()]).numpy()
+        assert np.abs(got - want).max() <= 1e-10 * max(1.0, np.abs(want).max()), method
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_most_of_them_are_swept_and_enumerated():
     """That the test above has something to test."""
     plans, enumerated = [], 0
@@ -471,7 +494,7 @@ def test_gradients_that_are_stopped_or_replaced_are_those_of_autograd(function):
         torch.manual_seed(0)
         module = M(function, a=L(3, 4), b=L(4, 2)).double().eval()
     x = inputs((3,))
-    with pytest.raises(NotFollowed, match="runs with gradients switched off"):
+    with pytest.raises(NotCovered, match="runs with gradients switched off"):
         record_for(module, x)
     got = ntk_trace(module, x, per_output=True, per_sample=True)
     assert torch.allclose(got, jacobian_squares(module, x), rtol=1e-12)

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from tests.verify.networks.drawn import Residual, dyadic, module_on_data
 from verify.networks import zoo
-from verify.networks.paths.program import NotCompiled, PathProgram
+from verify.networks.paths.program import PathProgram
+from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.scores import prune as pruning
 from verify.networks.scores.methods import activation_per_output, scored_names, scores
 from verify.networks.scores.prune import prune
@@ -123,12 +124,14 @@ def test_powers_of_two_are_chosen_anew_when_values_leave_float32():
 
 
 class Shared(nn.Module):
+    """One weight in two places, on no path twice."""
+
     def __init__(self):
         super().__init__()
         self.a = nn.Linear(2, 2)
 
     def forward(self, x):
-        return self.a(F.relu(self.a(x)))
+        return self.a(F.relu(x)) + F.relu(self.a(-x))
 
 
 def test_what_is_not_compiled_is_named():
@@ -137,9 +140,9 @@ def test_what_is_not_compiled_is_named():
         (Shared(), "not the weight of one layer"),
         (nn.Sequential(nn.Linear(2, 2), nn.GELU(), nn.Linear(2, 1)), "1: gelu"),
     ):
-        with pytest.raises(NotCompiled, match=words):
+        with pytest.raises(NotCovered, match=words):
             PathProgram(module, x, scored_names(module), 1)
-    with pytest.raises(NotCompiled, match="is not scored"):
+    with pytest.raises(NotCovered, match="is not scored"):
         PathProgram(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)), x, ["0.weight"], 1)
 
 

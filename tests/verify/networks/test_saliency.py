@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from tests.verify.networks.drawn import module_on_data
 from theory import networks as graphs
@@ -13,16 +12,11 @@ from theory.paths import NetworkOnData, path_gates, paths_of
 from theory.scalars import floats
 from verify.networks import zoo
 from verify.networks.exact.to_graph import network_on_data
-from verify.networks.paths.auxiliary import Evaluation, UnknownOperation, activation, flow, record
-from verify.networks.scores.methods import (
-    METHODS,
-    activation_per_output,
-    constant_on,
-    live_paths,
-    released,
-    saliency,
-    scores,
-)
+from verify.networks.paths.sums import Pass, activation, flow
+from verify.networks.recording.graph import NotCovered
+from verify.networks.recording.record import record
+from verify.networks.scores.methods import METHODS, activation_per_output, constant_on, live_paths, saliency, scores
+from verify.networks.scores.released import released
 
 FAMILIES = ("mlp", "mlp-bias", "residual", "convolution", "normalised", "dilated")
 
@@ -55,7 +49,9 @@ def test_activation_and_flow_equal_enumeration(family):
     instance = network_on_data(module, x)
     close(activation_per_output(module, x).true().numpy(), floats(instance.activation_per_output()))
     squares = {n: p.detach() ** 2 for n, p in module.named_parameters()}
-    close(flow(module, x, squares, 2).true()[0].numpy(), floats(instance.objective_per_output()))
+    graph = record(module, x)
+    found = flow(graph, graph.tensors(module), squares, 2, rescale=True)
+    close(found.true()[0].numpy(), floats(instance.objective_per_output()))
 
 
 @pytest.mark.parametrize("family", ["mlp", "mlp-bias", "convolution"])
@@ -147,46 +143,23 @@ def test_rescaling_keeps_float32_in_range_where_it_overflows():
     assert ratio.max() / ratio.min() - 1 < 4 * 41 * 64 * 2.0**-24
 
 
-def test_dense_shortcut_for_weights_one_changes_nothing():
-    module, x = zoo.build("resnet20", width=4).double(), images(3).double()
-    _, gates = record(module, x)
-    ones = {n: torch.ones_like(p) for n, p in module.named_parameters()}
-    want = Evaluation(module, "activation", gates=gates).run(ones, x * x).true()
-    assert torch.allclose(activation(module, x).true(), want, rtol=1e-13)
-    wide = nn.Conv2d(4, 6, 3, padding=1, groups=2).double()
-    z = images(2, (4, 5, 5)).double()
-    want = F.conv2d(z**2, torch.ones_like(wide.weight), torch.ones(6).double(), padding=1, groups=2).flatten(1)
-    assert torch.allclose(activation(wide, z).true(), want, rtol=1e-14)
+@pytest.mark.parametrize("rescale", [False, True])
+def test_dense_shortcut_for_weights_one_changes_nothing(rescale):
+    for module, x in (
+        (zoo.build("resnet20", width=4), images(3)),
+        (nn.Conv2d(4, 6, 3, padding=1, groups=2), images(2, (4, 5, 5))),
+    ):
+        module, x = module.double().eval(), x.double()
+        graph = record(module, x)
+        tensors = graph.tensors(module)
+        values = graph.run(tensors, x)
+        ones = {n: torch.ones_like(p) for n, p in module.named_parameters()}
+        want = Pass(graph, tensors, ones, 0, gates=values, rescale=rescale).sums(x * x).true()
+        assert torch.allclose(activation(graph, tensors, values, rescale=rescale).true(), want, rtol=1e-13)
 
 
 def images(n, shape=(3, 32, 32), seed=0):
     return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
-
-
-def test_record_is_the_module_itself():
-    for name in ("resnet20", "vgg16_bn"):
-        module, x = zoo.build(name), images(2)
-        out, gates = record(module, x)
-        with torch.no_grad():
-            assert torch.equal(out, module(x))
-        assert len(gates) == {"resnet20": 19, "vgg16_bn": 17}[name]
-
-
-def test_in_place_operations_reach_every_holder():
-    class Reused(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.a, self.b = nn.Linear(3, 3).double(), nn.Linear(3, 2).double()
-
-        def forward(self, x):
-            h = self.a(x)
-            F.relu(h, inplace=True)
-            h += x
-            return self.b(h)
-
-    module, x = Reused(), images(4, (3,)).double()
-    with torch.no_grad():
-        assert torch.allclose(record(module, x)[0], module(x), atol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +168,7 @@ def test_in_place_operations_reach_every_holder():
 )
 def test_unknown_operations_are_named_with_their_submodule(layer, name):
     module = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU(), layer), nn.Linear(3, 1))
-    with pytest.raises(UnknownOperation, match=rf"1\.1: {name}"):
+    with pytest.raises(NotCovered, match=rf"1\.1: {name}"):
         saliency(module, "synflow", torch.ones(1, 2))
 
 

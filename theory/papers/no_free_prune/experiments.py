@@ -30,7 +30,8 @@ def training_based_memorises_more(instance: MemorisationTrials) -> Relation:
     Memorisation is the fraction of random training labels given back. With a global threshold one mostly measures
     layer collapse, so raw rankings, the number of weights on live input-output paths, and both ways of thresholding
     (global, layerwise) belong to the answer. At small scale SynFlow with layerwise thresholds ties iterative
-    magnitude pruning.
+    magnitude pruning. Decided layerwise at 10 % for iterative magnitude pruning and magnitude after training, each
+    above each method at initialisation.
     """
     return _by_experiment()
 
@@ -44,7 +45,7 @@ def information_raises_capacity(instance: MemorisationTrials) -> Relation:
     With $D_i$ the difference in memorisation of pair $i$ (`theory.information.paired_difference`): $H_0$: $P(D_i > 0)
     \le P(D_i < 0)$, tested by the paired sign e-process $E_t = \mathrm{mean}_\lambda \prod_{i \le t} (1 + \lambda\,
     \mathrm{sign} D_i)$, stopped at $E_t \ge 1/\alpha$ (error probability at most $\alpha$ at any stopping time, by
-    Ville's inequality).
+    Ville's inequality). Decided for iterative magnitude pruning; other methods are shown beside it.
     """
     return _by_experiment()
 
@@ -67,7 +68,7 @@ def initial_tickets_need_the_same_count(instance: MemorisationTrials) -> Relatio
 
     In the same small worlds: the least $p_{eff}$ (weights kept plus bits of information, interpolated over densities)
     at which a rule memorises half as many labelings entirely as the dense network, for SNIP and GraSP against each
-    training-based rule. The same count: their difference is within a tenth of the dense network's weights.
+    training-based rule. The same count: their difference is within 1/10 of the dense network's weights.
     """
     return _by_experiment()
 
@@ -76,7 +77,8 @@ def initial_tickets_need_the_same_count(instance: MemorisationTrials) -> Relatio
 def noise_correlation_ranking(instance: MemorisationTrials) -> Relation:
     r"""Correlation with label noise orders pruning methods as their memorisation does.
 
-    $\frac1n \sum_i f(x_i) z_i$ with $z$ the label noise, on synthetic data, noisy Fashion-MNIST and noisy CIFAR-10.
+    $\frac1n \sum_i f(x_i) z_i$ with $z$ the label noise, on Gaussian data, the digits and CIFAR-10 with noisy labels:
+    in each the rank correlation over methods is more often positive than negative.
     """
     return _by_experiment()
 

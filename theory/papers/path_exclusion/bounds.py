@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
+from theory.enumeration import on_path
 from theory.networks import INPUT, mlp
 from theory.papers.path_exclusion.assumptions import equal_activations
 from theory.papers.sources import PATH_EXCLUSION, ours
-from theory.paths import NetworkOnData, on_path
+from theory.paths import NetworkOnData
 from theory.relations import (
     Relation,
     all_of,
@@ -102,6 +103,28 @@ def trace_bound_per_sample(instance: NetworkOnData) -> Relation:
         at_most(instance.ntk_trace(), instance.bound_per_parameter(), "per parameter"),
         at_most(instance.bound_per_parameter(), instance.bound_per_sample(), "per sample"),
         at_most(instance.bound_per_sample(), per_output, "per output"),
+    )
+
+
+@claim(NetworkOnData, PROVED, ours("sharper than the trace bound per output"), see="trace-bound-per-output")
+@hints(samples=3, outputs=2, width=2)
+def trace_bound_by_operator_norm(instance: NetworkOnData) -> Relation:
+    r"""One of the two Frobenius norms may be an operator norm, output by output.
+
+    $\operatorname{tr}\Theta \le \sum_k \|J_v^{f_k}\|_2^2\, T_k \le \sum_k D_k T_k$ and
+    $\operatorname{tr}\Theta \le \sum_k D_k \|J_\theta^{v,k}\|_2^2 \le \sum_k D_k T_k$. The first is the same
+    with one sample and up to their number sharper with more: $f = w_1 x_1 + w_2 x_2$ on $(1, 0)$ and $(0, 1)$ has the
+    trace 2, which is this bound, and $D T = 4$.
+
+    Proof. $\|AB\|_F \le \|A\|_2 \|B\|_F$, and the transpose of it.
+    """
+    d, t = instance.activation_per_output(), instance.kernel_per_output()
+    by_data, by_weights = instance.activation_norm_per_output() * t, d * instance.kernel_norm_per_output()
+    return all_of(
+        at_most(instance.ntk_trace(), total(by_data, axis=-1), "operator norm of the activations"),
+        at_most(instance.ntk_trace(), total(by_weights, axis=-1), "operator norm of the kernel"),
+        at_most(by_data, d * t, "activations"),
+        at_most(by_weights, d * t, "kernel"),
     )
 
 

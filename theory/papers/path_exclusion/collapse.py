@@ -17,14 +17,16 @@ from theory.collapse import (
     nonnegative_scores,
     nonzero_scores,
     rescored,
+    scored_by,
     slow_schedule,
     ties_broken,
 )
+from theory.enumeration import on_path
 from theory.guarded import GuardedRun, live, own_edges
 from theory.networks import LINEAR, ONE, RELU, Builder
 from theory.papers.path_exclusion.assumptions import SMALL, starts_live
 from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW, ours
-from theory.paths import NetworkOnData, on_path
+from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.relations import (
     Relation,
@@ -40,6 +42,7 @@ from theory.scalars import Array, indicator, total
 LITERAL = (nonnegative_scores, nonzero_scores, conserved_scores, global_masking, rescored, slow_schedule, ties_broken,
            everything_scored, equal_path_lengths)  # fmt: skip
 """The theorem's assumptions as its source states them: without the one that PX does not satisfy."""
+by_px, by_frozen_px, by_energy = scored_by("px"), scored_by("px-frozen"), scored_by("path-energy")
 RUNS = {"layers": 2, "nonzero": True, "width": 2, "samples": 2}
 
 
@@ -49,7 +52,10 @@ def _keeps_a_path(run: PruningRun) -> Relation:
 
 
 @claim(
-    PruningRun, REFUTED, PATH_EXCLUSION.at("positive saliency scores prevent layer collapse (seed)"), assumes=LITERAL
+    PruningRun,
+    REFUTED,
+    PATH_EXCLUSION.at("positive saliency scores prevent layer collapse (seed)"),
+    assumes=(by_px, *LITERAL),
 )
 @hints(RUNS, scorers=("px",))
 def no_collapse_literal(run: PruningRun) -> Relation:
@@ -63,7 +69,10 @@ def no_collapse_literal(run: PruningRun) -> Relation:
 
 
 @claim(
-    PruningRun, REFUTED, PATH_EXCLUSION.at("positive saliency scores prevent layer collapse (seed)"), assumes=LITERAL
+    PruningRun,
+    REFUTED,
+    PATH_EXCLUSION.at("positive saliency scores prevent layer collapse (seed)"),
+    assumes=(by_px, *LITERAL),
 )
 @hints(RUNS, scorers=("px",), outputs=2, samples=1)
 def stays_alive_literal(run: PruningRun) -> Relation:
@@ -116,7 +125,7 @@ def frozen_activation_never_collapses(run: PruningRun) -> Relation:
     PruningRun,
     REFUTED,
     ours("frozen activation and live paths"),
-    assumes=LITERAL,
+    assumes=(by_frozen_px, *LITERAL),
     see="guarded-pruning-keeps-a-live-path",
 )
 @hints(RUNS, scorers=("px-frozen",), samples=1)
@@ -155,7 +164,13 @@ def _outputs_left(run: PruningRun) -> Array:
     return np.asarray(total(indicator(kept, run.theta), axis=-1))
 
 
-@claim(PruningRun, REFUTED, ours("what iterating PX does to outputs"), see="data-enters-through-outputs")
+@claim(
+    PruningRun,
+    REFUTED,
+    ours("what iterating PX does to outputs"),
+    assumes=(by_px, rescored),
+    see="data-enters-through-outputs",
+)
 @hints(RUNS, scorers=("px",), outputs=2, layers=1, depth=2, samples=1)
 def leaves_as_many_outputs_as_synflow_l2(run: PruningRun) -> Relation:
     r"""Iterated PX leaves paths to at least as many outputs as SynFlow-L2, if its objective stays positive.
@@ -242,7 +257,7 @@ def energy_saliency_is_positive_on_live_paths(instance: NetworkOnData) -> Relati
     return nonnegative(s) & equivalent(np.asarray(s > 0, dtype=bool), on_live, "positive")
 
 
-@claim(PruningRun, REFUTED, ours("the energy, iterated"), assumes=LITERAL, see="trace-greedy-stays-alive")
+@claim(PruningRun, REFUTED, ours("the energy, iterated"), assumes=(by_energy, *LITERAL), see="trace-greedy-stays-alive")
 @hints(RUNS, scorers=("path-energy",), width=3)
 def energy_stays_alive(run: PruningRun) -> Relation:
     r"""Iterated pruning by the energy of the paths through a weight keeps a live path.

@@ -19,17 +19,6 @@ from theory.saliency import path_exclusion_released
 from theory.scalars import Array, absolute
 
 
-@claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("the released code against the saliency"), see="saliency")
-@hints(SMALL, kinds=(RELU, LINEAR))
-def released_scorer(instance: NetworkOnData) -> Relation:
-    r"""The released code computes the saliency of the paper.
-
-    False on networks whose last layer is called fc: its weights are neither squared in the one auxiliary network nor
-    set to one in the other. With a signed last layer the sum can cancel to 0.
-    """
-    return equal(instance.saliency("px-released"), instance.saliency("px"))
-
-
 def _leaky(c: Any, instance: NetworkOnData) -> NetworkOnData:
     net = mlp((1, c.integer(1, 2), 1), kind=LEAKY)
     return NetworkOnData(net, c.numbers((net.parameters,)), c.numbers((1, 1)))
@@ -52,6 +41,23 @@ unit_factors = Assumption(
     "unit-factors", "every constant factor is 1: no average pooling, no normalisation",
     lambda i: all(Fraction(e.factor) == 1 for e in i.network.edges), _averaged,
 )  # fmt: skip
+
+
+@claim(
+    NetworkOnData,
+    REFUTED,
+    PATH_EXCLUSION.at("the released code against the saliency"),
+    assumes=(zero_one_gates, unit_factors),
+    see="saliency",
+)
+@hints(SMALL, kinds=(RELU, LINEAR))
+def released_scorer(instance: NetworkOnData) -> Relation:
+    r"""The released code computes the saliency of the paper.
+
+    False on networks whose last layer is called fc: its weights are neither squared in the one auxiliary network nor
+    set to one in the other. With a signed last layer the sum can cancel to 0.
+    """
+    return equal(instance.saliency("px-released"), instance.saliency("px"))
 
 
 @claim(

@@ -6,10 +6,11 @@ import numpy as np
 
 from theory.claims import PROVED, REFUTED, claim, hints
 from theory.cuts import parameter_cuts
+from theory.enumeration import on_path
 from theory.flows import over
 from theory.papers.path_exclusion.assumptions import equal_activations, no_weight_twice
 from theory.papers.sources import PATH_EXCLUSION, ours
-from theory.paths import NetworkOnData, on_path
+from theory.paths import NetworkOnData
 from theory.relations import (
     Relation,
     at_most,
@@ -97,10 +98,10 @@ def data_enters_through_outputs(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("consequence of data-enters-through-outputs"), assumes=(equal_activations,))
 @hints(families=("mlp", "mlp-bias", "pool", "convolution"))
 def reduces_to_synflow_l2(instance: NetworkOnData) -> Relation:
-    r"""If all $D_k$ are equal, as under a dense last layer, PX ranks weights as SynFlow-L2 does.
+    r"""If all $D_k$ are equal, as under a dense last layer, PX's scores are SynFlow-L2's times one number.
 
-    $S = D\, S^{\text{SynFlow-L2}}$: the first PX round on a network with a dense last layer does not depend on the
-    data. Later rounds do only as far as pruning has thinned the last layer.
+    $S = D\, S^{\text{SynFlow-L2}}$, and PX ranks alike if $D > 0$: its first round on a network with a dense last layer
+    does not depend on the data. Later rounds do only as far as pruning has thinned the last layer.
     """
     d = instance.activation_per_output()[..., :1]
     return equal(instance.saliency("px"), d * instance.saliency("synflow-l2"))

@@ -41,8 +41,15 @@ def tanh_with_every_gate_on(instance: SmoothNetwork) -> Relation:
     return at_most(instance.ntk_trace(), instance.formal_bound(every_gate_on=True))
 
 
+gelu_or_silu = Assumption("gelu-or-silu", "the unit is GELU or SiLU", lambda i: i.unit in ("gelu", "silu"))
+
+
 @claim(
-    SmoothNetwork, REFUTED, ours("slope and value of GELU and SiLU against the identity"), see="tanh-with-every-gate-on"
+    SmoothNetwork,
+    REFUTED,
+    ours("slope and value of GELU and SiLU against the identity"),
+    assumes=(gelu_or_silu,),
+    see="tanh-with-every-gate-on",
 )
 @hints(units=("gelu", "silu"))
 def gelu_with_every_gate_on(instance: SmoothNetwork) -> Relation:

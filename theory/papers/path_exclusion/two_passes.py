@@ -59,7 +59,7 @@ def gradient_kernel_bounds_the_trace(instance: NetworkOnData) -> Relation:
 )
 @hints(families=("pooled-convolution",), outputs=1)
 def kernel_over_distinct_weights(instance: NetworkOnData) -> Relation:
-    r"""In the kernel of a convolutional network, paths with the same weights count once.
+    r"""In the path kernel, paths with the same weights count once.
 
     False: activations are counted over positions, so kernels must be; a kernel of one weight on two positions that are
     added has trace 4 at $x = (1, 1)$, activation 2, and 1 as its only weight's share.

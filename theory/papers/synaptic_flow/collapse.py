@@ -7,16 +7,22 @@ import numpy as np
 from theory.claims import PROVED, REFUTED, claim, hints
 from theory.collapse import (
     THEOREM,
-)
-from theory.flows import (
-    every_weight_flows,
+    equal_path_lengths,
+    layers_are_cuts,
+    skip_connections,
+    ties_broken,
 )
 from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW
 from theory.pruning import PruningRun
 from theory.relations import Relation, holds
 
 
-@claim(PruningRun, REFUTED, PATH_EXCLUSION.at("positive saliency scores, preventing layer collapse (seed)"))
+@claim(
+    PruningRun,
+    REFUTED,
+    PATH_EXCLUSION.at("positive saliency scores, preventing layer collapse (seed)"),
+    assumes=(layers_are_cuts, ties_broken),
+)
 @hints(scorers=("magnitude", "magnitude", "synflow-l2-released", "synflow"), nonzero=True, layers=2)
 def positive_scores_suffice(run: PruningRun) -> Relation:
     r"""Positive scores prevent layer collapse.
@@ -38,17 +44,17 @@ def _no_layer_collapse(run: PruningRun) -> Relation:
     PruningRun,
     REFUTED,
     SYNAPTIC_FLOW.at("maximal critical compression, read for residual networks (seed)"),
+    assumes=(skip_connections, *(a for a in THEOREM if a is not equal_path_lengths)),
     see="maximal-critical-compression",
 )
 @hints(families=("residual",), nonzero=True, outputs=2)
 def residual_layers_survive(run: PruningRun) -> Relation:
     r"""On residual networks positive, conserved, iterated scores keep every layer.
 
-    One weight a round, re-scored: every layer keeps a weight as long as there is one for each. The
-    weights of a residual branch are no cut (the skip connection belongs to it), so the theorem does
-    not protect them.
+    Every layer keeps a weight as long as there is one for each. The weights of a residual branch are no
+    cut (the skip connection belongs to it), so the theorem does not protect them.
     """
-    return _no_layer_collapse(run).when(every_weight_flows(run))
+    return _no_layer_collapse(run)
 
 
 @claim(

@@ -7,9 +7,10 @@ from typing import Any
 
 from theory import auxiliary
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
+from theory.cuts import parameter_cuts
 from theory.flows import (
     flow_by_gradient,
-    layer_sums,
+    over,
 )
 from theory.networks import MAX, Builder
 from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW, ours
@@ -29,11 +30,11 @@ from theory.scalars import absolute, ones
 def released_synflow_l2_conserves(instance: NetworkOnData) -> Relation:
     r"""SynFlow-L2 as released, $|\theta_j|\, \partial R/\partial\theta_j^2$, is conserved.
 
-    On a plain network every layer is a cut, so all layers would sum to the same. They do with
-    $\theta_j^2$ in the place of $|\theta_j|$.
+    Every cut (on a plain network every layer is one) would sum to the same. They do with $\theta_j^2$ in the
+    place of $|\theta_j|$.
     """
     scores = scorer_named("synflow-l2-released").scores(instance.network, instance.theta, instance.x, None)
-    sums = layer_sums(instance.network, scores)
+    sums = over(parameter_cuts(instance.network), scores)
     return equal(sums[..., 1:], sums[..., :-1])
 
 

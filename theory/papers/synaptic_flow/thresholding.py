@@ -29,7 +29,12 @@ def _kept(run: PruningRun) -> Array:
     return run.final_mask()[..., run.prunable].sum(axis=-1)
 
 
-@claim(PruningRun, REFUTED, SYNAPTIC_FLOW.at("released code, from its description"))
+@claim(
+    PruningRun,
+    REFUTED,
+    SYNAPTIC_FLOW.at("released code, from its description"),
+    assumes=(published_threshold, one_round),
+)
 @hints(rules=("threshold-released",), schedules=("one-shot",))
 def released_threshold_keeps_the_target(run: PruningRun) -> Relation:
     r"""The published thresholding keeps the number of weights that was asked for.

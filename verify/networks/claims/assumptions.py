@@ -14,18 +14,13 @@ from torch import Tensor, nn
 
 from verify.networks.exact.fixed_point import WORK, Forward, forward
 from verify.networks.exact.rounding import Kink
-from verify.networks.paths.sums import SMOOTH
-from verify.networks.recording.record import (
-    CONVOLUTION,
-    LINEAR,
-    NORMALISATION,
-    SHAPE,
-    UNKNOWN,
-    Graph,
-    NotFollowed,
-    Operation,
-    record,
-)
+from verify.networks.recording.checks import ALL, RUNS, check_inputs, check_module
+from verify.networks.recording.coverage import not_understood, twice_on_a_path
+from verify.networks.recording.graph import LINEAR, SHAPE, Graph, Operation
+from verify.networks.recording.graph import NotCovered as NotCovered
+from verify.networks.recording.modes import untouched
+from verify.networks.recording.record import record
+from verify.networks.recording.windows import SMOOTH
 
 ASSUMPTIONS = {
     "single-input": "the module takes one tensor",
@@ -119,6 +114,7 @@ class Report:
         return "\n".join(lines)
 
 
+@untouched
 def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
     """Check every assumption on a module with inputs.
 
@@ -127,20 +123,19 @@ def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
         x: inputs (N, ...), samples first.
         limit: floating-point operations to spend on gates that float64 leaves open.
     """
+    check_module(module)
+    check_inputs(x)
     found = [*_signature(module), *_modes(module), *_numbers(module, x)]
     rest = ("piecewise-linear", "no-shared-parameters-on-a-path", "off-kinks", *PROPERTIES)
     try:
         graph = record(module, x)
-    except ValueError as e:
-        static = isinstance(e, NotFollowed) or "change with the data" in str(e)
-        found.append(Finding("static-graph" if static else "tensor-output", "", str(e)))
+    except NotCovered as e:
+        why = f"{e.what} {e.why}" if e.where or e.by == RUNS else str(e)
+        if e.by == RUNS:
+            found.append(Finding("single-input", "", why))
+            return Report(tuple(found), ("tensor-output", "static-graph", *rest))
+        found.append(Finding("tensor-output" if e.by == ALL else "static-graph", e.where, why))
         return Report(tuple(found), rest)
-    except Exception as e:
-        # Whatever somebody's forward raises.
-        kind = "" if isinstance(e, RuntimeError | TypeError | IndexError) else f"{type(e).__name__}: "
-        why = f"it does not run on inputs of shape {tuple(x.shape)}: {kind}{_first_line(e)}"
-        found.append(Finding("single-input", "", why))
-        return Report(tuple(found), ("tensor-output", "static-graph", *rest))
     if not graph.reproduces(module, x):
         found.append(Finding("static-graph", "", "replaying its recorded operations does not give its output"))
     unclear = _piecewise_linear(module, graph)
@@ -151,10 +146,6 @@ def assumptions(module: nn.Module, x: Tensor, *, limit: float = WORK) -> Report:
         return Report(tuple(found), ("off-kinks",), graph)
     kinks, run = _kinks(module, graph, x, limit)
     return Report((*found, *kinks), (), graph, run)
-
-
-def _first_line(e: Exception) -> str:
-    return (str(e).strip().splitlines() or [type(e).__name__])[0]
 
 
 def _signature(module: nn.Module) -> list[Finding]:
@@ -195,11 +186,7 @@ def _numbers(module: nn.Module, x: Tensor) -> list[Finding]:
 
 
 def _piecewise_linear(module: nn.Module, graph: Graph) -> list[Finding]:
-    return [
-        Finding("piecewise-linear", op.where, _why(module, op))
-        for op in graph.operations
-        if op.kind == UNKNOWN and (op.inputs or op.parameters)
-    ]
+    return [Finding("piecewise-linear", op.where, _why(module, op)) for op in not_understood(graph)]
 
 
 def _why(module: nn.Module, op: Operation) -> str:
@@ -226,22 +213,10 @@ def _why(module: nn.Module, op: Operation) -> str:
 
 
 def _shared(graph: Graph) -> list[Finding]:
-    after: list[set[int]] = []
-    for op in graph.operations:
-        before: set[int] = set()
-        for r in op.inputs:
-            if r.index >= 0:
-                before |= {r.index} | after[r.index]
-        after.append(before)
-    found = []
-    for name, readers in graph.readers().items():
-        for j in readers:
-            for i in readers:
-                if i in after[j]:
-                    a, b = graph.operations[i].label, graph.operations[j].label
-                    why = f"stands twice on a path, in {a} and in {b}"
-                    found.append(Finding("no-shared-parameters-on-a-path", name, why))
-    return found
+    return [
+        Finding("no-shared-parameters-on-a-path", name, f"stands twice on a path, in {one.label} and in {other.label}")
+        for name, one, other in twice_on_a_path(graph)
+    ]
 
 
 def _last_layer(module: nn.Module, graph: Graph) -> list[Finding]:
@@ -258,8 +233,8 @@ def _last_layer(module: nn.Module, graph: Graph) -> list[Finding]:
 def _biases(graph: Graph) -> list[Finding]:
     found = []
     for op in graph.operations:
-        if op.kind in (LINEAR, CONVOLUTION, NORMALISATION) and op.settings["bias"] is not None:
-            found.append(Finding("no-biases", op.where, f"has the bias {op.settings['bias']}"))
+        if op.settings.get("bias") is not None:
+            found.append(Finding("no-biases", op.where, f"has the bias {graph.base(op.settings['bias'])}"))
     return found
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from theory.claims import Claim
 from verify.networks.paths.sums import path_activation, path_kernel
-from verify.networks.recording.record import Graph, Ref
+from verify.networks.recording.graph import Graph, Ref
 
 LEGS, STEPS = 10, 80
 """Legs of an ascent, after each of which masks are rounded, and steps a leg; at most."""
@@ -186,7 +186,7 @@ def climb(
 
     Raises:
         NotClimbable: see `excess`.
-        NoPathSums: an operation through which there are no paths.
+        NotCovered: an operation through which there are no paths.
     """
     best = Point(dict(tensors), x.clone(), -math.inf, 0)
     # At least three legs: where masks are rounded, the next one starts anew.

@@ -24,9 +24,8 @@ from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
 from verify.networks.claims.module_run import ModuleRun
 from verify.networks.claims.restated import NoForm
 from verify.networks.claims.subject import ENUMERATED, Subject, about_networks
-from verify.networks.paths.bounded import flat
-from verify.networks.paths.sums import NoPathSums
-from verify.networks.recording.record import CONVOLUTION, LINEAR, NORMALISATION, Graph
+from verify.networks.exact.balls import flat
+from verify.networks.recording.graph import CONVOLUTION, LINEAR, NORMALISATION, Graph, NotCovered
 
 SHOWN = 3
 """Places of a group that are named; the others are counted."""
@@ -255,7 +254,7 @@ def _facts(subject: Subject) -> Iterator[str]:
     for fact in (_looseness, _px_is_synflow_l2, _silent):
         try:
             yield from fact(subject.given)
-        except (Unavailable, NoForm, NoPathSums, ValueError):
+        except (Unavailable, NoForm, NotCovered, ValueError):
             continue
     yield from _losses(subject)
 
@@ -291,7 +290,7 @@ def _losses(subject: Subject) -> Iterator[str]:
         try:
             run = ModuleRun(on, scorer, rounds=ROUNDS, certain=False)
             lost = [(what, at) for what, test in _TESTS if (at := _first(run, test)) is not None]
-        except (Unavailable, NoForm, NoPathSums, ValueError):
+        except (Unavailable, NoForm, NotCovered, ValueError):
             continue
         lost = sorted(lost, key=lambda one: -one[1])
         said = ", ".join(f"{what} at density {at:.2g}" for what, at in lost)

@@ -274,7 +274,7 @@ def _shapes(module: nn.Module) -> list[tuple[int, ...]]:
 
 
 def _runs(module: nn.Module, x: Tensor) -> bool:
-    from verify.networks.recording.record import evaluation_mode
+    from verify.networks.recording.modes import evaluation_mode
 
     with torch.no_grad(), evaluation_mode(module):
         try:

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 
 from verify.networks.claims.budget import TRACE, flops
 from verify.networks.exact.fixed_point import WORK, Forward, forward
-from verify.networks.exact.rounding import Kink, absolute_graph, absolute_values, gamma
-from verify.networks.ntk.trace import MEMORY, Sweep, record_for, trace_plan
-from verify.networks.paths.bounded import Sums
-from verify.networks.paths.sums import path_activation, path_kernel, roundings
-from verify.networks.recording.record import LINEAR, Graph, Ref
+from verify.networks.exact.rounding import Kink, absolute_graph, absolute_values
+from verify.networks.ntk.trace import MEMORY, Sweep, trace_plan
+from verify.networks.paths.sums import Sums, path_activation, path_kernel, roundings
+from verify.networks.recording.graph import LINEAR, Graph, Ref
+from verify.networks.recording.record import record_for
+from verify.networks.recording.roundings import gamma
 
 PASSES = 200
 """Backward passes that a trace may take."""

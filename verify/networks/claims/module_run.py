@@ -22,13 +22,14 @@ import torch
 from torch import Tensor
 
 from theory.claims import Assumption, Claim
+from theory.collapse import scored_by
 from theory.relations import Relation, holds
 from verify.networks.claims.module_on_data import ModuleOnData
-from verify.networks.claims.restated import NoForm, equal_activations
+from verify.networks.claims.restated import NoForm, cuts, equal_activations
+from verify.networks.exact.balls import ball, flat
 from verify.networks.exact.fixed_point import WORK, forward
-from verify.networks.paths.bounded import ball, flat
 from verify.networks.paths.sparse import MOST, Link, Sparse, chain
-from verify.networks.recording.record import CONVOLUTION, LINEAR, NORMALISATION, Ref
+from verify.networks.recording.graph import CONVOLUTION, LINEAR, MATRIX, NORMALISATION, PRODUCT, SHIFT, Ref
 
 SCORERS = ("synflow", "synflow-l2", "px", "px-frozen", "magnitude")
 ROUNDS = 600
@@ -98,18 +99,17 @@ class ModuleRun:
     def _lengths(self) -> tuple[int, int]:
         """The fewest and the most parameters on a path."""
         ends: dict[Ref, tuple[int, int]] = {Ref(-1): (0, 0)}
-        learned = set(self.names)
         for i, op in enumerate(self.on.graph.operations):
             s = op.settings
             inputs = [ends[Ref(r.index)] for r in op.inputs]
             low, high = min(a for a, _ in inputs), max(b for _, b in inputs)
-            if op.kind in (LINEAR, CONVOLUTION, NORMALISATION):
-                own = int(s["weight"] in learned)
+            if op.kind in (LINEAR, CONVOLUTION, NORMALISATION, MATRIX, PRODUCT, SHIFT):
+                own = int(self.on.graph.learned(op, "weight"))
                 low, high = low + own, high + own
                 if op.kind == NORMALISATION and bool(self.on.tensors[s["mean"]].any()):
                     low = min(low, own)
                 if s["bias"] is not None:
-                    low = min(low, int(s["bias"] in learned))
+                    low = min(low, int(self.on.graph.learned(op, "bias")))
             ends[Ref(i)] = (low, high)
         return ends[Ref(self.on.graph.output.index)]
 
@@ -349,12 +349,27 @@ def _nonzero(run: ModuleRun) -> bool:
     return bool(((run.scores_at(every) > 0) | ~on_paths).all())
 
 
+def _skips(run: ModuleRun) -> bool:
+    """Whether some paths pass layers by, and nothing has a bias."""
+    biased = any(op.settings.get("bias") is not None for op in run.on.graph.operations)
+    return not biased and run.smallest_path() < run.longest_path()
+
+
+def _layers_are_cuts(run: ModuleRun) -> bool:
+    """Whether every submodule with parameters is a layer that no connection skips, and has no biases."""
+    found = {frozenset(names) for names in cuts(run.on).values()}
+    return all(frozenset(names) in found for names in run._layers.values())
+
+
 PREDICATES: dict[str, Callable[[Any], Any]] = {
     "nonnegative-scores": lambda run: True,
     "nonzero-scores": _nonzero,
     "conserved-scores": lambda run: run.scorer != "magnitude",
     "global-masking": lambda run: True,
     "rescored": lambda run: True,
+    "skip-connections": _skips,
+    "layers-are-cuts": _layers_are_cuts,
+    **{(a := scored_by(name)).name: a.predicate for name in SCORERS},
     "slow-schedule": lambda run: run.rounds is None,
     "ties-broken": lambda run: True,
     "everything-scored": lambda run: True,

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from theory.claims import Assumption, Claim
 from theory.relations import Relation, all_of, at_most, equal, holds
+from verify.networks.exact.balls import ball, compared, flat
 from verify.networks.exact.fixed_point import Evaluation, digits_needed, work
-from verify.networks.paths.bounded import ball, compared, flat
 from verify.networks.paths.sums import path_kernel
-from verify.networks.recording.record import CONVOLUTION, LINEAR, MAXIMUM, NORMALISATION, Operation, Ref
+from verify.networks.recording.graph import CONVOLUTION, LINEAR, MAXIMUM, NORMALISATION, Operation, Ref
 
 if TYPE_CHECKING:
     from verify.networks.claims.module_on_data import ModuleOnData
@@ -155,7 +155,7 @@ def path_decomposition(i: ModuleOnData) -> Relation:
     with torch.no_grad():
         for x, constant in parts:
             evaluation = Evaluation(i.graph, i.tensors, digits, gates=i.values, constant=constant)
-            values, errors = evaluation.run(x)
+            values, errors = evaluation.evaluate(x)
             lhs, error = lhs + values[i.graph.output], error + errors[i.graph.output]
     out = i.graph.output
     return compared("==", lhs, error + 4e-16 * lhs.abs(), i.values[out], i.run.errors[out])
@@ -222,7 +222,8 @@ def _total(balls: np.ndarray) -> Any:
 def bias_paths(i: ModuleOnData) -> Relation:
     """The trace over all parameters but biases and shifts, against the bound over paths from inputs only."""
     sums = i.sums
-    constants = {op.settings["bias"] for op in i.graph.operations if op.kind in (LINEAR, CONVOLUTION, NORMALISATION)}
+    shifts = [op.settings["bias"] for op in i.graph.operations if op.settings.get("bias") is not None]
+    constants = {i.graph.base(name) for name in shifts}
     moved = [op for op in i.graph.operations if op.kind == NORMALISATION and i.tensors[op.settings["mean"]].any()]
     if moved:
         raise NoForm(f"{moved[0].label}: a running mean makes its scale start paths as well")
@@ -382,7 +383,8 @@ def cuts(i: ModuleOnData) -> dict[str, tuple[str, ...]]:
             continue
         behind = [o for m, o in enumerate(operations) if m not in before[j] and "bias" in o.settings]
         moved = any(o.kind == NORMALISATION and bool(i.tensors[o.settings["mean"]].any()) for o in behind)
-        biases = [o.settings["bias"] for o in behind if o.settings["bias"] is not None]
+        biases = [i.graph.base(o.settings["bias"]) for o in behind if o.settings["bias"] is not None]
+        moved = moved or any(b not in i.graph.parameters for b in biases)
         if not moved and all(len(readers.get(b, ())) == 1 for b in biases):
             out[weight] = (weight, *biases)
     return out

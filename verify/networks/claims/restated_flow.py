@@ -10,8 +10,9 @@ from torch import Tensor
 
 from theory.relations import Relation, all_of, holds
 from verify.networks.claims.restated import NoForm, cuts, form, last_linear, over_cuts, sum_ball
-from verify.networks.paths.bounded import Sums, compared, flat
-from verify.networks.recording.record import MAXIMUM
+from verify.networks.exact.balls import compared, flat
+from verify.networks.paths.sums import Sums
+from verify.networks.recording.graph import MAXIMUM
 
 if TYPE_CHECKING:
     from verify.networks.claims.module_on_data import ModuleOnData
@@ -45,11 +46,15 @@ def every_layer_conserves(i: ModuleOnData) -> Relation:
 
 @form("synaptic-flow/released-synflow-l2-conserves", "one backward pass of the auxiliary network with squared weights")
 def released_synflow_l2_conserves(i: ModuleOnData) -> Relation:
-    """As the claim, with the parameters of a submodule as a layer."""
+    """As the claim, for layers that no connection skips, with the biases behind them."""
     ones = torch.ones(i.sums.outputs, dtype=torch.float64)
     found = i.sums.scores(2, ones, weighted=False)
-    sums = torch.stack(
-        [sum((found[n] * i.tensors[n].abs()).sum() for n in names) for names in _layers(i).values()]  # type: ignore[misc]
+    sums = (
+        torch.stack(
+            [sum((found[n] * i.tensors[n].abs()).sum() for n in names) for names in cuts(i).values()]  # type: ignore[misc]
+        )
+        if cuts(i)
+        else torch.zeros(0, dtype=torch.float64)
     )
     unit = 2 * i.sums.unit
     return compared("==", sums[1:], sums[1:] * unit, sums[:-1], sums[:-1] * unit)

@@ -33,7 +33,7 @@ from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
 from verify.networks.claims.module_run import RUN_FORMS, SCORERS, ModuleRun, on_runs
 from verify.networks.claims.restated import FORMS, HOW, NOTHING, WHY, NoForm, without_enumeration
 from verify.networks.claims.varied import Variations
-from verify.networks.paths.sums import NoPathSums
+from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.search.given import Seen, look_through
 from verify.search.loop import Search
 from verify.search.outcome import Outcome
@@ -51,7 +51,7 @@ RUN = 10
 COUNTS = ("synaptic-flow/released-count-is-exact",)
 """Claims about the numbers of weights in a run alone, which cost nothing."""
 ENUMERATED = "only small piecewise-linear modules are enumerated"
-UNDONE = (Unavailable, NoForm, NoPathSums)
+UNDONE = (Unavailable, NoForm, NotCovered)
 """What says that a claim cannot be decided on an instance, for a reason of its own."""
 
 
@@ -325,7 +325,7 @@ class Subject:
             for p in climb(search.claim, start.graph, start.tensors, start.x, steps=steps, stopped=stopped):
                 what = f"inputs, scales and masks climbed in {p.steps} steps"
                 yield self._settled(search, ModuleOnData(start.graph, p.tensors, p.x, what=what, limit=0))
-        except (NotClimbable, NoPathSums):
+        except (NotClimbable, NotCovered):
             return
 
     # -- where a claim does not apply -----------------------------------------------------------------

@@ -22,24 +22,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from verify.networks.exact.rounding import SAFE, Kink, forward_errors, ties
-from verify.networks.ntk.adjoints import apply_layer, largest
-from verify.networks.recording.record import (
-    ADD,
-    AVERAGE,
+from verify.networks.exact.rounding import Kink, forward_errors, ties
+from verify.networks.recording.graph import (
     CONVOLUTION,
     GATE,
     LINEAR,
-    MAXIMUM,
-    NORMALISATION,
-    SCALE,
-    SHAPE,
+    MATRIX,
     Graph,
+    NotCovered,
     Operation,
     Ref,
     replay,
     store,
 )
+from verify.networks.recording.roundings import SAFE
+from verify.networks.recording.walk import Values, Walk
+from verify.networks.recording.windows import apply_layer, chosen, fan_in, largest
 
 BITS = 18
 BASE = 2.0**BITS
@@ -181,7 +179,7 @@ def product(a: Fixed, c: Fixed, count: int) -> Fixed:
     return carried(places, top, error, count)
 
 
-class Evaluation:
+class Evaluation(Walk):
     """A recorded module evaluated in digits.
 
     Args:
@@ -196,22 +194,21 @@ class Evaluation:
         self, graph: Graph, tensors: Mapping[str, Tensor], count: int, *,
         gates: Mapping[Ref, Tensor] | None = None, constant: bool = True,
     ) -> None:  # fmt: skip
-        self.graph, self.tensors, self.count = graph, tensors, count
-        self.gates, self.constant = gates, constant
+        super().__init__(graph, tensors)
+        self.count, self.gates, self.constant = count, gates, constant
         self.kinks: list[Kink] = []
 
-    def run(self, x: Tensor) -> tuple[dict[Ref, Tensor], dict[Ref, Tensor]]:
+    def evaluate(self, x: Tensor) -> tuple[dict[Ref, Tensor], dict[Ref, Tensor]]:
         """Forward values rounded to float64, and their absolute error bounds (`READ` included).
 
         Raises:
-            ValueError: an operation that has no exact form here; names it.
+            NotCovered: an operation that has no exact form here; names it.
         """
         last = {r: i for i, op in enumerate(self.graph.operations) for r in op.inputs}
         held: dict[Ref, Any] = {Ref(-1): split(x.double(), max(self.count, 4))}
         values, errors = {Ref(-1): x.double()}, {Ref(-1): torch.zeros_like(x, dtype=torch.float64)}
         for i, op in enumerate(self.graph.operations):
-            made = self._step(op, held)
-            store(held, i, made)
+            store(held, i, self.step(i, op, held))
             for r in [r for r in held if r.index == i]:
                 values[r] = held[r].value()
                 errors[r] = (held[r].error + READ * values[r].abs()) * SAFE
@@ -220,45 +217,56 @@ class Evaluation:
                     del held[r]
         return values, errors
 
-    def _step(self, op: Operation, held: Mapping[Ref, Fixed]) -> Any:
-        s, count = op.settings, self.count
-        a = held[op.inputs[0]] if op.inputs else None
-        if a is None:
-            raise ValueError(f"{op.label} has no rounding bound")
-        if op.kind in (LINEAR, CONVOLUTION):
-            return self._layer(op, a)
-        if op.kind == NORMALISATION:
-            scale, shift = self._affine(op)
-            scaled = product(a, scale, count)
-            return sum_of([scaled, shift], count) if self.constant else scaled
-        if op.kind == GATE:
-            return self._gate(op, a)
-        if op.kind == MAXIMUM:
-            return self._maximum(op, a)
-        if op.kind == AVERAGE:
-            divisor = s["divisor"].double()
-            # Sums of digits are integers; the average of them is within far less than 1/2 of a multiple.
-            sums = torch.stack([torch.round(self._replayed(op, d) * divisor) for d in a.digits])
-            error = (self._replayed(op, a.error) * divisor * SAFE).expand(sums[0].shape)
-            total = carried(list(sums), a.top, error, count + 1)
-            with _precision(count):
-                shares = [flint.arb(1) / int(d) for d in divisor.reshape(-1)]
-            return product(total, constants(shares, divisor.shape, count), count)
-        if op.kind == SHAPE:
-            return self._shape(op, held)
-        if op.kind == ADD:
-            terms = [held[r] for r in s["terms"]] * (2 if len(s["terms"]) == 1 else 1)
-            return sum_of(terms, count, s.get("signs", ()))
-        if op.kind == SCALE:
-            return product(a, constants([flint.arb(s["factor"])], (), count), count)
-        raise ValueError(f"{op.label} has no rounding bound")
+    def normalisation(self, op: Operation, held: Values) -> Fixed:
+        """An affine map with constants from ball arithmetic."""
+        scale, shift = self._affine(op)
+        scaled = product(held[op.inputs[0]], scale, self.count)
+        return sum_of([scaled, shift], self.count) if self.constant else scaled
+
+    def average(self, op: Operation, held: Values) -> Fixed:
+        """Sums of digits, times the shares as constants."""
+        a, divisor, count = held[op.inputs[0]], op.settings["divisor"].double(), self.count
+        # Sums of digits are integers; the average of them is within far less than 1/2 of a multiple.
+        sums = torch.stack([torch.round(self._replayed(op, d) * divisor) for d in a.digits])
+        error = (self._replayed(op, a.error) * divisor * SAFE).expand(sums[0].shape)
+        total = carried(list(sums), a.top, error, count + 1)
+        with _precision(count):
+            shares = [flint.arb(1) / int(d) for d in divisor.reshape(-1)]
+        return product(total, constants(shares, divisor.shape, count), count)
+
+    def add(self, op: Operation, held: Values) -> Fixed:
+        """A sum, or a difference."""
+        terms = [held[r] for r in op.settings["terms"]] * (2 if len(op.settings["terms"]) == 1 else 1)
+        return sum_of(terms, self.count, op.settings.get("signs", ()))
+
+    def scale(self, op: Operation, held: Values) -> Fixed:
+        """A product with one constant."""
+        factor = constants([flint.arb(op.settings["factor"])], (), self.count)
+        return product(held[op.inputs[0]], factor, self.count)
+
+    def product(self, op: Operation, held: Values) -> Fixed:
+        """Entry by entry."""
+        return product(held[op.inputs[0]], split(self.tensors[op.settings["weight"]].double(), self.count), self.count)
+
+    def shift(self, op: Operation, held: Values) -> Fixed:
+        """Entry by entry."""
+        a, bias = held[op.inputs[0]], split(self.tensors[op.settings["bias"]].double(), self.count)
+        if not self.constant:
+            return a
+        other = bias.mapped(lambda t: t.expand(a.error.shape))
+        return sum_of([a, other], self.count, op.settings.get("signs", ()))
+
+    def unknown(self, op: Operation, held: Values) -> Any:
+        """Constants are not among what is evaluated."""
+        raise NotCovered(op.where, op.name, "has no rounding bound", "fixed-point evaluation")
 
     def _replayed(self, op: Operation, a: Tensor) -> Any:
         return replay(op, self.tensors, {op.inputs[0]: a}, len(a))
 
-    def _layer(self, op: Operation, a: Fixed) -> Fixed:
-        weight, count = self.tensors[op.settings["weight"]], self.count
-        w, fan = split(weight, count), weight[0].numel()
+    def layer(self, op: Operation, held: Values) -> Fixed:
+        """Exact products of digits."""
+        a, weight, count = held[op.inputs[0]], self.tensors[op.settings["weight"]], self.count
+        w, fan = split(weight, count), fan_in(op, weight)
         places, top, dropped = _products(a, w, count, lambda d, v: apply_layer(op, d, v, None), fan)
         error = apply_layer(op, a.error, weight.abs(), None) * SAFE
         if dropped:
@@ -270,7 +278,7 @@ class Evaluation:
         if op.settings["bias"] is None or not self.constant:
             return out
         bias = self.tensors[op.settings["bias"]]
-        shape = (-1,) if op.kind == LINEAR else (-1, *[1] * (len(op.shape) - 2))
+        shape = (-1, *[1] * (len(op.shape) - 2)) if "stride" in op.settings else (-1,)
         return sum_of([out, split(bias.reshape(shape), count)], count)
 
     def _affine(self, op: Operation) -> tuple[Fixed, Fixed]:
@@ -288,7 +296,9 @@ class Evaluation:
             sizes = (len(mean), *shape[1:])
             return constants(scale, sizes, self.count), constants(shift, sizes, self.count)
 
-    def _gate(self, op: Operation, a: Fixed) -> Fixed:
+    def gate(self, op: Operation, held: Values) -> Fixed:
+        """Digits where the gate is on; those of the slope's product elsewhere."""
+        a = held[op.inputs[0]]
         v, slope = a.value(), op.settings["slope"]
         if self.gates is not None:
             v = self.gates[op.inputs[0]]
@@ -303,30 +313,30 @@ class Evaluation:
         scaled = product(a, constants([flint.arb(slope)], (), self.count), self.count)
         top = max(a.top, scaled.top)
         length = max(top - t.top + len(t.digits) for t in (a, scaled))
-        chosen = a.places(top, length) * on + scaled.places(top, length) * (1 - on)
+        picked = a.places(top, length) * on + scaled.places(top, length) * (1 - on)
         # Where the gate is open, either branch is within the larger bound of 0.
         error = torch.where(open_, torch.maximum(2 * a.error, 2 * abs(slope) * a.error), 0.0)
         error = torch.maximum(error, torch.where(v > 0, a.error, scaled.error))
-        return _trimmed(chosen, top, error, self.count)
+        return _trimmed(picked, top, error, self.count)
 
-    def _maximum(self, op: Operation, a: Fixed) -> Fixed:
-        s = op.settings
+    def maximum(self, op: Operation, held: Values) -> Fixed:
+        """The digits of the entry that is the largest."""
+        a, s = held[op.inputs[0]], op.settings
         if self.gates is not None:
             _, where = largest(self.gates[op.inputs[0]], s)
-            return a.mapped(lambda t: t.flatten(2).gather(-1, where.flatten(2)).reshape(where.shape))
+            return a.mapped(lambda t: chosen(t, where))
         v = a.value()
         source = op.inputs[0].index >= 0 and self.graph.operations[op.inputs[0].index].kind == GATE
         self.kinks += ties(op, v, a.error + READ * v.abs(), source)
         _, where = largest(v, s)
-        pool = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}[v.ndim]
-        window = (s["window"], s["stride"], s["padding"], s["dilation"])
         # An entry that loses by less than float64 shows may be the larger one by as much.
-        error = pool(a.error + 2 * READ * v.abs(), *window, ceil_mode=s["ceil"])
-        exact = pool(a.error, *window, ceil_mode=s["ceil"]) if not self.kinks else None
-        digits = torch.stack([d.flatten(2).gather(-1, where.flatten(2)).reshape(where.shape) for d in a.digits])
+        error = largest(a.error + 2 * READ * v.abs(), s)[0]
+        exact = largest(a.error, s)[0] if not self.kinks else None
+        digits = torch.stack([chosen(d, where) for d in a.digits])
         return Fixed(digits, a.top, error if exact is None else exact)
 
-    def _shape(self, op: Operation, held: Mapping[Ref, Fixed]) -> Any:
+    def shape(self, op: Operation, held: Values) -> Any:
+        """Digit by digit."""
         inputs = {r: held[r] for r in op.inputs}
         batch = len(next(iter(inputs.values())).error)
         top = max(a.top for a in inputs.values())
@@ -365,10 +375,10 @@ def digits_needed(values: Mapping[Ref, Tensor], errors: Mapping[Ref, Tensor]) ->
 
 def work(graph: Graph, tensors: Mapping[str, Tensor], samples: int, count: int) -> float:
     """About how many floating-point operations an evaluation takes."""
-    total = 0.0
+    total, tensors = 0.0, graph.with_views(tensors)
     for op in graph.operations:
-        if op.kind in (LINEAR, CONVOLUTION):
-            total += 2.0 * tensors[op.settings["weight"]][0].numel() * math.prod(op.shape[1:])
+        if op.kind in (LINEAR, CONVOLUTION, MATRIX):
+            total += 2.0 * fan_in(op, tensors[op.settings["weight"]]) * math.prod(op.shape[1:])
     return total * samples * 4 * (count + GUARD)
 
 
@@ -420,7 +430,7 @@ def forward(graph: Graph, tensors: Mapping[str, Tensor], x: Tensor, limit: float
             return plain
         try:
             evaluation = Evaluation(graph, tensors, count)
-            values, errors = evaluation.run(x)
+            values, errors = evaluation.evaluate(x)
         except ValueError:
             # Sums too long for exact digits, say.
             return plain

@@ -26,38 +26,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from verify.networks.ntk.adjoints import apply_layer, largest
-from verify.networks.recording.record import (
-    ADD,
-    AVERAGE,
-    CONVOLUTION,
-    GATE,
-    LINEAR,
-    MAXIMUM,
-    NORMALISATION,
-    SCALE,
-    SHAPE,
-    Graph,
-    Operation,
-    Ref,
-    replay,
-    store,
-)
-
-UNIT = 2.0**-53
-SAFE = 1.0 + 1e-9
-"""Inflates a computed nonnegative bound by more than its own rounding error."""
-
-
-def gamma(n: int) -> float:
-    """gamma_n, rounded up.
-
-    Raises:
-        ValueError: n u is not below 1/2.
-    """
-    if n * UNIT >= 0.5:
-        raise ValueError(f"{n} roundings are too many for a bound in float64")
-    return n * UNIT / (1 - n * UNIT) * SAFE
+from verify.networks.paths.sums import Pass
+from verify.networks.recording.graph import GATE, NORMALISATION, SCALE, Graph, Operation, Ref, replay
+from verify.networks.recording.roundings import SAFE, UNIT, gamma
+from verify.networks.recording.walk import Values, Walk
+from verify.networks.recording.windows import apply_layer, fan_in, largest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,59 +64,87 @@ def forward_errors(
         values: the float64 forward values.
 
     Raises:
-        ValueError: an operation without a bound; names it.
+        NotCovered: an operation without a bound; names it.
     """
-    errors: dict[Ref, Tensor] = {Ref(-1): torch.zeros_like(values[Ref(-1)])}
-    kinks: list[Kink] = []
-    for i, op in enumerate(graph.operations):
-        store(errors, i, _error_step(graph, i, op, tensors, values, errors, kinks))
-    return errors, kinks
+    walk = _Errors(graph, tensors, values)
+    return walk.run(torch.zeros_like(values[Ref(-1)])), walk.kinks
 
 
-def _error_step(
-    graph: Graph,
-    i: int,
-    op: Operation,
-    tensors: Mapping[str, Tensor],
-    values: Mapping[Ref, Tensor],
-    errors: Mapping[Ref, Tensor],
-    kinks: list[Kink],
-) -> Any:
-    s = op.settings
-    e: Any = errors[op.inputs[0]] if op.inputs else None
-    a: Any = values[op.inputs[0]] if op.inputs else None
-    if op.kind in (LINEAR, CONVOLUTION):
-        weight = tensors[s["weight"]].abs()
-        bias = None if s["bias"] is None else tensors[s["bias"]].abs()
-        fan = weight[0].numel() + 2
-        return (apply_layer(op, e, weight, None) + gamma(fan) * apply_layer(op, a.abs() + e, weight, bias)) * SAFE
-    if op.kind == NORMALISATION:
-        scale, shift = _affine(op, tensors, absolute=True)
+class _Errors(Walk):
+    """Absolute error bounds, operation by operation."""
+
+    def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], forward: Mapping[Ref, Tensor]) -> None:
+        super().__init__(graph, tensors)
+        self.forward, self.kinks, self.index = forward, list[Kink](), -1
+
+    def step(self, index: int, op: Operation, values: Values) -> Any:
+        """As `Walk.step`; methods look up the forward value of the operation itself."""
+        self.index = index
+        return super().step(index, op, values)
+
+    @property
+    def result(self) -> Tensor:
+        """The forward value of the operation that is looked at."""
+        return self.forward[Ref(self.index)]
+
+    def layer(self, op: Operation, values: Values) -> Tensor:
+        """Errors of the input, and those of a sum of products."""
+        s, a, e = op.settings, self.forward[op.inputs[0]], values[op.inputs[0]]
+        weight = self.tensors[s["weight"]].abs()
+        bias = None if s["bias"] is None else self.tensors[s["bias"]].abs()
+        carried = apply_layer(op, e, weight, None)
+        sizes = apply_layer(op, a.abs() + e, weight, bias)
+        return (carried + gamma(fan_in(op, weight) + 2) * sizes) * SAFE
+
+    def product(self, op: Operation, values: Values) -> Tensor:
+        """One rounding."""
+        e, weight = values[op.inputs[0]], self.tensors[op.settings["weight"]].abs()
+        return (e * weight + 4 * UNIT * self.result.abs()) * SAFE
+
+    def shift(self, op: Operation, values: Values) -> Tensor:
+        """One rounding."""
+        return (values[op.inputs[0]] + 2 * UNIT * self.result.abs()) * SAFE
+
+    def normalisation(self, op: Operation, values: Values) -> Tensor:
+        """A few roundings of an affine map."""
+        a, e = self.forward[op.inputs[0]], values[op.inputs[0]]
+        scale, shift = _affine(op, self.tensors, absolute=True)
         return (scale * e + gamma(10) * (scale * (a.abs() + e) + shift)) * SAFE
-    if op.kind == GATE:
+
+    def gate(self, op: Operation, values: Values) -> Tensor:
+        """Nothing where it is certainly closed."""
+        a, e, slope = self.forward[op.inputs[0]], values[op.inputs[0]], op.settings["slope"]
         open_ = a.abs() <= e
         if bool(open_.any()):
-            kinks.append(Kink(op.label, int(open_.sum()), a.numel(), int((open_ & (e > 0)).sum())))
-        slope = s["slope"]
+            self.kinks.append(Kink(op.label, int(open_.sum()), a.numel(), int((open_ & (e > 0)).sum())))
         return torch.where(a > -e, e, slope * (e + 2 * UNIT * a.abs()) * SAFE)
-    if op.kind == MAXIMUM:
-        source = graph.operations[op.inputs[0].index].kind == GATE if op.inputs[0].index >= 0 else False
-        kinks += ties(op, a, e, source)
-        pool = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}[a.ndim]
-        return pool(e, s["window"], s["stride"], s["padding"], s["dilation"], ceil_mode=s["ceil"])
-    if op.kind == AVERAGE:
-        n = int(s["divisor"].max()) + 3
-        absolute = replay(op, tensors, {op.inputs[0]: a.abs() + e}, len(a))
-        return (replay(op, tensors, errors, len(a)) + gamma(n) * absolute) * SAFE
-    if op.kind == SHAPE:
-        return replay(op, tensors, errors, len(a))
-    if op.kind == ADD:
-        # The exact sum is within the errors of the computed one's operands.
-        total = sum(errors[r] for r in s["terms"]) * (2 if len(s["terms"]) == 1 else 1)
-        return (total + 2 * UNIT * values[Ref(i)].abs()) * SAFE
-    if op.kind == SCALE:
-        return (abs(s["factor"]) * e + 4 * UNIT * values[Ref(i)].abs()) * SAFE
-    raise ValueError(f"{op.label} has no rounding bound")
+
+    def maximum(self, op: Operation, values: Values) -> Tensor:
+        """At most the largest error in the window."""
+        a, e, source = self.forward[op.inputs[0]], values[op.inputs[0]], op.inputs[0].index
+        self.kinks += ties(op, a, e, source >= 0 and self.graph.operations[source].kind == GATE)
+        return largest(e, op.settings)[0]
+
+    def average(self, op: Operation, values: Values) -> Tensor:
+        """A sum and a division."""
+        a, e = self.forward[op.inputs[0]], values[op.inputs[0]]
+        absolute = replay(op, self.tensors, {op.inputs[0]: a.abs() + e}, len(a))
+        return (replay(op, self.tensors, values, len(a)) + gamma(op.settings["count"] + 3) * absolute) * SAFE
+
+    def add(self, op: Operation, values: Values) -> Tensor:
+        """The exact sum is within the errors of the computed one's operands."""
+        terms = op.settings["terms"]
+        total = sum(values[r] for r in terms) * (2 if len(terms) == 1 else 1)
+        return (total + 2 * UNIT * self.result.abs()) * SAFE
+
+    def scale(self, op: Operation, values: Values) -> Tensor:
+        """One rounding, and one of the factor."""
+        return (abs(op.settings["factor"]) * values[op.inputs[0]] + 4 * UNIT * self.result.abs()) * SAFE
+
+    def unknown(self, op: Operation, values: Values) -> Any:
+        """Constants are exact."""
+        made = super().unknown(op, values)
+        return torch.zeros_like(made) if isinstance(made, Tensor) else [torch.zeros_like(t) for t in made]
 
 
 def ties(op: Operation, a: Tensor, e: Tensor, after_gate: bool) -> list[Kink]:
@@ -213,21 +214,5 @@ def absolute_graph(graph: Graph, tensors: Mapping[str, Tensor]) -> tuple[Graph, 
 
 def absolute_values(graph: Graph, tensors: Mapping[str, Tensor], values: Mapping[Ref, Tensor]) -> dict[Ref, Tensor]:
     """Forward values of the absolute network with the gates of ``values``; arguments from `absolute_graph`."""
-    x = values[Ref(-1)]
-    out: dict[Ref, Tensor] = {Ref(-1): x.abs()}
-    for i, op in enumerate(graph.operations):
-        s = op.settings
-        if op.kind == GATE:
-            a = out[op.inputs[0]]
-            result: Any = torch.where(values[op.inputs[0]] > 0, a, a * s["slope"])
-        elif op.kind == MAXIMUM:
-            _, where = largest(values[op.inputs[0]], s)
-            result = out[op.inputs[0]].flatten(2).gather(-1, where.flatten(2)).reshape(where.shape)
-        elif op.kind == ADD:
-            result = sum(out[r] for r in s["terms"]) * (2 if len(s["terms"]) == 1 else 1)
-        elif op.kind == SCALE:
-            result = out[op.inputs[0]] * s["factor"]
-        else:
-            result = replay(op, tensors, out, len(x))
-        store(out, i, result)
-    return out
+    weights = {n: tensors[n] for n in graph.parameters}
+    return Pass(graph, tensors, weights, 1, gates=values, slopes=1).run(values[Ref(-1)].abs())

@@ -19,24 +19,10 @@ from theory.networks import LEAKY, MAX, RELU, Builder, Network
 from theory.networks import LINEAR as LINEAR_UNIT
 from theory.paths import NetworkOnData
 from theory.scalars import exact
-from verify.networks.ntk.adjoints import patches
-from verify.networks.ntk.trace import record_for
-from verify.networks.recording.record import (
-    ADD,
-    AVERAGE,
-    CONVOLUTION,
-    GATE,
-    LINEAR,
-    MAXIMUM,
-    NORMALISATION,
-    SCALE,
-    SHAPE,
-    Graph,
-    Operation,
-    Ref,
-    replay,
-    store,
-)
+from verify.networks.recording.graph import Graph, Operation, replay
+from verify.networks.recording.record import record_for
+from verify.networks.recording.walk import Values, Walk
+from verify.networks.recording.windows import patches
 
 MAX_EDGES = 5_000
 
@@ -61,44 +47,42 @@ def to_network(graph: Graph, tensors: Mapping[str, Tensor]) -> tuple[Network, np
     return made.network(), exact(np.concatenate([tensors[n].numpy().ravel() for n in graph.parameters]))
 
 
-class _Translation:
+class _Translation(Walk):
     """Values are arrays of unit numbers plus one; 0 is "no unit" (padding)."""
 
     def __init__(self, graph: Graph, tensors: Mapping[str, Tensor]) -> None:
-        self.graph, self.tensors = graph, tensors
+        super().__init__(graph, tensors)
         self.builder = Builder(inputs=math.prod(graph.input_shape))
-        self.numbers: dict[str, np.ndarray] = {}
+        numbers: dict[str, Tensor] = {}
         owners: dict[str, list[int]] = {}
         for name in graph.parameters:
             start = self.builder.parameters
             shape = tuple(tensors[name].shape)
             count = math.prod(shape)
             self.builder.parameters += count
-            self.numbers[name] = np.arange(start, start + count).reshape(shape)
+            # Plus one: masked entries, which are no edges, become 0.
+            numbers[name] = torch.arange(start + 1, start + count + 1, dtype=torch.float64).reshape(shape)
             owners.setdefault(name.rpartition(".")[0], []).extend(range(start, start + count))
+        constants = {n: t for n, t in self.tensors.items() if n not in numbers}
+        # Views move the numbers of a parameter's entries like the entries.
+        seen = graph.with_views({**constants, **numbers})
+        self.numbers = {n: t.numpy() for n, t in seen.items() if graph.base(n) in numbers}
         self.builder.layers = [tuple(v) for v in owners.values()]
         self.slope: Fraction | None = None
 
     def network(self) -> Network:
+        """The network of units."""
         inputs = torch.arange(1, len(self.builder.inputs) + 1, dtype=torch.float64)
-        values: dict[Ref, Tensor] = {Ref(-1): inputs.reshape(1, *self.graph.input_shape)}
-        for i, op in enumerate(self.graph.operations):
-            store(values, i, self.step(op, values))
-            if len(self.builder.edges) > MAX_EDGES:
-                raise ValueError(f"more than {MAX_EDGES} edges: too large to enumerate")
+        values = self.run(inputs.reshape(1, *self.graph.input_shape))
         outputs = [int(u) - 1 for u in values[self.graph.output].reshape(-1)]
         return self.builder.network(outputs, self.slope if self.slope is not None else Fraction(1, 4))
 
-    def step(self, op: Operation, values: dict[Ref, Tensor]) -> Any:
-        if op.kind == SHAPE or (not op.inputs and not op.parameters):
-            return replay(op, self.tensors, values, 1)
-        rule = {
-            LINEAR: self.layer, CONVOLUTION: self.layer, NORMALISATION: self.normalisation, GATE: self.gate,
-            MAXIMUM: self.maximum, AVERAGE: self.average, ADD: self.add, SCALE: self.scale,
-        }.get(op.kind)  # fmt: skip
-        if rule is None:
-            raise ValueError(f"{op.label} is not piecewise linear, or not understood")
-        return rule(op, values)
+    def step(self, index: int, op: Operation, values: Values) -> Any:
+        """As `Walk.step`, as long as the network is small."""
+        out = super().step(index, op, values)
+        if len(self.builder.edges) > MAX_EDGES:
+            raise ValueError(f"more than {MAX_EDGES} edges: too large to enumerate")
+        return out
 
     def units(self, shape: tuple[int, ...], kind: str = LINEAR_UNIT) -> np.ndarray:
         made = np.empty(shape, dtype=int)
@@ -113,35 +97,64 @@ class _Translation:
         parameter = None
         factor = Fraction(factor)
         if name is not None and name in self.numbers:
-            parameter = int(self.numbers[name][index])
+            parameter = int(self.numbers[name][index]) - 1
+            if parameter < 0:
+                return
         elif name is not None:
             factor *= Fraction(float(self.tensors[name][index]))
+        if factor == 0:
+            return
         self.builder.connect(int(source) - 1, int(target), parameter, factor)
 
     def done(self, units: np.ndarray) -> Tensor:
         return torch.as_tensor(units + 1, dtype=torch.float64)
 
-    def layer(self, op: Operation, values: dict[Ref, Tensor]) -> Tensor:
+    def layer(self, op: Operation, values: Values) -> Tensor:
         s = op.settings
         shape = tuple(self.tensors[s["weight"]].shape)
         a = values[op.inputs[0]]
         one = self.builder.one + 1 if s["bias"] is not None else 0
-        if op.kind == LINEAR:
-            sources = a.reshape(1, 1, -1, a.shape[-1]).mT.numpy()
-        else:
+        if "stride" in s:
             sources = patches(a, op).numpy()
+        else:
+            sources = a.reshape(1, 1, -1, a.shape[-1]).mT.numpy()
+        turned = bool(s.get("transposed"))
+        shape = shape[::-1] if turned else shape
         groups, positions = sources.shape[1], sources.shape[3]
         made = self.units((shape[0], positions))
         for c, p in np.ndindex(*made.shape):
             group = c // (shape[0] // groups)
             for inner, index in enumerate(np.ndindex(*shape[1:])):
-                self.edge(sources[0, group, inner, p], made[c, p], s["weight"], (c, *index))
+                entry = (*index, c) if turned else (c, *index)
+                self.edge(sources[0, group, inner, p], made[c, p], s["weight"], entry)
             self.edge(one, made[c, p], s["bias"], (c,))
-        if op.kind == LINEAR:
-            return self.done(made.T.reshape(1, *op.shape[1:]))
-        return self.done(made.reshape(1, *op.shape[1:]))
+        return self.done((made if "stride" in s else made.T).reshape(1, *op.shape[1:]))
 
-    def normalisation(self, op: Operation, values: dict[Ref, Tensor]) -> Tensor:
+    def product(self, op: Operation, values: Values) -> Tensor:
+        a, weight = values[op.inputs[0]].numpy(), op.settings["weight"]
+        made, entries = self.units(a.shape), self._entries(weight, a.shape)
+        for index in np.ndindex(*a.shape):
+            self.edge(a[index], made[index], weight, entries[index])
+        return self.done(made)
+
+    def shift(self, op: Operation, values: Values) -> Tensor:
+        a, bias, one = values[op.inputs[0]].numpy(), op.settings["bias"], self.builder.one + 1
+        made, entries = self.units(a.shape), self._entries(bias, a.shape)
+        first, second = op.settings.get("signs", (1.0, 1.0))
+        for index in np.ndindex(*a.shape):
+            self.edge(a[index], made[index], factor=Fraction(first))
+            self.edge(one, made[index], bias, entries[index], Fraction(second))
+        return self.done(made)
+
+    def _entries(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Which entry of a tensor stands at each place that it is broadcast to."""
+        own = tuple(self.tensors[name].shape)
+        out = np.empty(own, dtype=object)
+        for index in np.ndindex(*own):
+            out[index] = index
+        return np.broadcast_to(out, shape)
+
+    def normalisation(self, op: Operation, values: Values) -> Tensor:
         s, a = op.settings, values[op.inputs[0]].numpy()
         one = self.builder.one + 1
         made = self.units(a.shape)
@@ -156,7 +169,7 @@ class _Translation:
                 self.edge(one, made[index], s["bias"], (c,))
         return self.done(made)
 
-    def gate(self, op: Operation, values: dict[Ref, Tensor]) -> Tensor:
+    def gate(self, op: Operation, values: Values) -> Tensor:
         slope = Fraction(op.settings["slope"])
         if slope and self.slope not in (None, slope):
             raise ValueError(f"{op.label}: leaky units of two different slopes")
@@ -167,7 +180,7 @@ class _Translation:
             self.edge(a[index], made[index])
         return self.done(made)
 
-    def maximum(self, op: Operation, values: dict[Ref, Tensor]) -> Tensor:
+    def maximum(self, op: Operation, values: Values) -> Tensor:
         s, a = op.settings, values[op.inputs[0]].numpy()
         made = self.units((1, *op.shape[1:]), MAX)
         for index in np.ndindex(*made.shape):
@@ -182,7 +195,7 @@ class _Translation:
                     self.edge(a[(*index[:2], *at)], made[index])
         return self.done(made)
 
-    def average(self, op: Operation, values: dict[Ref, Tensor]) -> Tensor:
+    def average(self, op: Operation, values: Values) -> Tensor:
         a = values[op.inputs[0]]
         count = a.numel()
         basis = torch.eye(count, dtype=torch.float64).reshape(count, *a.shape[1:])
@@ -196,7 +209,7 @@ class _Translation:
                     self.edge(sources[j], made[index], factor=Fraction(1, round(1 / share)))
         return self.done(made)
 
-    def add(self, op: Operation, values: dict[Ref, Tensor]) -> Tensor:
+    def add(self, op: Operation, values: Values) -> Tensor:
         terms = op.settings["terms"] * (2 if len(op.settings["terms"]) == 1 else 1)
         signs = op.settings.get("signs", (1.0,) * len(terms))
         made = self.units((1, *op.shape[1:]))
@@ -205,7 +218,7 @@ class _Translation:
                 self.edge(values[r][index], made[index], factor=Fraction(sign))
         return self.done(made)
 
-    def scale(self, op: Operation, values: dict[Ref, Tensor]) -> Tensor:
+    def scale(self, op: Operation, values: Values) -> Tensor:
         a = values[op.inputs[0]].numpy()
         made = self.units(a.shape)
         for index in np.ndindex(*a.shape):

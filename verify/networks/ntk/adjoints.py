@@ -7,61 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from verify.networks.recording.record import (
+from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
-    CONVOLUTION,
-    GATE,
     LINEAR,
     MAXIMUM,
     NORMALISATION,
     SCALE,
     SHAPE,
+    SHIFT,
     Operation,
     Ref,
     replay,
 )
-
-RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "clone", "dropout", "dropout2d")
-
-
-def apply_layer(op: Operation, a: Any, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear map or convolution with the settings of ``op`` and another weight and bias."""
-    s = op.settings
-    if op.kind == LINEAR:
-        return F.linear(a, weight, bias)
-    convolve = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[len(op.shape)]
-    return convolve(a, weight, bias, s["stride"], s["padding"], s["dilation"], s["groups"])
-
-
-def patches(a: Tensor, op: Operation) -> Tensor:
-    """The unfolded input of a convolution, (S, groups, C k / groups, P), for any number of dimensions."""
-    s = op.settings
-    d, groups = a.ndim - 2, s["groups"]
-    kernel = s["kernel"]
-    out = op.shape[2:]
-    if math.prod(kernel) == 1 and set(s["stride"]) == {1} and not any(s["padding"]):
-        return a.reshape(len(a), groups, a.shape[1] // groups, -1)
-    if any(s["padding"]):
-        a = F.pad(a, [q for p in reversed(s["padding"]) for q in (p, p)])
-    a = a.contiguous()
-    steps = a.stride()[2:]
-    windows = a.as_strided(
-        (len(a), a.shape[1], *kernel, *out),
-        (
-            *a.stride()[:2],
-            *(step * dilation for step, dilation in zip(steps, s["dilation"], strict=True)),
-            *(step * stride for step, stride in zip(steps, s["stride"], strict=True)),
-        ),
-    )
-    assert windows.ndim == 2 + 2 * d
-    return windows.reshape(len(a), groups, -1, math.prod(out))
+from verify.networks.recording.windows import RESHAPES, largest
 
 
 def input_gradient(op: Operation, g: Tensor, weight: Tensor, shape: Sequence[int]) -> Tensor:
@@ -90,15 +53,6 @@ def input_gradient(op: Operation, g: Tensor, weight: Tensor, shape: Sequence[int
     return back.reshape(*g.shape[:2], *shape[1:])
 
 
-def largest(a: Tensor, settings: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-    """Max pooling and the flat positions of its maxima."""
-    pool = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}[a.ndim]
-    return pool(
-        a, settings["window"], settings["stride"], settings["padding"], settings["dilation"],
-        ceil_mode=settings["ceil"], return_indices=True,
-    )  # fmt: skip
-
-
 def pass_back(
     index: int,
     op: Operation,
@@ -120,16 +74,13 @@ def pass_back(
         batch: samples of the forward values.
     """
     g = next(iter(parts.values()))
-    if op.kind == GATE:
-        # The output is positive exactly where the input is.
-        on = (values[op.inputs[0]] > 0)[:, None]
-        slope = op.settings["slope"]
-        return [(op.inputs[0], g * on if slope == 0 else torch.where(on, g, g * slope))]
     if op.kind == ADD:
         if len(op.settings["terms"]) == 1:
             return [(op.inputs[0], g * op.settings["factor"])]
         signs = dict(zip(op.settings["terms"], op.settings.get("signs", (1.0, 1.0)), strict=True))
         return [(r, g if signs[r] > 0 else -g) for r in wanted]
+    if op.kind == SHIFT:
+        return [(op.inputs[0], g if op.settings.get("signs", (1.0,))[0] > 0 else -g)]
     if op.kind == SCALE:
         return [(op.inputs[0], g * op.settings["factor"])]
     source = values[op.inputs[0]]
@@ -169,6 +120,7 @@ def _by_autograd(
         # A linear map's derivative does not depend on where it is taken.
         one = torch.zeros_like(v[:1]).expand(samples, *v.shape[1:]) if linear else v
         copies[r] = one[:, None].expand(samples, k, *v.shape[1:]).reshape(-1, *v.shape[1:]).clone()
+    wanted = [r for r in wanted if copies[r].is_floating_point()]
     with torch.enable_grad():
         for r in wanted:
             copies[r].requires_grad_()
@@ -185,4 +137,4 @@ def _by_autograd(
     return [(r, g.reshape(samples, k, *g.shape[1:])) for r, g in zip(wanted, grads, strict=True) if g is not None]
 
 
-__all__ = ["CONVOLUTION", "RESHAPES", "apply_layer", "input_gradient", "largest", "pass_back", "patches"]
+__all__ = ["input_gradient", "pass_back"]

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verify.networks.ntk.adjoints import patches
-from verify.networks.recording.record import LINEAR, NORMALISATION, Operation
+from verify.networks.recording.graph import LINEAR, NORMALISATION, Operation
+from verify.networks.recording.windows import patches
 
 BLOCK = 512
 """Longest run of squares that is summed in the module's own precision."""

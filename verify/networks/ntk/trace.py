@@ -12,7 +12,7 @@ input $A$ and output gradient $G$ without forming it per sample and parameter:
   are inner products of that layer's weights with the same rows;
 * what the sweep does not cover (a parameter used twice, or by an operation it does not know) makes the
   whole trace fall back to per-sample Jacobians, and `trace_plan` says why; so does a module that
-  cannot be recorded (`verify.networks.recording.record.NotFollowed`).
+  cannot be recorded (`verify.networks.recording.graph.NotCovered`).
 
 Squares are accumulated in float64.
 """
@@ -20,38 +20,38 @@ Squares are accumulated in float64.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from verify.networks.ntk.adjoints import RESHAPES, input_gradient, pass_back
+from verify.networks.ntk.adjoints import input_gradient, pass_back
+from verify.networks.ntk.jacobians import all_jacobians
 from verify.networks.ntk.layers import (
     Folded,
     folded,
-    keep_pages,
     layer_squares,
     normalisation_squares,
     rows_times,
     unfolded_size,
 )
-from verify.networks.recording.record import (
+from verify.networks.recording.checks import ALL, check_alone, check_finite, check_inputs, check_module
+from verify.networks.recording.graph import (
     CONVOLUTION,
     GATE,
     LINEAR,
     MAXIMUM,
     NORMALISATION,
-    UNKNOWN,
     Graph,
-    NotFollowed,
     Operation,
     Ref,
-    evaluation_mode,
-    record,
-    record_and_run,
 )
+from verify.networks.recording.graph import NotCovered as NotCovered
+from verify.networks.recording.modes import untouched
+from verify.networks.recording.record import record_and_run, record_for
+from verify.networks.recording.windows import RESHAPES
 
 MEMORY = 1 << 30
 """Default limit, in bytes, on what one chunk of samples may occupy."""
@@ -77,7 +77,7 @@ def trace_plan(graph: Graph) -> Plan:
     """How `ntk_trace` computes the trace of a recorded module."""
     reasons = []
     for op in graph.operations:
-        if op.kind == UNKNOWN and op.parameters:
+        if op.kind not in (LINEAR, CONVOLUTION, NORMALISATION) and op.parameters:
             reasons.append(f"{op.label}: no rule for its parameters ({', '.join(op.parameters)})")
         if not op.by_sample and (op.inputs or op.parameters):
             reasons.append(f"{op.label}: its first axis is not the samples")
@@ -89,6 +89,7 @@ def trace_plan(graph: Graph) -> Plan:
     return Plan("jacobian" if reasons else "sweep", tuple(dict.fromkeys(reasons)))
 
 
+@untouched
 def ntk_trace(
     module: nn.Module,
     x: Tensor,
@@ -114,19 +115,19 @@ def ntk_trace(
     Raises:
         ValueError: no samples, no parameters, or a module that `verify.networks.recording.record.record` refuses.
     """
-    keep_pages()
-    _check_parameters(module)
+    check_arguments(module, x, memory)
     values = None
     if graph is None:
-        check_inputs(x)
         try:
             graph, values = record_and_run(module, x, CACHE)
             check_alone(graph)
-        except NotFollowed:
-            pass
+        except NotCovered as e:
+            if e.by == ALL:
+                raise
     if graph is None or trace_plan(graph).method != "sweep":
-        return _summed(_all_jacobians(module, x, memory), per_output, per_sample)
+        return _summed(all_jacobians(module, x, memory, alone=graph is not None), per_output, per_sample)
     sweep = Sweep(graph, graph.tensors(module), math.prod(graph.output_shape))
+    sweep.check_memory(memory)
     chunks = x.detach().tensor_split(math.ceil(len(x) / sweep.chunk(memory, len(x))))
     if len(chunks) > 1:
         values = None
@@ -135,9 +136,15 @@ def ntk_trace(
     return _summed(torch.cat(parts), per_output, per_sample)
 
 
-def _check_parameters(module: nn.Module) -> None:
+def check_arguments(module: nn.Module, x: Tensor, memory: int) -> None:
+    """Raise ValueError unless there can be a trace: parameters, inputs, and memory to use."""
+    check_module(module)
+    check_inputs(x)
     if next(module.parameters(), None) is None:
         raise ValueError("the module has no parameters: its tangent kernel is empty")
+    check_finite(module, x)
+    if memory <= 0:
+        raise ValueError(f"memory is a limit in bytes and must be positive; got {memory}")
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,7 @@ class Estimate:
     standard_error: float
 
 
+@untouched
 def ntk_trace_estimate(
     module: nn.Module, x: Tensor, *, probes: int = 2, seed: int = 0, memory: int = MEMORY
 ) -> Estimate:
@@ -169,15 +177,15 @@ def ntk_trace_estimate(
     """
     if probes < 1:
         raise ValueError(f"probes must be at least 1; got {probes}")
-    _check_parameters(module)
-    keep_pages()
+    check_arguments(module, x, memory)
+    graph = None
     try:
         graph = record_for(module, x)
-        covered = trace_plan(graph).method == "sweep"
-    except NotFollowed:
-        covered = False
-    if not covered:
-        return Estimate(float(_all_jacobians(module, x, memory).sum()), 0.0)
+    except NotCovered as e:
+        if e.by == ALL:
+            raise
+    if graph is None or trace_plan(graph).method != "sweep":
+        return Estimate(float(all_jacobians(module, x, memory, alone=graph is not None).sum()), 0.0)
     tensors = graph.tensors(module)
     sweep = Sweep(graph, tensors, probes)
     generator = torch.Generator().manual_seed(seed)
@@ -192,62 +200,23 @@ def ntk_trace_estimate(
     return Estimate(float(squares.mean(dim=1).sum()), error)
 
 
-def _all_jacobians(module: nn.Module, x: Tensor, memory: int) -> Tensor:
-    """Squared gradient norms (N, K) of a module that the sweep does not cover."""
-    parameters = sum(p.numel() for p in module.parameters())
-    with torch.no_grad(), evaluation_mode(module):
-        outputs = module(x.detach()[:1]).numel()
-    size = max(1, memory // (16 * max(1, parameters * outputs)))
-    return torch.cat([jacobian_squares(module, c) for c in x.detach().split(size)])
-
-
 def _summed(squares: Tensor, per_output: bool, per_sample: bool) -> Tensor:
     axes = [i for i, keep in ((0, per_sample), (1, per_output)) if not keep]
     return squares.sum(dim=axes) if axes else squares
-
-
-def record_for(module: nn.Module, x: Tensor) -> Graph:
-    """`record` with the checks that every fast quantity makes of its arguments."""
-    check_inputs(x)
-    graph = record(module, x)
-    check_alone(graph)
-    return graph
-
-
-def check_alone(graph: Graph) -> None:
-    """Raise unless a sample's output depends on that sample alone.
-
-    Raises:
-        ValueError: says what was wrong.
-    """
-    if not graph.alone:
-        raise ValueError(
-            "the module's output for a sample depends on the rest of the batch: there is no function of one sample"
-        )
-
-
-def check_inputs(x: Tensor) -> None:
-    """Raise unless ``x`` can be an input: floating-point numbers, samples first.
-
-    Raises:
-        ValueError: says what was wrong.
-    """
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise ValueError(f"x must be a floating-point tensor; got {getattr(x, 'dtype', type(x).__name__)}")
-    if x.ndim < 1 or len(x) == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}; at least one sample is needed")
 
 
 class Sweep:
     """The sweep over one graph; see the module's docstring."""
 
     def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], outputs: int) -> None:
-        self.graph, self.tensors, self.outputs = graph, tensors, outputs
+        self.graph, self.tensors, self.outputs = graph, graph.with_views(tensors), outputs
         uses = graph.uses()
         self.folded: dict[int, Folded] = {}
         self.normalisations: set[int] = set()
         for i, op in enumerate(graph.operations):
-            source = op.inputs[0].index if op.kind == NORMALISATION else -1
+            # A part of a result (of chunk, say) is not what a layer returns.
+            whole = op.kind == NORMALISATION and op.inputs[0].part is None
+            source = op.inputs[0].index if whole else -1
             before = graph.operations[source] if source >= 0 else None
             alone = before is not None and uses[Ref(source)] == [i] and graph.output != Ref(source)
             if before is not None and alone and before.kind == CONVOLUTION:
@@ -270,16 +239,35 @@ class Sweep:
             memory: the limit in bytes; one sample is taken even where that does not fit.
             samples: samples in all; without it what a backward pass would take is not looked at.
         """
-        size = 8 if any(t.dtype == torch.float64 for t in self.tensors.values()) else 4
-        shapes = [math.prod(op.shape[1:]) for op in self.graph.operations]
-        unfolded = max([_unfolded(self.graph, i) for i in range(len(shapes))] or [0])
-        largest = max([1, *shapes])
-        sample = size * (sum(shapes) + 4 * self.outputs * largest + 2 * unfolded)
-        sizes = [(memory - FIXED) // (FRAGMENTS * sample), CACHE // (size * self.outputs * largest)]
+        size, shapes, sample = self._size(), self._shapes(), self._sample()
+        sizes = [(memory - FIXED) // (FRAGMENTS * sample), CACHE // (size * self.outputs * max([1, *shapes]))]
         if samples is not None:
             parameters = sum(self.tensors[n].numel() for n in self.graph.parameters)
             sizes.append((2 * size * (samples * sum(shapes) + parameters) + SPARE) // sample)
         return max(1, min(sizes))
+
+    def _size(self) -> int:
+        return 8 if any(t.dtype == torch.float64 for t in self.tensors.values()) else 4
+
+    def _shapes(self) -> list[int]:
+        """Numbers in each result, one sample."""
+        return [math.prod(op.shape[1:]) for op in self.graph.operations]
+
+    def _sample(self) -> int:
+        """Bytes that one sample takes."""
+        shapes = self._shapes()
+        unfolded = max([_unfolded(self.graph, i) for i in range(len(shapes))] or [0])
+        return max(1, self._size() * (sum(shapes) + 4 * self.outputs * max([1, *shapes]) + 2 * unfolded))
+
+    def check_memory(self, memory: int) -> None:
+        """Warn where a single sample takes more than the limit, which is then exceeded."""
+        if memory < FIXED + FRAGMENTS * self._sample():
+            needed = (FIXED + FRAGMENTS * self._sample()) / 2**20
+            warnings.warn(
+                f"one sample takes about {needed:.0f} MiB, more than the limit of {memory / 2**20:.3g} MiB: it is "
+                "taken all the same; ntk_trace_estimate needs less for many outputs",
+                stacklevel=3,
+            )
 
     def squares(
         self, x: Tensor, values: dict[Ref, Tensor] | None = None, gates: Mapping[Ref, Tensor] | None = None,
@@ -412,7 +400,8 @@ def _gate(op: Operation, values: Tensor) -> Tensor:
     slope = op.settings["slope"]
     if slope == 0:
         return values.clamp_min(0).sign_()
-    return torch.where(values > 0, 1.0, slope).to(values.dtype)
+    # Scalars would make it float32, in which 0.01 is another number.
+    return torch.where(values > 0, values.new_ones(()), values.new_tensor(slope))
 
 
 def _by_channel(factor: Tensor, g: Tensor) -> Tensor:
@@ -426,41 +415,3 @@ def _unfolded(graph: Graph, i: int) -> int:
         return 0
     source = op.inputs[0].index
     return unfolded_size(op, (2, *graph.input_shape)[1:] if source < 0 else graph.operations[source].shape[1:])
-
-
-def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:
-    """Squared gradient norms (S, K) from per-sample Jacobians: slow, general, and the peer of the sweep.
-
-    ``vmap(jacrev)`` where the module allows it, else one backward pass per sample and output.
-    """
-    parameters = {n: p.detach() for n, p in module.named_parameters()}
-    buffers = {n: b.detach() for n, b in module.named_buffers()}
-
-    def one(p: dict[str, Tensor], sample: Tensor) -> Tensor:
-        out = torch.func.functional_call(module, (p, buffers), (sample[None],))
-        if out.ndim < 1 or out.ndim != dims or len(out) != 1:
-            raise ValueError(
-                f"the module maps one sample to shape {tuple(out.shape)}: the first axis must be samples, of one, too"
-            )
-        return out[0].reshape(-1)
-
-    with torch.no_grad(), evaluation_mode(module):
-        dims = module(x[:2]).ndim
-    with torch.enable_grad(), evaluation_mode(module):
-        try:
-            jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=(None, 0))(parameters, x)
-        except RuntimeError:
-            return torch.stack([_one_by_one(one, parameters, sample) for sample in x])
-    return sum(j.double().square().reshape(*j.shape[:2], -1).sum(-1) for j in jacobian.values())
-
-
-def _one_by_one(one: Any, parameters: Mapping[str, Tensor], sample: Tensor) -> Tensor:
-    leaves = {n: p.clone().requires_grad_() for n, p in parameters.items()}
-    out = one(leaves, sample)
-    rows = []
-    for k in range(len(out)):
-        grads = torch.autograd.grad(out[k], list(leaves.values()), retain_graph=True, allow_unused=True)
-        rows.append(
-            sum((g.double().square().sum() for g in grads if g is not None), torch.zeros((), dtype=torch.float64))
-        )
-    return torch.stack(rows)

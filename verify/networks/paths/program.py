@@ -1,21 +1,20 @@
 r"""Path scores of one module under many masks: its auxiliary evaluations as a short list of calls.
 
-`verify.networks.paths.auxiliary` follows paths through whatever a module calls, call by call. A pruning run does
-that a hundred times on the same module, and on one sample the looking costs as much as the arithmetic.
-Here the module is recorded once, and what does not change from round to round is multiplied into the
-weights: normalisations, and the powers of two that keep values in range. A score
+`verify.networks.paths.sums` goes through the operations one by one. A pruning run does that a hundred times on
+the same module, and on one sample the looking costs as much as the arithmetic. Here what does not change
+from round to round is multiplied into the weights: normalisations, and the powers of two that keep values in
+range. A score
 $\tilde\theta_j\, \partial R / \partial \tilde\theta_j$ does not see a constant factor in
 $\tilde\theta_j = c_j |\theta_j|^q$, so what is left of SynFlow is convolutions and sums, without gates or
 normalisations; path exclusion adds, for the activation $D_k$, the module itself and its network of ones,
 walked together so that no gate is stored.
 
-What is recorded here agrees with `auxiliary` up to rounding (tests compare them); a module that cannot be
-put this way raises `NotCompiled`, and its scores are then evaluated call by call.
+It agrees with `sums` up to rounding (tests compare them); a module that cannot be put this way raises
+`NotCovered`, and its scores are then evaluated operation by operation.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,12 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from verify.networks.ntk.adjoints import apply_layer, largest
-from verify.networks.ntk.layers import keep_pages
-from verify.networks.ntk.trace import record_for
-from verify.networks.paths.auxiliary import Scaled, laid_out, out_of_scale
-from verify.networks.paths.sums import window_sum
-from verify.networks.recording.record import (
+from verify.networks.paths.sums import Scaled, gradients, out_of_scale, power_of_two
+from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
     CONVOLUTION,
@@ -39,25 +34,18 @@ from verify.networks.recording.record import (
     NORMALISATION,
     SCALE,
     SHAPE,
+    NotCovered,
     Operation,
     Ref,
     replay,
     store,
 )
-from verify.networks.scores.methods import gradients
+from verify.networks.recording.record import record_for
+from verify.networks.recording.windows import apply_layer, chosen, laid_out, largest, window_sum
 
 RANGE = 40
 """Binary orders of magnitude by which the outputs may leave 1 before powers of two are chosen anew."""
 FLOW, ONES, REAL = "flow", "ones", "real"
-
-
-def _two(exponent: int) -> float:
-    """A power of two; the largest there is where it would overflow (what it multiplies is then 0)."""
-    return math.ldexp(1.0, min(exponent, 1023))
-
-
-class NotCompiled(ValueError):
-    """The module cannot be put as a list of calls with constant factors; the message says why."""
 
 
 @dataclass
@@ -106,14 +94,13 @@ class PathProgram:
         data: whether `activation` will be asked for.
 
     Raises:
-        NotCompiled: something in the module does not fit; the message names it.
+        NotCovered: something in the module does not fit; the message names it.
         ValueError: as `verify.networks.recording.record.record`.
     """
 
     def __init__(
         self, module: nn.Module, x: Tensor, names: Sequence[str], power: int, *, biases: bool = True, data: bool = False
     ) -> None:
-        keep_pages()
         self.graph = record_for(module, x)
         self.tensors = self.graph.tensors(module)
         self.names, self.power, self.biases, self.data = list(names), power, biases, data
@@ -167,16 +154,16 @@ class PathProgram:
         known = (*kinds, NORMALISATION, GATE, MAXIMUM, AVERAGE, SHAPE, ADD, SCALE)
         for op in self.graph.operations:
             if op.kind not in known or not op.inputs:
-                raise NotCompiled(f"{op.label}: not among the operations that are compiled")
+                raise NotCovered(op.where, op.name, "is not among the operations that are compiled")
         for name in self.names:
             for i in readers.get(name, []):
                 op = self.graph.operations[i]
                 if len(readers[name]) > 1 or op.kind not in kinds or op.settings["weight"] != name:
-                    raise NotCompiled(f"{op.label}: {name} is not the weight of one layer")
+                    raise NotCovered(op.where, op.name, f"reads {name}, which is not the weight of one layer")
         for op in self.graph.operations:
             weight = op.settings.get("weight")
             if op.kind in kinds and weight not in self.names:
-                raise NotCompiled(f"{op.label}: its weight is not scored")
+                raise NotCovered(op.where, op.name, "has a weight that is not scored")
 
     def _bias(self, op: Operation, kind: str) -> _Affine:
         bias = op.settings["bias"]
@@ -240,20 +227,20 @@ class PathProgram:
         for s in self.steps:
             below = [exponents[Ref(r.index)] for r in s.source]
             top = max(below)
-            s.lifts[kind] = tuple(_two(e - top) for e in below)
+            s.lifts[kind] = tuple(power_of_two(e - top) for e in below)
             if s.maps:
                 shift = s.maps[kind].shift
                 level = top if shift is None else max(top, 0)
                 weight = layers.get(s.weight)
                 if weight is not None:
                     # Undo the old power of two, which is exact.
-                    weight.mul_(_two(-s.gains[kind] + top - level))
+                    weight.mul_(power_of_two(-s.gains[kind] + top - level))
                 else:
-                    s.lifts[kind] = (_two(top - level),)
-                s.shifts[kind] = None if shift is None else shift * _two(-level)
+                    s.lifts[kind] = (power_of_two(top - level),)
+                s.shifts[kind] = None if shift is None else shift * power_of_two(-level)
                 out = self._apply(s, kind, values, weight, real)
                 k = out_of_scale(float(out.amax()))
-                scale = _two(-k)
+                scale = power_of_two(-k)
                 if weight is not None:
                     weight.mul_(scale)
                 else:
@@ -332,17 +319,11 @@ class PathProgram:
     def _maximum(self, s: _Step, kind: str, v: Tensor, real: Tensor | None) -> Tensor:
         settings = s.op.settings
         if kind == FLOW:
-            if v.ndim == 4 and set(settings["dilation"]) == {1}:
-                return F.avg_pool2d(
-                    v, settings["window"], settings["stride"], settings["padding"], settings["ceil"],
-                    divisor_override=1,
-                )  # fmt: skip
             return window_sum(v, s.op)
         if kind == REAL:
             return largest(v, settings)[0]
         assert real is not None
-        _, where = largest(real, settings)
-        return v.flatten(2).gather(-1, where.flatten(2)).reshape(where.shape)
+        return chosen(v, largest(real, settings)[1])
 
     def _sum(self, s: _Step, kind: str, lifted: Mapping[Ref, Tensor], last: bool) -> Tensor:
         refs = [s.source[s.op.inputs.index(r)] for r in s.op.settings["terms"]]

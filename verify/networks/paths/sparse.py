@@ -15,7 +15,7 @@ from flint import fmpq
 from torch import Tensor
 
 from theory.scalars import rational
-from verify.networks.recording.record import GATE, LINEAR, SHAPE, Graph, Ref
+from verify.networks.recording.graph import GATE, LINEAR, SHAPE, Graph, Ref
 
 MOST = 600
 """Weights up to which a network is scored so."""

@@ -1,4 +1,4 @@
-r"""Path activation, path kernel and their bound on the NTK trace, for a torch module, without paths.
+r"""Sums over the paths of a recorded module, without paths: path activation, path kernel, flows and scores.
 
 For every output k (path-exclusion paper, notation of `theory.papers.path_exclusion`):
 
@@ -7,311 +7,390 @@ For every output k (path-exclusion paper, notation of `theory.papers.path_exclus
 * $R_k = \sum_{p \to k} v_p^2$: one evaluation, of a single sample of ones, with squared weights and
   without ReLU, where a maximum becomes a sum over its window;
 * $T_k = \sum_{p \to k} \|\nabla_\theta v_p\|^2 = \sum_j \partial R_k / \partial \theta_j^2$: the derivative
-  of that evaluation in the direction in which every squared weight grows equally, carried along it, so
-  that all outputs cost one evaluation together.
+  of that evaluation in the direction in which every squared weight grows equally, carried along it.
 
 Biases are paths from a constant input 1. Normalisation in evaluation mode is affine: its scale a weight,
-its shift a path from the constant, its running mean (where it is not 0) another. Averages contribute
-their 1/window to path values, not to gates. Everything summed is nonnegative, so the relative rounding
-error of each number is at most gamma_n with n = `roundings`.
+its shift a path from the constant, its running mean (where it is not 0) another. Constant factors (1/window
+of an average, 1/sigma of a normalisation) belong to path values, not to gates. Everything summed is
+nonnegative, so the relative rounding error of each number is at most gamma_n with n = `roundings`; all of
+it is a polynomial in the weights, of which autograd gives the derivatives.
+
+Values may leave the range of float32, so a `Pass` can carry an exponent with each: dividing by one power of
+two, the same for all samples and outputs, changes no ranking and no rounding.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+import torch.autograd.forward_ad as forward_mode
+from torch import Tensor
 
-from verify.networks.ntk.adjoints import apply_layer, largest
-from verify.networks.ntk.trace import record_for
-from verify.networks.recording.record import (
+from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
     CONVOLUTION,
     GATE,
     LINEAR,
+    MATRIX,
     MAXIMUM,
     NORMALISATION,
+    PRODUCT,
     SCALE,
-    SHAPE,
+    SHIFT,
     Graph,
+    NotCovered,
     Operation,
     Ref,
     replay,
-    store,
 )
-
-SMOOTH = (
-    "gelu",
-    "silu",
-    "sigmoid",
-    "tanh",
-    "elu",
-    "selu",
-    "celu",
-    "softplus",
-    "hardswish",
-    "mish",
-    "relu6",
-    "hardtanh",
-)
-"""Elementwise activations that `formal` sums gate by the sign of their input."""
+from verify.networks.recording.roundings import gamma
+from verify.networks.recording.walk import Values, Walk
+from verify.networks.recording.windows import SMOOTH, apply_layer, chosen, largest, window_sum
 
 Masks = Mapping[str, Tensor]
 
 
-class NoPathSums(ValueError):
-    """The module has an operation through which there are no paths; the message names it."""
-
-
 @dataclass(frozen=True)
-class PathBound:
-    """The bound tr Theta(X, X) <= sum_k D_k T_k <= (sum_k D_k)(sum_k T_k) and its factors, in float64.
+class Scaled:
+    """``value * 2**exponent``: a tensor whose true size may lie outside the range of its dtype."""
 
-    Attributes:
-        activation_per_output: D_k, shape (K,).
-        kernel_per_output: T_k, shape (K,).
-        objective_per_output: R_k, shape (K,).
-        roundings: n such that each of these numbers has relative error at most n u / (1 - n u), u = 2^-53.
-    """
+    value: Tensor
+    exponent: int
 
-    activation_per_output: Tensor
-    kernel_per_output: Tensor
-    objective_per_output: Tensor
-    roundings: int
+    def log10(self) -> float:
+        """log10 of the sum of all entries, -inf for 0."""
+        total = float(self.value.detach().double().sum())
+        return -math.inf if total <= 0 else math.log10(total) + self.exponent * math.log10(2)
 
-    @property
-    def activation(self) -> Tensor:
-        """The squared Frobenius norm of J_v^f(X)."""
-        return self.activation_per_output.sum()
-
-    @property
-    def kernel(self) -> Tensor:
-        """The trace of the path kernel."""
-        return self.kernel_per_output.sum()
-
-    @property
-    def bound(self) -> Tensor:
-        """Activation times kernel."""
-        return self.activation * self.kernel
-
-    @property
-    def per_output(self) -> Tensor:
-        """D_k T_k, shape (K,); its sum is the sharper bound."""
-        return self.activation_per_output * self.kernel_per_output
-
-    @property
-    def objective(self) -> Tensor:
-        """sum_k D_k R_k, what path exclusion differentiates."""
-        return (self.activation_per_output * self.objective_per_output).sum()
+    def true(self) -> Tensor:
+        """The numbers themselves in float64 (inf or 0 where even that does not reach)."""
+        # In two steps, since 2**exponent alone may overflow where the product does not.
+        half = self.exponent // 2
+        return self.value.double() * power_of_two(half) * power_of_two(self.exponent - half)
 
 
-def path_bound(
-    module: nn.Module,
-    x: Tensor,
-    *,
-    masks: Masks | None = None,
-    formal: bool = False,
-    graph: Graph | None = None,
-) -> PathBound:
-    """Path activation, kernel and bound of a module on inputs.
+def power_of_two(exponent: int) -> float:
+    """2**exponent; the largest there is where that overflows, so that 0 times it is 0."""
+    return math.ldexp(1.0, min(exponent, 1023))
+
+
+def out_of_scale(top: float) -> int:
+    """By how many powers of two to divide what has ``top`` as its largest number; 0 where it is not worth it."""
+    k = math.frexp(top)[1] if 0 < top < math.inf else 0
+    return k if abs(k) > 12 else 0
+
+
+class Pass(Walk):
+    """Sums over the paths to each value of products of weights: one evaluation of the module otherwise.
 
     Args:
-        module: the module, in evaluation mode for this; computed in float64.
-        x: inputs, samples first.
-        masks: 0/1 tensors by parameter name: masked weights are no edges.
-        formal: treat smooth activations as ReLU gates (the sums then bound nothing by themselves).
-        graph: the module's record, if it was made already.
+        graph: the record.
+        tensors: its tensors by name, for constant factors.
+        weights: what a parameter counts on a path, by name.
+        power: the power with which constant factors count.
+        gates: forward values whose gates and maxima count; None: every gate is on, a maximum is a sum.
+        slopes: the power with which slopes of leaky gates count (0: an open gate counts 1).
+        constant: whether paths from biases and shifts count.
+        rescale: whether values are kept in range by powers of two, see ``exponents``.
+        formal: treat smooth activations as ReLU gates.
+        ones: parameters whose weights are known to be 1 throughout.
 
-    Raises:
-        NoPathSums: an operation through which there are no paths; names it.
-        ValueError: as `verify.networks.ntk.trace.ntk_trace`.
+    Attributes:
+        exponents: for each operation, the power of two by which its value was divided.
     """
-    graph = record_for(module, x) if graph is None else graph
-    tensors = graph.tensors(module, torch.float64)
-    x = x.detach().double()
-    with torch.no_grad():
-        if masks:
-            tensors = {n: t * masks[n] if n in masks else t for n, t in tensors.items()}
-        values = graph.run(tensors, x)
-        activation = path_activation(graph, tensors, values, masks=masks, formal=formal)
-        objective, kernel = path_kernel(graph, tensors, masks=masks, formal=formal)
-    return PathBound(activation, kernel, objective, roundings(graph, tensors, len(x)))
+
+    def __init__(
+        self, graph: Graph, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor], power: int, *,
+        gates: Values | None = None, slopes: int = 2, constant: bool = True, rescale: bool = False,
+        formal: bool = False, ones: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        super().__init__(graph, tensors)
+        self.weights = graph.with_views({**self.tensors, **weights})
+        self.power, self.gates, self.slopes, self.constant = power, gates, slopes, constant
+        self.rescale, self.formal, self.ones = rescale, formal, frozenset(ones)
+        self.exponents: dict[int, int] = {-1: 0}
+        self.exponent = 0
+
+    def sums(self, start: Tensor) -> Scaled:
+        """The sums at the outputs, (samples, K), from what each input counts."""
+        out = self.run(start)[self.graph.output]
+        return Scaled(out.reshape(len(out), -1), self.exponents.get(self.graph.output.index, 0))
+
+    def step(self, index: int, op: Operation, values: Values) -> Any:
+        """The value of one operation, its inputs taken to their largest exponent."""
+        if not self.rescale:
+            return super().step(index, op, values)
+        below = [self.exponents[r.index] for r in op.inputs]
+        self.exponent = max(below, default=0)
+        if len(set(below)) > 1:
+            lifts = {r: power_of_two(e - self.exponent) for r, e in zip(op.inputs, below, strict=True)}
+            values = {r: values[r] * f for r, f in lifts.items()} | {Ref(-1): values[Ref(-1)]}
+        out = super().step(index, op, values)
+        self.exponents[index] = self.exponent
+        return out
+
+    def weight(self, name: str) -> Tensor:
+        """What a parameter, or a constant in the place of one, counts."""
+        if self.graph.base(name) in self.graph.names:
+            return self.weights[name]
+        return powered(self.tensors[name], self.power)
+
+    def rescaled(self, out: Tensor) -> Tensor:
+        """``out`` divided by a power of two, if it has grown or shrunk a lot."""
+        if self.rescale:
+            seen = out.detach()
+            top = float(seen[:1].amax())
+            k = out_of_scale(top if top > 0 else float(seen.amax()))
+            if k:
+                out, self.exponent = out * power_of_two(-k), self.exponent + k
+        return out
+
+    def plus(self, out: Tensor, shift: Tensor | None) -> Tensor:
+        """Add what paths from the constant input bring, where those count."""
+        out = self.rescaled(out)
+        if shift is None or not self.constant:
+            return out
+        if self.exponent > 0:
+            shift = shift * power_of_two(-self.exponent)
+        elif self.exponent < 0:
+            out, self.exponent = out * power_of_two(self.exponent), 0
+        return self.rescaled(out + shift)
+
+    def layer(self, op: Operation, values: Values) -> Tensor:
+        """A layer with other weights."""
+        s, a = op.settings, values[op.inputs[0]]
+        narrow = s["weight"] in self.ones and op.kind != MATRIX
+        out = _count(op, a, self.tensors[s["weight"]]) if narrow else apply_layer(op, a, self.weight(s["weight"]), None)
+        if s["bias"] is None or not self.constant:
+            return self.rescaled(out)
+        bias = self.weight(s["bias"])
+        return self.plus(out, bias.reshape(-1, *[1] * (out.ndim - 2)) if "stride" in s else bias)
+
+    def product(self, op: Operation, values: Values) -> Tensor:
+        """Entries times a weight."""
+        return self.rescaled(values[op.inputs[0]] * self.weight(op.settings["weight"]))
+
+    def shift(self, op: Operation, values: Values) -> Tensor:
+        """Paths that begin here."""
+        return self.plus(values[op.inputs[0]], self.weight(op.settings["bias"]))
+
+    def normalisation(self, op: Operation, values: Values) -> Tensor:
+        """Its constant factor, its mean, its weight and its shift."""
+        s, a, shape = op.settings, values[op.inputs[0]], (-1, *[1] * (len(op.shape) - 2))
+        factor = (self.tensors[s["variance"]] + s["eps"]).rsqrt() ** self.power
+        scale = factor if s["weight"] is None else factor * self.weight(s["weight"])
+        mean = powered(self.tensors[s["mean"]], self.power)
+        shift = scale * mean if bool(mean.any()) else None
+        if s["bias"] is not None:
+            shift = self.weight(s["bias"]) if shift is None else shift + self.weight(s["bias"])
+        plain = self.power == 0 and (s["weight"] is None or s["weight"] in self.ones)
+        out = a if plain else a * scale.reshape(shape)
+        return self.plus(out, None if shift is None else shift.reshape(shape))
+
+    def gate(self, op: Operation, values: Values) -> Tensor:
+        """Open, or as in the forward."""
+        a, slope = values[op.inputs[0]], op.settings.get("slope", 0.0)
+        if self.gates is None:
+            return a
+        forward = self.gates[op.inputs[0]].detach()
+        if slope:
+            return torch.where(forward > 0, a, a * abs(slope) ** self.slopes)
+        # Factors in the values' own precision and layout: products with what was expanded or is bool are slow.
+        return forward.clamp_min(0).sign_() * a
+
+    def maximum(self, op: Operation, values: Values) -> Tensor:
+        """The sum over each window, or the entry that the forward chose."""
+        a = values[op.inputs[0]]
+        if self.gates is None:
+            return self.rescaled(window_sum(a, op))
+        return chosen(a, largest(self.gates[op.inputs[0]], op.settings)[1])
+
+    def average(self, op: Operation, values: Values) -> Tensor:
+        """The sum over each window times a constant factor."""
+        out = replay(op, self.tensors, values, len(values[op.inputs[0]]))
+        return out if self.power == 1 else out * op.settings["divisor"].to(out) ** (1 - self.power)
+
+    def scale(self, op: Operation, values: Values) -> Tensor:
+        """A constant factor."""
+        return values[op.inputs[0]] * abs(op.settings["factor"]) ** self.power
+
+    def add(self, op: Operation, values: Values) -> Tensor:
+        """The paths of both."""
+        terms = [values[r] for r in op.settings["terms"]]
+        return terms[0] + terms[1] if len(terms) == 2 else terms[0] * 2
+
+    def unknown(self, op: Operation, values: Values) -> Any:
+        """Smooth activations are gates if formally wanted."""
+        if self.formal and op.name.rstrip("_") in SMOOTH and len(op.inputs) == 1:
+            return self.gate(op, values)
+        return super().unknown(op, values)
+
+
+def powered(t: Tensor, power: int) -> Tensor:
+    """|t|^power, where a constant of 0 is no edge."""
+    return t.abs() ** power if power else (t != 0).to(t)
+
+
+def _count(op: Operation, a: Tensor, weight: Tensor) -> Tensor:
+    """A layer with every weight 1: all outputs of a group are the same number."""
+    groups = op.settings.get("groups", 1)
+    one = apply_layer(op, a, torch.ones(groups, *weight.shape[1:], dtype=a.dtype, device=a.device), None)
+    if op.kind == LINEAR:
+        return one.expand(*one.shape[:-1], len(weight))
+    if groups == 1:
+        return one.expand(len(one), len(weight), *one.shape[2:])
+    return one.repeat_interleave(len(weight) // groups, dim=1)
+
+
+# -- of a graph ---------------------------------------------------------------------------------------
+
+
+class Sums:
+    """Sums over the paths of one recorded module in float64, with a bound on their rounding errors.
+
+    Args:
+        graph: the record.
+        tensors: its tensors in float64.
+        samples: how many samples it will be asked about.
+    """
+
+    def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], samples: int) -> None:
+        self.graph, self.tensors = graph, tensors
+        self.outputs = math.prod(graph.output_shape)
+        # Forward and back, a product with another such sum, and the sums over samples and places of a gradient.
+        places = sum(math.prod(op.shape[2:]) * samples for op in graph.operations if op.parameters)
+        self.roundings = 4 * roundings(graph, tensors, samples) + places
+        self.unit = gamma(self.roundings)
+
+    def powers(self, q: int) -> dict[str, Tensor]:
+        """|theta|^q by name."""
+        return {n: self.tensors[n].abs() ** q if q else torch.ones_like(self.tensors[n]) for n in self.graph.parameters}
+
+    def run(self, weights: Mapping[str, Tensor], start: Tensor, power: int, **settings: Any) -> Tensor:
+        """Sums over the paths to each output of products of ``weights``, (samples, K); settings of `Pass`."""
+        return Pass(self.graph, self.tensors, weights, power, **settings).sums(start).value
+
+    def scores(
+        self, power: int, directions: Tensor, names: Sequence[str] | None = None, *, weighted: bool = True
+    ) -> dict[str, Tensor]:
+        """Sum over k of ``directions``_k times the sum over the paths p through j to k of |v_p|^power.
+
+        Args:
+            power: 1 (SynFlow) or 2 (SynFlow-L2, PX).
+            directions: (K,), nonnegative.
+            names: parameters; all of them if None.
+            weighted: whether |theta_j|^power is a factor (else: the derivative by it).
+        """
+        names = list(self.graph.parameters) if names is None else list(names)
+        weights = self.powers(power)
+        leaves = [weights[n].requires_grad_() for n in names]
+        with torch.enable_grad():
+            out = self.run(weights, self.ones(), power)
+            got = gradients((out[0] * directions).sum(), leaves)
+        return {n: g * w.detach() if weighted else g for n, g, w in zip(names, got, leaves, strict=True)}
+
+    def growth(self, start: Tensor, learned: Mapping[str, Tensor], **settings: Any) -> Tensor:
+        """The derivative of `run` with squared weights as all of them grow at the rates ``learned``, (samples, K)."""
+        return grown(self.graph, self.tensors, self.powers(2), learned, start, **settings)[1]
+
+    def ones(self) -> Tensor:
+        """The input of ones for one sample."""
+        return torch.ones(1, *self.graph.input_shape, dtype=torch.float64)
+
+    def carried(self, seen: Tensor) -> dict[str, Tensor]:
+        """For each parameter, which entries stand on a path of nonzero weights to an output with ``seen``_k (bool).
+
+        Raises:
+            NotCovered: more paths than float64 can count.
+        """
+        there = {n: (self.tensors[n] != 0).double() for n in self.graph.parameters}
+        leaves = [t.requires_grad_() for t in there.values()]
+        with torch.enable_grad():
+            out = self.run(there, self.ones(), 0)
+            got = gradients((out[0] * seen.double()).sum(), leaves)
+        if not all(bool(torch.isfinite(g).all()) for g in got):
+            raise NotCovered("", "", "has more paths than float64 can count", "path sums")
+        return {n: (g > 0) & (self.tensors[n] != 0) for n, g in zip(there, got, strict=True)}
+
+
+def gradients(of: Tensor, by: Sequence[Tensor], create_graph: bool = False) -> tuple[Tensor, ...]:
+    """Derivatives, 0 where there is none: the output may not depend on any weight at all."""
+    if not of.requires_grad:
+        return tuple(torch.zeros_like(t) for t in by)
+    return torch.autograd.grad(of, list(by), create_graph=create_graph, materialize_grads=True)
+
+
+def grown(
+    graph: Graph, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor], rates: Mapping[str, Tensor],
+    start: Tensor, power: int = 2, **settings: Any,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Sums and their derivative as the weights grow at ``rates``, each (samples, K), in one evaluation."""
+    _load_forward_mode()
+    with forward_mode.dual_level():
+        duals = {n: forward_mode.make_dual(w, rates[n].to(w)) if n in rates else w for n, w in weights.items()}
+        out = forward_mode.unpack_dual(Pass(graph, tensors, duals, power, **settings).sums(start).value)
+        slope = torch.zeros_like(out.primal) if out.tangent is None else out.tangent
+        return out.primal, slope
+
+
+@functools.cache
+def _load_forward_mode() -> None:
+    """Have torch load its rules for forward derivatives, which warns of a deprecated part of torch itself."""
+    with warnings.catch_warnings(), forward_mode.dual_level():
+        warnings.simplefilter("ignore")
+        forward_mode.make_dual(torch.ones(1), torch.ones(1))
+
+
+def activation(
+    graph: Graph, tensors: Mapping[str, Tensor], values: Values, *, masks: Masks | None = None, **settings: Any
+) -> Scaled:
+    """sum_{p -> k} a_p(x_n)^2 x_{n,s(p)}^2 over the paths through unmasked weights, (n, K); its sum over n is D_k.
+
+    Args:
+        graph: the record.
+        tensors: its tensors.
+        values: forward values, whose gates count and whose input is x.
+        masks: 0/1 tensors by name; a masked weight is no edge.
+        settings: of `Pass`.
+    """
+    x, masks = values[Ref(-1)], masks or {}
+    weights = {n: masks[n].to(tensors[n]) if n in masks else torch.ones_like(tensors[n]) for n in graph.parameters}
+    ones = [n for n in graph.parameters if n not in masks]
+    return Pass(graph, tensors, weights, 0, gates=values, ones=ones, **settings).sums(x * x)
 
 
 def path_activation(
-    graph: Graph,
-    tensors: Mapping[str, Tensor],
-    values: Mapping[Ref, Tensor],
-    *,
-    masks: Masks | None = None,
-    formal: bool = False,
+    graph: Graph, tensors: Mapping[str, Tensor], values: Values, *, masks: Masks | None = None, formal: bool = False
 ) -> Tensor:
     """D_k, shape (K,), with the gates of the forward values ``values``."""
-    x = values[Ref(-1)]
-    sums: dict[Ref, Tensor] = {Ref(-1): x * x}
-    for i, op in enumerate(graph.operations):
-        store(sums, i, _activation_step(op, tensors, values, sums, masks or {}, formal, len(x)))
-    return sums[graph.output].reshape(len(x), -1).sum(0)
-
-
-def _activation_step(
-    op: Operation,
-    tensors: Mapping[str, Tensor],
-    values: Mapping[Ref, Tensor],
-    sums: Mapping[Ref, Tensor],
-    masks: Masks,
-    formal: bool,
-    batch: int,
-) -> Any:
-    s = op.settings
-    d: Any = sums[op.inputs[0]] if op.inputs else None
-    if op.kind in (LINEAR, CONVOLUTION):
-        return _count(op, tensors, masks, d)
-    if op.kind == NORMALISATION:
-        shape = (-1, *[1] * (len(op.shape) - 2))
-        mean = (tensors[s["mean"]] != 0).double()
-        scale = masks[s["weight"]] if s["weight"] in masks else torch.ones_like(mean)
-        shift = 0.0 if s["bias"] is None else masks.get(s["bias"], torch.ones_like(mean)) + 0.0 * mean
-        return d * scale.reshape(shape) + (mean * scale + shift).reshape(shape)
-    if op.kind == GATE or (formal and op.name.rstrip("_") in SMOOTH and len(op.inputs) == 1):
-        slope = s.get("slope", 0.0)
-        return torch.where(values[op.inputs[0]] > 0, d, d * (slope * slope))
-    if op.kind == MAXIMUM:
-        _, where = largest(values[op.inputs[0]], s)
-        return d.flatten(2).gather(-1, where.flatten(2)).reshape(where.shape)
-    return _linear_step(op, tensors, sums, batch, lambda t, divisor: t * divisor, lambda t, factor: t)
-
-
-def _linear_step(
-    op: Operation, tensors: Mapping[str, Tensor], sums: Mapping[Ref, Tensor], batch: int, average: Any, scale: Any
-) -> Any:
-    """Operations without parameters that treat both kinds of sums alike, but for their constant factors."""
-    if op.kind == SHAPE:
-        return replay(op, tensors, sums, batch)
-    if op.kind == AVERAGE:
-        return average(replay(op, tensors, sums, batch), op.settings["divisor"])
-    if op.kind == SCALE:
-        return scale(sums[op.inputs[0]], op.settings["factor"])
-    if op.kind == ADD:
-        terms = [sums[r] for r in op.settings["terms"]]
-        return terms[0] + terms[1] if len(terms) == 2 else 2 * terms[0]
-    if not op.inputs and not op.parameters:
-        return replay(op, tensors, sums, batch)
-    raise NoPathSums(f"{op.label} has no paths: it is no linear map, ReLU, maximum or average that is understood")
-
-
-def _count(op: Operation, tensors: Mapping[str, Tensor], masks: Masks, a: Any) -> Tensor:
-    """A layer with every weight 1 (its mask where it has one)."""
-    s = op.settings
-    weight = tensors[s["weight"]]
-    bias = None if s["bias"] is None else masks.get(s["bias"], torch.ones_like(tensors[s["bias"]])).to(weight.dtype)
-    if s["weight"] in masks:
-        return apply_layer(op, a, masks[s["weight"]].to(weight.dtype), bias)
-    # Without a mask all outputs of a group are the same number.
-    groups = s.get("groups", 1)
-    one = apply_layer(op, a, torch.ones(groups, *weight.shape[1:], dtype=weight.dtype, device=weight.device), None)
-    if op.kind == LINEAR:
-        out = one.expand(*one.shape[:-1], len(weight))
-    else:
-        out = one.repeat_interleave(len(weight) // groups, dim=1)
-    if bias is None:
-        return out
-    return out + (bias if op.kind == LINEAR else bias.reshape(-1, *[1] * (len(op.shape) - 2)))
+    return activation(graph, tensors, values, masks=masks, formal=formal).value.sum(0)
 
 
 def path_kernel(
     graph: Graph, tensors: Mapping[str, Tensor], *, masks: Masks | None = None, formal: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """(R_k, T_k), each of shape (K,); one evaluation of a batch of one, with its derivative."""
-    masks = masks or {}
-    like = next(iter(tensors[n] for n in graph.parameters))
+    """(R_k, T_k), each of shape (K,); ``masks`` say which weights are edges."""
+    squares = {n: tensors[n].square() for n in graph.parameters}
+    rates = {n: torch.ones_like(w) if masks is None or n not in masks else masks[n] for n, w in squares.items()}
+    one = torch.ones(1, *graph.input_shape, dtype=torch.float64, device=next(iter(squares.values())).device)
+    r, t = grown(graph, tensors, squares, rates, one, formal=formal)
+    return r[0], t[0]
+
+
+def flow(
+    graph: Graph, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor], power: int, **settings: Any
+) -> Scaled:
+    """R_k = sum_{p -> k} of the products of ``weights``, shape (1, K), differentiable in the weights."""
+    like = next(iter(weights.values()))
     one = torch.ones(1, *graph.input_shape, dtype=like.dtype, device=like.device)
-    values: dict[Ref, Tensor] = {Ref(-1): one}
-    slopes: dict[Ref, Tensor] = {Ref(-1): torch.zeros_like(one)}
-    for i, op in enumerate(graph.operations):
-        for part, result in zip(
-            (values, slopes), _kernel_step(op, tensors, values, slopes, masks, formal), strict=True
-        ):
-            store(part, i, result)
-    return values[graph.output].reshape(-1), slopes[graph.output].reshape(-1)
-
-
-def _kernel_step(
-    op: Operation,
-    tensors: Mapping[str, Tensor],
-    values: Mapping[Ref, Tensor],
-    slopes: Mapping[Ref, Tensor],
-    masks: Masks,
-    formal: bool,
-) -> tuple[Any, Any]:
-    s = op.settings
-    r, t = (values[op.inputs[0]], slopes[op.inputs[0]]) if op.inputs else (None, None)
-    if op.kind in (LINEAR, CONVOLUTION):
-        weight = tensors[s["weight"]].square()
-        bias = None if s["bias"] is None else tensors[s["bias"]].square()
-        # d(w r) = w dr + dw r, with dw = 1 for every weight that is an edge.
-        learned = [n for n in (s["weight"], s["bias"]) if n is not None and n not in op.parameters]
-        grown = _count(op, tensors, masks, r) if not learned else _count_learned(op, tensors, masks, r)
-        return apply_layer(op, r, weight, bias), apply_layer(op, t, weight, None) + grown
-    if op.kind == NORMALISATION:
-        return _normalisation_step(op, tensors, r, t, masks)
-    if op.kind == GATE or (formal and op.name.rstrip("_") in SMOOTH and len(op.inputs) == 1):
-        return r, t
-    if op.kind == MAXIMUM:
-        return window_sum(r, op), window_sum(t, op)
-    value, slope = (
-        _linear_step(op, tensors, sums, 1, lambda a, divisor: a / divisor, lambda a, factor: a * factor**2)
-        for sums in (values, slopes)
-    )
-    return value, slope
-
-
-def _count_learned(op: Operation, tensors: Mapping[str, Tensor], masks: Masks, a: Any) -> Tensor:
-    """`_count` where some of the layer's tensors are constants, which do not grow."""
-    constant = {n: torch.zeros_like(tensors[n]) for n in (op.settings["weight"], op.settings["bias"]) if n is not None}
-    constant = {n: z for n, z in constant.items() if n not in op.parameters}
-    return _count(op, tensors, {**masks, **constant}, a)
-
-
-def _normalisation_step(
-    op: Operation, tensors: Mapping[str, Tensor], r: Any, t: Any, masks: Masks
-) -> tuple[Tensor, Tensor]:
-    s = op.settings
-    shape = (-1, *[1] * (len(op.shape) - 2))
-    mean, variance = tensors[s["mean"]], tensors[s["variance"]] + s["eps"]
-    entering, squared_mean = r / variance.reshape(shape), (mean * mean / variance).reshape(shape)
-    scale = torch.ones_like(mean) if s["weight"] is None else tensors[s["weight"]].square()
-    value = (entering + squared_mean) * scale.reshape(shape)
-    slope = t / variance.reshape(shape) * scale.reshape(shape)
-    if s["weight"] in op.parameters:
-        slope = slope + (entering + squared_mean) * masks.get(s["weight"], torch.ones_like(mean)).reshape(shape)
-    if s["bias"] is not None:
-        value = value + tensors[s["bias"]].square().reshape(shape)
-        if s["bias"] in op.parameters:
-            slope = slope + masks.get(s["bias"], torch.ones_like(mean)).reshape(shape)
-    return value, slope
-
-
-def window_sum(a: Any, op: Operation) -> Tensor:
-    """The sum over each window of a max pooling operation."""
-    s, d, channels = op.settings, a.ndim - 2, a.shape[1]
-    pads = []
-    for size, out, window, stride, padding, dilation in zip(
-        a.shape[2:], op.shape[2:], s["window"], s["stride"], s["padding"], s["dilation"], strict=True
-    ):
-        needed = (out - 1) * stride + dilation * (window - 1) + 1
-        pads.append((padding, max(0, needed - size - padding)))
-    a = F.pad(a, [q for p in reversed(pads) for q in p])
-    ones = torch.ones(channels, 1, *s["window"], dtype=a.dtype, device=a.device)
-    convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[d]
-    out = convolve(a, ones, None, s["stride"], 0, s["dilation"], channels)
-    return out[(slice(None), slice(None), *(slice(0, n) for n in op.shape[2:]))]
+    return Pass(graph, tensors, weights, power, **settings).sums(one)
 
 
 def roundings(graph: Graph, tensors: Mapping[str, Tensor], samples: int) -> int:
@@ -320,29 +399,24 @@ def roundings(graph: Graph, tensors: Mapping[str, Tensor], samples: int) -> int:
     Sums are counted by their length, so the bound holds for every order of summation (blocked, fused
     multiply-add); it does not cover Winograd or FFT convolutions, which float64 on the CPU does not use.
     """
-    count = samples + 8
+    count, tensors = samples + 8, graph.with_views(tensors)
     for op in graph.operations:
         s = op.settings
-        if op.kind in (LINEAR, CONVOLUTION):
-            count += tensors[s["weight"]][0].numel() + 4
+        if op.kind in (LINEAR, CONVOLUTION, MATRIX):
+            shape = tensors[s["weight"]].shape
+            count += (shape[0] if s.get("transposed") else math.prod(shape[1:])) + 4
         elif op.kind == NORMALISATION:
             count += 10
         elif op.kind == MAXIMUM:
             count += math.prod(s["window"])
         elif op.kind == AVERAGE:
-            count += int(s["divisor"].max()) + 3
-        elif op.kind in (ADD, SCALE, GATE):
+            count += s["count"] + 3
+        elif op.kind in (ADD, SCALE, GATE, PRODUCT, SHIFT):
             count += 3
     return count
 
 
 __all__ = [
-    "Masks",
-    "NoPathSums",
-    "PathBound",
-    "path_activation",
-    "path_bound",
-    "path_kernel",
-    "roundings",
-    "window_sum",
-]
+    "Masks", "Pass", "Scaled", "Sums", "activation", "flow", "gradients", "grown", "out_of_scale",
+    "path_activation", "path_kernel", "power_of_two", "powered", "roundings",
+]  # fmt: skip

@@ -41,7 +41,10 @@ def _pair(v: Any, d: int) -> tuple[int, ...]:
 
 
 def classify(
-    op: Any, shapes: Mapping[int, tuple[int, ...]], sizes: Mapping[str, tuple[int, ...]]
+    op: Any,
+    shapes: Mapping[int, tuple[int, ...]],
+    sizes: Mapping[str, tuple[int, ...]],
+    views: frozenset[str] = frozenset(),
 ) -> tuple[str, dict[str, Any]]:
     """Kind and settings of a recorded call; ("unknown", {}) where it is not understood.
 
@@ -49,6 +52,7 @@ def classify(
         op: the operation, with templates as arguments.
         shapes: shape on two samples of every operation's first result.
         sizes: shapes of the module's tensors by name.
+        views: names of parameters in other shapes.
     """
     name = op.name.strip("_") if op.name.startswith("__") else op.name.rstrip("_").lstrip("_")
     reader = _READERS.get(name)
@@ -62,11 +66,16 @@ def classify(
     if found is None:
         return "unknown", {}
     kind, settings = found
+    if kind in ("matrix", "product", "shift"):
+        return _with_weight(op, kind, settings, shapes, sizes)
     if kind in ("linear", "convolution", "normalisation"):
         weights = [settings[k] for k in ("weight", "bias") if settings[k] is not None]
         if len(op.inputs) != 1 or not all(_is_named(w) for w in weights):
             return "unknown", {}
         settings |= {k: settings[k].name if settings[k] is not None else None for k in ("weight", "bias")}
+        seen = bool(views.intersection((settings["weight"], settings["bias"])))
+        if seen and kind == "normalisation":
+            return "unknown", {}
         if kind == "convolution":
             d = int(name[-2])
             if dims[0] != d + 2:
@@ -81,12 +90,17 @@ def classify(
                     return "unknown", {}
                 padding = tuple(n // 2 for n in added) if padding == "same" else 0
             settings["padding"] = _pair(padding, d)
+        if seen:
+            return "matrix", {**settings, "transposed": False}
     elif op.parameters or not op.inputs:
         return "unknown", {}
     if kind in ("maximum", "average") and dims[0] != settings.get("dims", dims[0]):
         return "unknown", {}
     if kind == "average":
-        settings["divisor"] = settings.pop("divide")(shapes[op.inputs[0].index])
+        shape = shapes[op.inputs[0].index]
+        settings["divisor"], count = settings.pop("divide")(shape), settings.pop("count", None)
+        if settings["divisor"] is not None:
+            settings["count"] = int(settings["divisor"].max()) if count is None else count(shape)
         if settings["divisor"] is None:
             return "unknown", {}
     if kind in ("gate", "maximum", "average", "scale") and len(op.inputs) != 1:
@@ -176,7 +190,7 @@ def _avg_pool(d: int) -> Callable[..., Found]:
                 return counted
             return None if ceil_mode else torch.full_like(counted, float(size))
 
-        return "average", {"dims": d + 2, "divide": divide}
+        return "average", {"dims": d + 2, "divide": divide, "count": lambda _: math.prod(_pair(kernel_size, d))}
 
     return read
 
@@ -216,6 +230,19 @@ def _mean(input: Any, dim: Any = None, keepdim: bool = False, dtype: Any = None)
     return "average", {"divide": divide}
 
 
+@_reads("sum")
+def _sum(input: Any, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Found:
+    if dim is None or dtype is not None:
+        return None
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+
+    def divide(shape: tuple[int, ...]) -> Any:
+        return None if 0 in {i % len(shape) for i in dims} else torch.ones((), dtype=torch.float64)
+
+    # An average whose divisor is 1.
+    return "average", {"divide": divide, "count": lambda shape: math.prod(shape[i] for i in dims)}
+
+
 @_reads("flatten", "view", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "contiguous", "getitem", "chunk",
         "split", "unbind", "movedim", "swapaxes", "swapdims", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
         "unflatten", "clone", "narrow", "select", "roll", "flip", "view_as", "reshape_as")  # fmt: skip
@@ -243,9 +270,11 @@ def _pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Fou
 
 @_reads("add", "iadd", "radd")
 def _add(input: Any, other: Any, *, alpha: Any = 1) -> Found:
-    if _is_ref(input) and _is_ref(other) and alpha == 1:
+    if alpha != 1:
+        return None
+    if _is_ref(input) and _is_ref(other):
         return "add", {"terms": (input, other)} if input != other else {"terms": (input,), "factor": 2.0}
-    return None
+    return _one_weight("shift", "bias", input, other)
 
 
 @_reads("mul", "imul", "rmul", "multiply")
@@ -253,7 +282,50 @@ def _mul(input: Any, other: Any) -> Found:
     number = other if _is_ref(input) else input
     if isinstance(number, int | float) and not isinstance(number, bool):
         return "scale", {"factor": float(number)}
+    return _one_weight("product", "weight", input, other)
+
+
+def _one_weight(kind: str, key: str, input: Any, other: Any, **settings: Any) -> Found:
+    """An operation between the data and one parameter or constant, entry by entry."""
+    for data, weight in ((input, other), (other, input)):
+        if _is_ref(data) and _is_named(weight):
+            return kind, {"weight": None, "bias": None, key: weight, **settings}
     return None
+
+
+@_reads("matmul", "mm")
+def _matmul(input: Any, other: Any) -> Found:
+    if not (_is_ref(input) and _is_named(other)):
+        return None
+    return "matrix", {"weight": other, "bias": None, "transposed": True}
+
+
+@_reads("addmm")
+def _addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Found:
+    if not (_is_named(input) and _is_ref(mat1) and _is_named(mat2) and alpha == beta == 1):
+        return None
+    return "matrix", {"weight": mat2, "bias": input, "transposed": True}
+
+
+def _with_weight(
+    op: Any,
+    kind: str,
+    settings: dict[str, Any],
+    shapes: Mapping[int, tuple[int, ...]],
+    sizes: Mapping[str, tuple[int, ...]],
+) -> tuple[str, dict[str, Any]]:
+    """What `classify` returns for operations by a weight in any shape, if the samples stay what they are."""
+    settings |= {k: settings[k].name if settings[k] is not None else None for k in ("weight", "bias")}
+    data, (weight, bias) = shapes[op.inputs[0].index], (settings["weight"], settings["bias"])
+    if len(op.inputs) != 1 or op.inputs[0].part is not None or not op.floating:
+        return "unknown", {}
+    if kind == "matrix":
+        fits = len(sizes[weight]) == 2 and len(data) >= 2 and (bias is None or len(sizes[bias]) == 1)
+    else:
+        size = sizes[weight or bias]
+        # Entries of the samples; an axis of ones in place of the samples'.
+        fits = op.shape == data and (len(size) < len(data) or (len(size) == len(data) and size[0] == 1))
+    return (kind, settings) if fits else ("unknown", {})
 
 
 @_reads("div", "truediv", "idiv", "itruediv", "true_divide", "divide")
@@ -273,4 +345,8 @@ def _sub(input: Any, other: Any, *, alpha: Any = 1) -> Found:
     # A difference is a sum with an edge of weight -1; squared weights and weights 1 do not see the sign.
     if _is_ref(input) and _is_ref(other) and alpha == 1 and input != other:
         return "add", {"terms": (input, other), "signs": (1.0, -1.0)}
+    if alpha == 1 and _is_ref(input) and _is_named(other):
+        return _one_weight("shift", "bias", input, other, signs=(1.0, -1.0))
+    if alpha == 1 and _is_named(input) and _is_ref(other):
+        return _one_weight("shift", "bias", input, other, signs=(-1.0, 1.0))
     return None

@@ -1,66 +1,252 @@
 """Scores of the weights of a torch module, as `theory.saliency` defines them by enumeration.
 
-Sums over paths are gradients of the auxiliary evaluations of `verify.networks.paths.auxiliary`: with
+Sums over paths are gradients of the evaluations of `verify.networks.paths.sums`: with
 R_k = sum_{p -> k} |v_p|^q as a function of |theta|^q, the sum over the paths through j is
 |theta_j|^q dR_k / d|theta_j|^q.
+
+A method is a `Scorer` in `METHODS`; whoever offers methods by name reads that table.
 """
 
 from __future__ import annotations
 
-import copy
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
 
-from verify.networks.paths.auxiliary import Scaled, activation, flow, gated_flow, parameters_of
-from verify.networks.recording.record import evaluation_mode
+from verify.networks.paths.sums import Pass, Scaled, flow, gradients
+from verify.networks.recording.checks import check_finite, check_inputs, check_module, does_not_run
+from verify.networks.recording.graph import Graph, NotCovered
+from verify.networks.recording.modes import substituted, untouched
+from verify.networks.scores.released import released
+from verify.networks.scores.task import Scores, Task
 
-METHODS: dict[str, str] = {
-    "magnitude": "|theta_j|",
-    "random": "uniform numbers from the seed",
-    "snip": "|theta_j dL/dtheta_j|",
-    "grasp": "theta_j (H g)_j, g and H the gradient and the Hessian of L; large scores are kept",
-    "synflow": "sum of |v_p| over the paths through j",
-    "synflow-l2": "sum of v_p^2 over the paths through j",
-    "px": "sum over outputs of D_k times the sum of v_p^2 over the paths through j to k",
-    "px-frozen": "px with D_k of the dense network in every round",
-    "px-released": "px as its public code computes it (see `released`)",
-    "path-energy": "sum over samples of the squares of what the paths through j add to the output (ours)",
-    "px-per-sample": "px with the gates of each sample in both factors of the bound (ours)",
-    "ntk-sap": "|d/dm_j of |f(x; m theta) - f(x; m (theta + perturbation))|^2| at Gaussian inputs",
-}
-"""Every method and what it computes."""
-
-PATHS = ("synflow", "synflow-l2", "px", "px-frozen")
-GATED = ("path-energy", "px-per-sample")
-_DATA = ("snip", "grasp", "px", "px-frozen", "px-released", *GATED)
-_SHAPE = ("synflow", "synflow-l2", "ntk-sap")
-_LABELS = ("snip", "grasp")
 SCORED = ("weights", "all")
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Scores and what was met on the way.
+class Scorer:
+    """A method of scoring weights; pruning keeps the largest scores.
 
     Attributes:
-        values: one tensor a scored parameter, in that parameter's shape.
-        log10_objective: log10 of R, the sum of the path weights (-inf for 0; None for other methods).
-        activation: D_k up to one common factor, shape (K,), for PX.
+        name: how it is called.
+        sentence: what it computes.
+        needs: "nothing", "shape" (of a sample), "data" or "data and labels".
+        score: the scores of a `Task`.
+        paths: whether it sums over paths, and so needs a module that `verify.assumptions` finds piecewise linear.
+        statistics: of which mode its normalisations are, "evaluation" (stored) or "batch".
+        power: of a sum over paths, the q of |v_p|^q, where rounds can be compiled.
     """
 
-    values: dict[str, Tensor]
-    log10_objective: float | None = None
-    activation: Tensor | None = None
+    name: str
+    sentence: str
+    needs: str
+    score: Callable[[Task], Scores]
+    paths: bool = False
+    statistics: str = "evaluation"
+    power: int | None = None
+
+    @property
+    def needs_x(self) -> bool:
+        """Whether inputs must be given."""
+        return self.needs != "nothing"
+
+    @property
+    def needs_y(self) -> bool:
+        """Whether labels must be given."""
+        return self.needs == "data and labels"
 
 
+# -- the methods --------------------------------------------------------------------------------------
+
+
+def _magnitude(task: Task) -> Scores:
+    return Scores({n: task.theta[n].abs() for n in task.names})
+
+
+def _random(task: Task) -> Scores:
+    generator, theta = torch.Generator().manual_seed(task.seed), task.theta
+    drawn = {n: torch.rand(theta[n].shape, generator=generator, dtype=torch.float64).to(theta[n]) for n in task.names}
+    masks = task.masks or {}
+    return Scores({n: d * masks[n].to(d) if n in masks else d for n, d in drawn.items()})
+
+
+def _flow(task: Task, power: int, d: Scaled | None = None) -> Scores:
+    weights, graph = task.weights(power), task.recorded()
+    with torch.enable_grad():
+        r = flow(graph, task.tensors, weights, power, constant=task.biases, rescale=task.rescale)
+        objective = r.value.sum() if d is None else (r.value * d.value).sum()
+        return task.scored(objective, weights, r.exponent + (0 if d is None else d.exponent))
+
+
+def _px(task: Task) -> Scores:
+    d = task.activation_per_output()
+    found = _flow(task, 2, d)
+    return Scores(found.values, found.log10_objective, d.value)
+
+
+def _px_frozen(task: Task) -> Scores:
+    if task.frozen is None:
+        return _px(task)
+    found = _flow(task, 2, Scaled(task.frozen, 0))
+    return Scores(found.values, found.log10_objective, task.frozen)
+
+
+def _gated(task: Task, start: Callable[[Tensor], Tensor], d: Scaled | None) -> Scores:
+    """Sums of v_p^2 over the paths that are on, sample by sample."""
+    weights, values = task.weights(2), task.values()
+    with torch.enable_grad():
+        walk = Pass(task.recorded(), task.tensors, weights, 2, gates=values, constant=task.biases, rescale=task.rescale)
+        r = walk.sums(start(task.inputs))
+        objective = (r.value if d is None else r.value * d.value).sum()
+        return task.scored(objective, weights, r.exponent + (0 if d is None else d.exponent))
+
+
+def _path_energy(task: Task) -> Scores:
+    return _gated(task, torch.square, None)
+
+
+def _px_per_sample(task: Task) -> Scores:
+    # As in theory.saliency, a weight of 0 is no edge here.
+    return _gated(task, torch.ones_like, task.activation({n: t != 0 for n, t in task.theta.items()}))
+
+
+def _loss(outputs: Tensor, y: Tensor) -> Tensor:
+    if y.is_floating_point():
+        if y.shape != outputs.shape:
+            raise ValueError(f"targets have shape {tuple(y.shape)}, the outputs {tuple(outputs.shape)}")
+        return ((outputs - y) ** 2).sum() / 2
+    if y.ndim != 1 or int(y.min()) < 0 or int(y.max()) >= outputs.shape[1]:
+        raise ValueError(f"labels must be integers in 0..{outputs.shape[1] - 1}, one a sample")
+    return F.cross_entropy(outputs, y)
+
+
+def _evaluated(module: nn.Module, theta: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    with substituted(module, theta):
+        try:
+            out = module(x)
+        except Exception as e:
+            raise does_not_run(x, e) from e
+    if not isinstance(out, Tensor) or not out.is_floating_point() or out.ndim < 1 or len(out) != len(x):
+        kind = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ValueError(
+            f"the module gives {kind} for {len(x)} samples: one tensor of real numbers is needed, samples first"
+        )
+    return out.reshape(len(out), -1)
+
+
+def _of_loss(task: Task, twice: bool) -> dict[str, Tensor]:
+    theta = {n: t.clone().requires_grad_(n in task.names) for n, t in task.theta.items()}
+    leaves = [theta[n] for n in task.names]
+    with torch.enable_grad():
+        loss = _loss(_evaluated(task.module, theta, task.inputs), task.labels)
+        g = gradients(loss, leaves, create_graph=twice)
+        if twice:
+            # H g is the gradient of g'g with one g held fixed.
+            product = torch.stack([(a * a.detach()).sum() for a in g]).sum()
+            try:
+                g = gradients(product, leaves)
+            except RuntimeError as e:
+                line = str(e).strip().splitlines()[0]
+                raise NotCovered("", "", f"has no second derivatives: {line}", "grasp") from e
+    return {n: (theta[n] * a).detach() for n, a in zip(task.names, g, strict=True)}
+
+
+def _snip(task: Task) -> Scores:
+    return Scores({n: s.abs() for n, s in _of_loss(task, False).items()})
+
+
+def _grasp(task: Task) -> Scores:
+    return Scores(_of_loss(task, True))
+
+
+def _ntk_sap(task: Task, epsilon: float = 1e-2) -> Scores:
+    generator, theta, names = torch.Generator().manual_seed(task.seed), task.theta, task.names
+    inputs = torch.randn(task.inputs.shape, generator=generator, dtype=torch.float64).to(task.inputs)
+    shifts = {n: torch.randn(theta[n].shape, generator=generator, dtype=torch.float64).to(theta[n]) for n in names}
+    here = {n: (theta[n] != 0).to(theta[n]).requires_grad_() for n in names}
+    with torch.enable_grad():
+        dense = _evaluated(task.module, {**theta, **{n: theta[n] * here[n] for n in names}}, inputs)
+        moved = {n: (theta[n] + epsilon * shifts[n]) * here[n] for n in names}
+        distance = ((dense - _evaluated(task.module, {**theta, **moved}, inputs)) ** 2).sum()
+        g = gradients(distance, list(here.values()))
+    return Scores({n: (a * here[n].detach()).abs() for n, a in zip(names, g, strict=True)})
+
+
+def _released(task: Task) -> Scores:
+    return Scores({n: v for n, v in released(task.module, task.inputs, task.masks).items() if n in task.names})
+
+
+METHODS: dict[str, Scorer] = {
+    s.name: s
+    for s in (
+        Scorer("magnitude", "|theta_j|", "nothing", _magnitude),
+        Scorer("random", "uniform numbers from the seed", "nothing", _random),
+        Scorer("snip", "|theta_j dL/dtheta_j|", "data and labels", _snip),
+        Scorer("grasp", "theta_j (H g)_j, g and H the gradient and the Hessian of L", "data and labels", _grasp),
+        Scorer(
+            "synflow", "sum of |v_p| over the paths through j", "shape", lambda t: _flow(t, 1), paths=True, power=1
+        ),
+        Scorer(
+            "synflow-l2", "sum of v_p^2 over the paths through j", "shape", lambda t: _flow(t, 2), paths=True, power=2
+        ),
+        Scorer(
+            "px", "sum over outputs of D_k times the sum of v_p^2 over the paths through j to k", "data", _px,
+            paths=True, power=2,
+        ),
+        Scorer(
+            "px-frozen", "px with D_k of the dense network in every round", "data", _px_frozen, paths=True, power=2
+        ),
+        Scorer(
+            "px-released", "px as its public code computes it (see `verify.networks.scores.released`)", "data",
+            _released, statistics="batch",
+        ),
+        Scorer(
+            "path-energy", "sum over samples of the squares of what the paths through j add to the output (ours)",
+            "data", _path_energy, paths=True,
+        ),
+        Scorer(
+            "px-per-sample", "px with the gates of each sample in both factors of the bound (ours)", "data",
+            _px_per_sample, paths=True,
+        ),
+        Scorer(
+            "ntk-sap", "|d/dm_j of |f(x; m theta) - f(x; m (theta + perturbation))|^2| at Gaussian inputs", "shape",
+            _ntk_sap,
+        ),
+    )
+}  # fmt: skip
+"""Every method by name."""
+
+PATHS = tuple(s.name for s in METHODS.values() if s.power is not None)
+"""Methods whose rounds can be compiled."""
+
+
+def methods() -> tuple[Scorer, ...]:
+    """Every method of scoring, with what it computes and needs."""
+    return tuple(METHODS.values())
+
+
+def scorer(name: str) -> Scorer:
+    """The method of this name.
+
+    Raises:
+        KeyError: there is none; names near misses.
+    """
+    if name not in METHODS:
+        near = difflib.get_close_matches(str(name), METHODS, n=2, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise KeyError(f"no method is called {name!r}; {hint}known: {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+# -- what is asked for --------------------------------------------------------------------------------
+
+
+@untouched
 def saliency(
     module: nn.Module, method: str, x: Tensor | None = None, y: Tensor | None = None, **settings: Any
 ) -> dict[str, Tensor]:
@@ -80,11 +266,12 @@ def saliency(
     Raises:
         KeyError: unknown method; names near misses.
         ValueError: data that the method needs and did not get, or data that cannot be used.
-        UnknownOperation: (path methods) an operation through which paths cannot be followed.
+        NotCovered: (path methods) an operation through which there are no paths, or a parameter twice on one.
     """
     return scores(module, method, x, y, **settings).values
 
 
+@untouched
 def scores(
     module: nn.Module, method: str, x: Tensor | None = None, y: Tensor | None = None, *,
     masks: Mapping[str, Tensor] | None = None, scored: str = "weights", biases: bool = True,
@@ -107,38 +294,10 @@ def scores(
     check_data(module, method, x, y)
     if masks is not None:
         check_masks(module, masks)
-    return unchecked_scores(
-        module, method, x, y, masks=masks, scored=scored, biases=biases, frozen=frozen, rescale=rescale, seed=seed
-    )
-
-
-def unchecked_scores(
-    module: nn.Module, method: str, x: Tensor | None = None, y: Tensor | None = None, *,
-    masks: Mapping[str, Tensor] | None = None, scored: str = "weights", biases: bool = True,
-    frozen: Tensor | None = None, rescale: bool = True, seed: int = 0,
-) -> Scores:  # fmt: skip
-    """`scores` of arguments that were checked before, as between the rounds of pruning."""
     names = scored_names(module, scored)
-    theta = parameters_of(module, masks)
-    if method == "magnitude":
-        return Scores({n: theta[n].abs() for n in names})
-    if method == "random":
-        generator = torch.Generator().manual_seed(seed)
-        drawn = {n: torch.rand(theta[n].shape, generator=generator, dtype=torch.float64).to(theta[n]) for n in names}
-        return Scores(
-            drawn if masks is None else {n: d * masks[n].to(d) if n in masks else d for n, d in drawn.items()}
-        )
-    assert x is not None
-    if method in PATHS:
-        return _paths(module, method, x, theta, names, masks, biases, frozen, rescale)
-    if method in GATED:
-        return _gated(module, method, x, theta, names, masks, biases, rescale)
-    if method == "px-released":
-        return Scores({n: v for n, v in released(module, x, masks).items() if n in names})
-    if method == "ntk-sap":
-        return Scores(_ntk_sap(module, x, theta, names, seed))
-    assert y is not None
-    return Scores(_of_loss(module, method, x, y, theta, names))
+    return scorer(method).score(
+        Task(module, names, x, y, masks, biases=biases, frozen=frozen, rescale=rescale, seed=seed)
+    )
 
 
 def scored_names(module: nn.Module, scored: str = "weights") -> list[str]:
@@ -162,24 +321,20 @@ def check_data(module: nn.Module, method: str, x: Tensor | None, y: Tensor | Non
         KeyError: unknown method.
         ValueError: missing, empty or non-finite data, or labels that do not fit.
     """
-    if method not in METHODS:
-        near = difflib.get_close_matches(str(method), METHODS, n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise KeyError(f"no method is called {method!r}; {hint}known: {', '.join(METHODS)}")
-    if x is None and method in (*_DATA, *_SHAPE):
-        raise ValueError(f"{method} needs {'data' if method in _DATA else 'the shape of an input'}: give x")
-    if y is None and method in _LABELS:
+    needed = scorer(method)
+    if x is None and needed.needs_x:
+        raise ValueError(f"{method} needs {'the shape of an input' if needed.needs == 'shape' else 'data'}: give x")
+    if y is None and needed.needs_y:
         raise ValueError(f"{method} needs labels: give y")
+    check_module(module)
     if x is not None:
-        if x.ndim < 2 or len(x) == 0:
+        check_inputs(x)
+        if x.ndim < 2:
             raise ValueError(f"x has shape {tuple(x.shape)}: at least one sample is needed, samples first")
-        if not bool(torch.isfinite(x).all()):
-            raise ValueError("x holds NaN or infinite numbers")
-        if y is not None and len(y) != len(x):
-            raise ValueError(f"x has {len(x)} samples and y {len(y)}")
-    for n, p in module.named_parameters():
-        if not bool(torch.isfinite(p.detach()).all()):
-            raise ValueError(f"parameter {n} holds NaN or infinite numbers")
+        if y is not None and (not isinstance(y, Tensor) or y.ndim < 1 or len(y) != len(x)):
+            count = len(y) if isinstance(y, Tensor) and y.ndim else type(y).__name__
+            raise ValueError(f"x has {len(x)} samples and y {count}")
+    check_finite(module, x if x is not None else torch.zeros(()))
 
 
 def check_masks(module: nn.Module, masks: Mapping[str, Tensor]) -> None:
@@ -198,6 +353,7 @@ def check_masks(module: nn.Module, masks: Mapping[str, Tensor]) -> None:
             raise ValueError(f"the mask of {n} has shape {tuple(m.shape)}; the parameter {tuple(known[n].shape)}")
 
 
+@untouched
 def activation_per_output(
     module: nn.Module,
     x: Tensor,
@@ -207,205 +363,58 @@ def activation_per_output(
     rescale: bool = True,
 ) -> Scaled:
     """D_k = sum_n sum_{p -> k} a_p(x_n)^2 x_{n,s(p)}^2 over the paths through unmasked weights, shape (K,)."""
-    d = activation(module, x, masks, biases=biases, rescale=rescale)
-    return Scaled(d.value.sum(0), d.exponent)
+    return Task(module, (), x, masks=masks, biases=biases, rescale=rescale).activation_per_output()
 
 
-def gradients(of: Tensor, by: Sequence[Tensor], create_graph: bool = False) -> tuple[Tensor, ...]:
-    """Derivatives, 0 where there is none: the output may not depend on any weight at all."""
-    if not of.requires_grad:
-        return tuple(torch.zeros_like(t) for t in by)
-    return torch.autograd.grad(of, list(by), create_graph=create_graph, materialize_grads=True)
-
-
-def _paths(
-    module: nn.Module, method: str, x: Tensor, theta: Mapping[str, Tensor], names: Sequence[str],
-    masks: Mapping[str, Tensor] | None, biases: bool, frozen: Tensor | None, rescale: bool,
-) -> Scores:  # fmt: skip
-    power = 1 if method == "synflow" else 2
-    d = None
-    if method in ("px", "px-frozen"):
-        if frozen is not None and method == "px-frozen":
-            d = Scaled(frozen, 0)
-        else:
-            d = activation_per_output(module, x, masks, biases=biases, rescale=rescale)
-    weights = {n: (p.abs() if power == 1 else p * p) for n, p in theta.items()}
-    for n in names:
-        weights[n].requires_grad_()
-    with torch.enable_grad():
-        r = flow(module, x, weights, power, biases=biases, rescale=rescale)
-        objective = r.value.sum() if d is None else (r.value * d.value).sum()
-        derivatives = gradients(objective, [weights[n] for n in names])
-    log = Scaled(objective.detach(), r.exponent + (0 if d is None else d.exponent)).log10()
-    found = {n: (weights[n] * g).detach() for n, g in zip(names, derivatives, strict=True)}
-    return Scores(found, log, None if d is None else d.value)
-
-
-def _gated(
-    module: nn.Module, method: str, x: Tensor, theta: Mapping[str, Tensor], names: Sequence[str],
-    masks: Mapping[str, Tensor] | None, biases: bool, rescale: bool,
-) -> Scores:  # fmt: skip
-    weights = {n: p * p for n, p in theta.items()}
-    for n in names:
-        weights[n].requires_grad_()
-    energy = method == "path-energy"
-    with torch.enable_grad():
-        inputs = x * x if energy else torch.ones_like(x)
-        r = gated_flow(module, x, weights, inputs, masks, biases=biases, rescale=rescale)
-        # As in theory.saliency, a weight of 0 is no edge here.
-        present = {n: t != 0 for n, t in theta.items()}
-        d = None if energy else activation(module, x, present, biases=biases, rescale=rescale)
-        objective = (r.value if d is None else r.value * d.value).sum()
-        derivatives = gradients(objective, [weights[n] for n in names])
-    log = Scaled(objective.detach(), r.exponent + (0 if d is None else d.exponent)).log10()
-    return Scores({n: (weights[n] * g).detach() for n, g in zip(names, derivatives, strict=True)}, log)
-
-
-def _loss(outputs: Tensor, y: Tensor) -> Tensor:
-    if y.is_floating_point():
-        if y.shape != outputs.shape:
-            raise ValueError(f"targets have shape {tuple(y.shape)}, the outputs {tuple(outputs.shape)}")
-        return ((outputs - y) ** 2).sum() / 2
-    if y.ndim != 1 or int(y.min()) < 0 or int(y.max()) >= outputs.shape[1]:
-        raise ValueError(f"labels must be integers in 0..{outputs.shape[1] - 1}, one a sample")
-    return F.cross_entropy(outputs, y)
-
-
-def _evaluated(module: nn.Module, theta: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    with evaluation_mode(module):
-        return functional_call(module, dict(theta), (x,)).flatten(1)
-
-
-def _of_loss(
-    module: nn.Module, method: str, x: Tensor, y: Tensor, theta: Mapping[str, Tensor], names: Sequence[str]
-) -> dict[str, Tensor]:
-    theta = {n: t.clone().requires_grad_(n in names) for n, t in theta.items()}
-    chosen = [theta[n] for n in names]
-    with torch.enable_grad():
-        loss = _loss(_evaluated(module, theta, x), y)
-        twice = method == "grasp"
-        g = gradients(loss, chosen, create_graph=twice)
-        if twice:
-            # H g is the gradient of g'g with one g held fixed.
-            product = sum((a * a.detach()).sum() for a in g)
-            assert isinstance(product, Tensor)
-            g = gradients(product, chosen)
-    found = {n: (theta[n] * a).detach() for n, a in zip(names, g, strict=True)}
-    return found if twice else {n: s.abs() for n, s in found.items()}
-
-
-def _ntk_sap(
-    module: nn.Module, x: Tensor, theta: Mapping[str, Tensor], names: Sequence[str], seed: int, epsilon: float = 1e-2
-) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
-    shifts = {n: torch.randn(theta[n].shape, generator=generator, dtype=torch.float64).to(theta[n]) for n in names}
-    here = {n: (theta[n] != 0).to(theta[n]).requires_grad_() for n in names}
-    with torch.enable_grad():
-        dense = _evaluated(module, {**theta, **{n: theta[n] * here[n] for n in names}}, inputs)
-        moved = {n: (theta[n] + epsilon * shifts[n]) * here[n] for n in names}
-        distance = ((dense - _evaluated(module, {**theta, **moved}, inputs)) ** 2).sum()
-        g = gradients(distance, list(here.values()))
-    return {n: (a * here[n].detach()).abs() for n, a in zip(names, g, strict=True)}
-
-
-class _Gates(TorchFunctionMode):
-    """ReLUs that record their gates, copy them, or do nothing."""
-
-    def __init__(self, job: str, gates: list[Tensor]) -> None:
-        super().__init__()
-        self.job, self.gates, self.used = job, gates, 0
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") not in ("relu", "leaky_relu"):
-            return func(*args, **(kwargs or {}))
-        if self.job == "open":
-            return args[0]
-        if self.job == "record":
-            self.gates.append((args[0] > 0).to(args[0]))
-            return func(args[0], *args[1:], **{k: v for k, v in (kwargs or {}).items() if k != "inplace"})
-        self.used += 1
-        return args[0] * self.gates[self.used - 1]
-
-
-def released(
-    module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = None, skipped: Sequence[str] = ("bn", "fc"),
-    training: bool = True,
-) -> dict[str, Tensor]:  # fmt: skip
-    """PX as the repository iurada/px-ntk-pruning computes it at commit ed6c40ea, parameter by parameter.
-
-    Parameters and buffers with "bn" or "fc" in their name are left as they are, all others are set to 1 in
-    the first auxiliary network (inputs x^2, gates copied) and squared in the second (inputs 1, no gates).
-    Both run in training mode: normalisations use the statistics of the batch, which for the second is
-    a batch of identical inputs. The score is |gradient by the squared weight| times theta^2.
-
-    Args:
-        module: the module.
-        x: inputs, one batch.
-        masks: masks of weights; masked weights are multiplied by 0 in each network.
-        skipped: parts of names of what is left as it is.
-        training: whether the auxiliary networks use the statistics of their batch, as released; False uses
-            the stored ones.
-    """
-    masks = {} if masks is None else masks
-    original = copy.deepcopy(module).eval()
-    with torch.no_grad():
-        for n, p in original.named_parameters():
-            p.copy_(p * masks[n].to(p) if n in masks else p)
-    gates: list[Tensor] = []
-    with torch.no_grad(), _Gates("record", gates):
-        original(x)
-    ones, squared = copy.deepcopy(original), copy.deepcopy(original)
-    with torch.no_grad():
-        for n, t in squared.state_dict().items():
-            if not any(s in n for s in skipped):
-                t.pow_(2)
-        for n, t in ones.state_dict().items():
-            if not any(s in n for s in skipped):
-                t.copy_(masks[n].to(t)) if n in masks else t.fill_(1)
-    with torch.no_grad(), _Gates("copy", gates):
-        first = ones.train(training)(x * x)
-    with torch.enable_grad(), _Gates("open", []):
-        second = squared.train(training)(torch.ones_like(x))
-        wanted = dict(squared.named_parameters())
-        g = gradients((first * second).sum(), list(wanted.values()))
-    out = {}
-    for (n, p), a in zip(original.named_parameters(), g, strict=True):
-        s = a.abs() * p.detach() ** 2
-        out[n] = s * masks[n].to(s) if n in masks else s
-    return out
-
-
-def live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = None) -> float:
+@untouched
+def live_paths(
+    module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = None, graph: Graph | None = None
+) -> float:
     """log10 of the number of input-output paths through unmasked weights, -inf if there are none.
 
     Paths from biases do not count: what they carry does not depend on the input.
     """
-    ones = {n: torch.ones_like(p, dtype=torch.float64) for n, p in module.named_parameters()}
-    if masks is not None:
-        ones.update({n: m.to(torch.float64) for n, m in masks.items()})
     with torch.no_grad():
-        return flow(module, x[:1].double(), ones, 0, biases=False).log10()
+        return _counted(module, x, masks or {}, graph)[0].log10()
 
 
+@untouched
 def on_live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """For each masked parameter, which of its unmasked weights stand on an input-output path (bool)."""
-    ones = {n: torch.ones_like(p, dtype=torch.float64) for n, p in module.named_parameters()}
-    ones.update({n: m.to(torch.float64).requires_grad_() for n, m in masks.items()})
     with torch.enable_grad():
-        count = flow(module, x[:1].double(), ones, 0, biases=False).value.sum()
-        g = gradients(count, [ones[n] for n in masks])
+        count, ones = _counted(module, x, masks, None)
+        g = gradients(count.value.sum(), [ones[n] for n in masks])
     return {n: m.bool() & (a > 0) for (n, m), a in zip(masks.items(), g, strict=True)}
 
 
+def paths_per_output(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
+    """The number of paths from inputs to each output through unmasked weights, up to one power of two; (K,)."""
+    with torch.no_grad():
+        return _counted(module, x, masks, None)[0].value[0]
+
+
+def _counted(
+    module: nn.Module, x: Tensor, masks: Mapping[str, Tensor], graph: Graph | None
+) -> tuple[Scaled, dict[str, Tensor]]:
+    """How many paths lead to each output, in float64, and the ones that were counted with."""
+    graph = Task(module, (), x, graph=graph).recorded()
+    ones = {n: torch.ones_like(p, dtype=torch.float64) for n, p in module.named_parameters()}
+    for n, m in masks.items():
+        ones[n] = m.to(torch.float64).requires_grad_(torch.is_grad_enabled())
+    tensors = graph.tensors(module, torch.float64)
+    return flow(graph, tensors, ones, 0, constant=False, rescale=True), ones
+
+
+@untouched
 def constant_on(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None = None) -> bool:
     """Whether the masked network gives exactly the same outputs for every sample."""
     with torch.no_grad():
-        out = _evaluated(module, parameters_of(module, masks), x)
+        out = _evaluated(module, Task(module, (), x, masks=masks).theta, x)
     return bool((out == out[:1]).all())
 
 
 __all__ = [
-    "METHODS", "Scores", "activation_per_output", "check_data", "check_masks", "constant_on", "live_paths",
-    "on_live_paths", "released", "saliency", "scored_names", "scores", "unchecked_scores",
+    "METHODS", "PATHS", "Scorer", "Scores", "Task", "activation_per_output", "check_data", "check_masks",
+    "constant_on", "live_paths", "methods", "on_live_paths", "paths_per_output", "saliency", "scored_names",
+    "scorer", "scores",
 ]  # fmt: skip

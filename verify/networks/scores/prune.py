@@ -12,18 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from theory.pruning import kept_by_round
-from verify.networks.paths.auxiliary import Scaled
 from verify.networks.paths.program import PathProgram
-from verify.networks.scores.methods import (
-    PATHS,
-    activation_per_output,
-    check_data,
-    check_masks,
-    constant_on,
-    live_paths,
-    scored_names,
-    unchecked_scores,
-)
+from verify.networks.paths.sums import Scaled
+from verify.networks.recording.graph import Graph, NotCovered
+from verify.networks.recording.modes import untouched
+from verify.networks.scores.methods import PATHS, check_data, check_masks, constant_on, live_paths, scored_names, scorer
+from verify.networks.scores.task import Task
 
 SELECTIONS, SCOPES = ("top", "sample"), ("global", "layerwise")
 COMPILED_FROM = 5
@@ -116,6 +110,7 @@ class Masks(Mapping[str, Tensor]):
         return module
 
 
+@untouched
 def prune(
     module: nn.Module, method: str, *, density: float | None = None, keep: int | None = None, rounds: int = 100,
     select: str = "top", x: Tensor | None = None, y: Tensor | None = None, scope: str = "global", seed: int = 0,
@@ -160,8 +155,9 @@ def prune(
     shapes = {n: own[n].shape for n in names}
     count = sum(own[n].numel() for n in names)
     goal = _goal(count, density, keep)
-    settings = {"scored": scored, "biases": biases, "rescale": rescale, "seed": seed}
-    score = _scorer(module, method, names, rounds, x, y, settings)
+    settings = {"biases": biases, "rescale": rescale, "seed": seed}
+    score = _scorer(module, method, names, rounds, x, y, settings, compiled=scored == "weights" and rescale)
+    graph = Task(module, names, x).recorded() if study else None
     left = _Left(shapes, own[names[0]].device)
     generator = torch.Generator().manual_seed(seed)
     records = []
@@ -173,7 +169,7 @@ def prune(
         if study:
             assert x is not None
             masks = left.masks()
-            more = {"log10_paths": live_paths(module, x, masks), "constant": constant_on(module, x, masks)}
+            more = {"log10_paths": live_paths(module, x, masks, graph), "constant": constant_on(module, x, masks)}
         records.append(Round(len(left.indices), dict(left.layers), log10_objective, **more))  # type: ignore[arg-type]
     return Masks(left.masks(), method, tuple(records))
 
@@ -182,22 +178,25 @@ class _CallByCall:
     """Scores evaluated afresh in every round."""
 
     def __init__(
-        self, module: nn.Module, method: str, x: Tensor | None, y: Tensor | None, settings: Mapping[str, Any]
-    ) -> None:
-        self.module, self.method, self.x, self.y, self.settings = module, method, x, y, dict(settings)
+        self, module: nn.Module, method: str, names: Sequence[str], x: Tensor | None, y: Tensor | None,
+        settings: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        self.module, self.names, self.x, self.y, self.settings = module, names, x, y, dict(settings)
+        self.scorer = scorer(method)
+        self.graph: Graph | None = None
         self.frozen: Scaled | None = None
+        if self.scorer.paths:
+            self.graph = self._task().recorded()
         if method == "px-frozen":
-            assert x is not None
-            biases, rescale = settings["biases"], settings["rescale"]
-            self.frozen = activation_per_output(module, x, biases=biases, rescale=rescale)
+            self.frozen = self._task().activation_per_output()
+
+    def _task(self, **more: Any) -> Task:
+        return Task(self.module, self.names, self.x, self.y, graph=self.graph, **{**self.settings, **more})
 
     def __call__(self, r: int, left: _Left) -> tuple[Tensor, float | None]:
-        seed = self.settings["seed"] if self.method == "random" else self.settings["seed"] + r
+        seed = self.settings["seed"] + (0 if self.scorer.name == "random" else r)
         frozen = None if self.frozen is None else self.frozen.value
-        found = unchecked_scores(
-            self.module, self.method, self.x, self.y, masks=left.masks() if r else None, frozen=frozen,
-            **{**self.settings, "seed": seed},
-        )  # fmt: skip
+        found = self.scorer.score(self._task(masks=left.masks() if r else None, frozen=frozen, seed=seed))
         log = found.log10_objective
         if log is not None and self.frozen is not None:
             log += self.frozen.exponent * math.log10(2)
@@ -211,8 +210,8 @@ class _Compiled:
     """Path scores by a program that is made once."""
 
     def __init__(self, module: nn.Module, method: str, names: Sequence[str], x: Tensor, biases: bool) -> None:
-        data = method in ("px", "px-frozen")
-        self.program = PathProgram(module, x, names, 1 if method == "synflow" else 2, biases=biases, data=data)
+        data = scorer(method).needs == "data"
+        self.program = PathProgram(module, x, names, scorer(method).power or 2, biases=biases, data=data)
         self.weights = self.program.activation() if method == "px-frozen" else None
         self.anew = method == "px"
 
@@ -226,17 +225,17 @@ class _Compiled:
 
 def _scorer(
     module: nn.Module, method: str, names: Sequence[str], rounds: int, x: Tensor | None, y: Tensor | None,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, Any], compiled: bool,
 ) -> _Compiled | _CallByCall:  # fmt: skip
     """What scores the rounds: a program where it pays and the module allows it."""
-    if method in PATHS and rounds >= COMPILED_FROM and settings["rescale"] and settings["scored"] == "weights":
+    if method in PATHS and rounds >= COMPILED_FROM and compiled:
         assert x is not None
         try:
             return _Compiled(module, method, names, x, settings["biases"])
-        except ValueError:
-            # Not compiled, or not even recorded: call by call it is, or says what is wrong.
+        except NotCovered:
+            # Not compiled, or not at all: then evaluation round by round says what is wrong.
             pass
-    return _CallByCall(module, method, x, y, settings)
+    return _CallByCall(module, method, names, x, y, settings)
 
 
 class _Left:
@@ -263,11 +262,11 @@ class _Left:
 
     def choose(self, found: Tensor, kept: int, select: str, scope: str, generator: torch.Generator) -> Tensor:
         """Keep ``kept`` weights by the scores ``found``, shape (all,), and return the numbers of those that go."""
-        _check_finite(found)
         if select == "top" and scope == "global" and self.device.type == "cpu":
+            _check_finite(found)
             stays = _top(torch.from_numpy(found.detach().numpy()[self.indices]), kept).numpy()
         else:
-            after = _chosen(found, self.flat, self.sizes, kept, select, scope, generator)
+            after = chosen(found, self.flat, self.sizes, kept, select, scope, generator)
             stays = after.cpu().numpy()[self.indices]
         gone, self.indices = self.indices[~stays], self.indices[stays]
         lost = np.diff(np.searchsorted(gone, self.ends), prepend=0)
@@ -290,37 +289,28 @@ def _goal(count: int, density: float | None, keep: int | None) -> int:
     return max(1, round(density * count))
 
 
-def select_weights(
-    found: Mapping[str, Tensor], masks: Mapping[str, Tensor], kept: int, *, select: str = "top",
-    scope: str = "global", generator: torch.Generator | None = None,
-) -> dict[str, Tensor]:  # fmt: skip
-    """The masks after a round that keeps ``kept`` weights by the scores ``found``.
-
-    Raises:
-        ValueError: scores that are not finite, or not of the masks' shapes.
-    """
-    for n, m in masks.items():
-        if n not in found or found[n].shape != m.shape:
-            raise ValueError(f"the scores of {n} do not have the shape {tuple(m.shape)} of its mask")
-    flat_scores = torch.cat([found[n].flatten() for n in masks])
-    flat_masks = torch.cat([m.flatten() for m in masks.values()])
-    _check_finite(flat_scores)
-    sizes = [m.numel() for m in masks.values()]
-    left = _chosen(flat_scores, flat_masks, sizes, kept, select, scope, generator)
-    return {n: part.view(m.shape) for (n, m), part in zip(masks.items(), left.split(sizes), strict=True)}
-
-
 def _check_finite(found: Tensor) -> None:
     # A finite sum has finite terms; only if it is not are they looked at one by one.
     if not math.isfinite(float(found.sum())) and not bool(torch.isfinite(found).all()):
         raise ValueError("scores are not finite: use rescale=True, float64, or smaller weights")
 
 
-def _chosen(
+def chosen(
     found: Tensor, mask: Tensor, sizes: Sequence[int], kept: int, select: str, scope: str,
     generator: torch.Generator | None,
 ) -> Tensor:  # fmt: skip
-    """The flat mask after a round."""
+    """The flat mask after a round.
+
+    Args:
+        found: finite scores, (N,).
+        mask: the mask before, bool (N,).
+        sizes: how many of them belong to each layer.
+        kept: how many to keep.
+        select: "top" or "sample".
+        scope: "global" or "layerwise".
+        generator: for "sample".
+    """
+    _check_finite(found)
     if select == "sample":
         uniform = torch.rand(found.shape, generator=generator, dtype=torch.float64).to(found.device)
         # Exponential clocks: the first to ring are a sample without replacement.
@@ -371,4 +361,4 @@ def _smallest(values: Tensor, position: int) -> Tensor:
     return torch.as_tensor(np.partition(values.numpy(), position - 1)[position - 1])
 
 
-__all__ = ["Masks", "Round", "keep_top", "prune", "select_weights"]
+__all__ = ["Masks", "Round", "chosen", "keep_top", "prune"]

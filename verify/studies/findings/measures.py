@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from verify.studies.findings import plain
-from verify.trials.store import experiment
+from verify.trials import experiment
+from verify.trials.statistics import rank_correlation
 
 DTYPES = ("float32", "float64", "longdouble")
 
@@ -30,17 +31,11 @@ def _shared(a: np.ndarray, b: np.ndarray, share: float) -> float:
     return len(first & second) / len(first)
 
 
-def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(a, b).statistic)
-
-
 def _spread(d: np.ndarray) -> float:
     return float((d.max() - d.min()) / d.max())
 
 
-@experiment(version=2)
+@experiment
 def path_quantities(network: str, dtype: str, *, seed: int) -> dict[str, Any]:
     """The plain second implementation on one image: bounds, trace, objective (log10), spread of D over the outputs.
 
@@ -85,7 +80,7 @@ def _flat(found: dict[str, Tensor]) -> np.ndarray:
     return torch.cat([v.detach().double().flatten() for v in found.values()]).numpy()
 
 
-@experiment(version=1)
+@experiment
 def path_quantities_torch(network: str, dtype: str, *, seed: int) -> dict[str, Any]:
     """The same quantities by the first implementation: autograd and `verify.networks.scores.methods`."""
     from verify.networks.scores.methods import activation_per_output, scores
@@ -111,7 +106,7 @@ def path_quantities_torch(network: str, dtype: str, *, seed: int) -> dict[str, A
     }
 
 
-@experiment(version=1)
+@experiment
 def synflow_and_sketch(network: str, *, draws: int = 32, seed: int) -> dict[str, Any]:
     """Rank correlation, over all weights, of SynFlow and SynFlow-L2 with the squared sketch weight theta_j^2 E g_j^2.
 
@@ -140,15 +135,15 @@ def synflow_and_sketch(network: str, *, draws: int = 32, seed: int) -> dict[str,
                 g = torch.autograd.grad(outputs[k], list(own.values()), retain_graph=k + 1 < len(outputs))
                 halves[i % 2] += _flat({n: (p.detach() * v) ** 2 for (n, p), v in zip(own.items(), g, strict=True)})
         total = halves[0] + halves[1]
-        out[f"{name}_synflow"] = _spearman(total, first)
-        out[f"{name}_synflow_l2"] = _spearman(total, second)
-        out[f"{name}_halves"] = _spearman(halves[0], halves[1])
+        out[f"{name}_synflow"] = float(rank_correlation(total, first))
+        out[f"{name}_synflow_l2"] = float(rank_correlation(total, second))
+        out[f"{name}_halves"] = float(rank_correlation(halves[0], halves[1]))
         out[f"{name}_synflow_top"] = _shared(total, first, 0.1)
         out[f"{name}_synflow_l2_top"] = _shared(total, second, 0.1)
     return out
 
 
-@experiment(version=1)
+@experiment
 def data_overlap(network: str, density: float, *, rounds: int = 100, samples: int = 32, seed: int) -> dict[str, Any]:
     """How much of PX's final mask depends on the data: two disjoint sets of Gaussian images, and SynFlow-L2."""
     from verify.networks.scores.prune import prune
@@ -170,7 +165,7 @@ def data_overlap(network: str, density: float, *, rounds: int = 100, samples: in
     }
 
 
-@experiment(version=1)
+@experiment
 def run_ends(
     network: str, method: str, keep: int, *, rounds: int = 100, samples: int = 8, seed: int
 ) -> dict[str, Any]:  # fmt: skip
@@ -199,19 +194,17 @@ def run_ends(
     return {"kept": masks.kept, **out}
 
 
-@experiment(version=1)
+@experiment
 def outputs_lost(
     network: str, method: str, density: float, *, rounds: int = 30, samples: int = 16, seed: int
 ) -> dict[str, Any]:  # fmt: skip
     """How many outputs iterated pruning leaves without a path from any input, Gaussian images."""
-    from verify.networks.paths.auxiliary import flow
+    from verify.networks.scores.methods import paths_per_output
     from verify.networks.scores.prune import prune
 
     module, x = _module(network, seed, torch.float32), _images(samples, seed, torch.float32)
     masks = prune(module, method, density=density, rounds=rounds, x=x, biases=False)
-    kept = {n: torch.ones_like(p) for n, p in module.named_parameters()} | {n: m.float() for n, m in masks.items()}
-    with torch.no_grad():
-        reached = flow(module, x, kept, 0, biases=False).value[0] > 0
+    reached = paths_per_output(module, x, masks) > 0
     return {"kept": masks.kept, "outputs": len(reached), "lost": int((~reached).sum())}
 
 
@@ -227,7 +220,7 @@ def _gradients(module: nn.Module, x: Tensor, masks: Any) -> np.ndarray:
     return torch.stack(rows).numpy()
 
 
-@experiment(version=1)
+@experiment
 def kept_of_the_kernel(
     network: str, method: str, density: float, *, rounds: int = 20, samples: int = 16, images: int = 4,
     precise: bool = False, seed: int,
@@ -280,7 +273,7 @@ SCORERS = (
 GUARDED = ("px", "path-energy", "magnitude")
 
 
-@experiment(version=1)
+@experiment
 def small_runs(
     scorer: str, keep: int, *, guarded: bool = False, widths: list[int] = [3, 4, 4, 2],  # noqa: B006
     samples: int = 8, networks: int = 60, seed: int,
@@ -341,7 +334,7 @@ def _kernel(instance: Any, mask: np.ndarray) -> np.ndarray:
     return rows @ rows.T
 
 
-@experiment(version=1)
+@experiment
 def transfer_on_digits(*, samples: int = 200, starts: int = 200, steps: int = 300, seed: int) -> dict[str, Any]:
     """A linear model trained on digits from Gaussian starts: s MSE of the initial law, in units of the least s MSE.
 

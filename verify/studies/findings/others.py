@@ -10,6 +10,7 @@ from verify.studies.findings.measures import GUARDED, SCORERS
 from verify.studies.findings.model import Finding, Numbers, percent
 from verify.studies.findings.witness import Witness, no_ties, no_zero_start, no_zero_weights, no_zeros
 from verify.trials import sequential
+from verify.trials.tables import markdown
 
 NAMES = {"resnet20": "ResNet-20", "vgg16_bn": "VGG-16-BN"}
 
@@ -229,20 +230,20 @@ def sign_test(wins: int, losses: int) -> float:
 
 def _on_resnet(n: Numbers) -> list[str]:
     heads = ("score, ResNet-20", "trace, 10 %", "lambda_max, 10 %", "trace, 1.8 %", "lambda_max, 1.8 %")
-    lines = [f"| {' | '.join(heads)} |", "|---|---|---|---|---|"]
+    rows: list[tuple[str, ...]] = []
     for method in dict.fromkeys(n.all("scorers_kernel", "method")):
         cells = []
         for density in (0.1, 0.018):
-            rows = n.rows("scorers_kernel", method=method, density=density)
-            cells += [f"{sum(r[k] for r in rows) / len(rows):.2g}" for k in ("trace", "top")]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
+            found = n.rows("scorers_kernel", method=method, density=density)
+            cells += [f"{sum(r[k] for r in found) / len(found):.2g}" for k in ("trace", "top")]
+        rows.append((method, *cells))
     seeds = len(set(n.all("scorers_kernel", "seed")))
     order = sorted(
         dict.fromkeys(n.all("scorers_kernel", "method")),
         key=lambda m: -sum(r["trace"] for r in n.rows("scorers_kernel", method=m, density=0.1)),
     )
     return [
-        *lines,
+        *markdown(heads, rows),
         "",
         f"By the share of the trace at 10 %: {', '.join(order)}. GraSP is made to raise the gradient's norm, and "
         "raises the trace with it. (ResNet-20 at initialisation, normalisations in evaluation mode, Gaussian images, "
@@ -264,8 +265,7 @@ def _scorers(n: Numbers) -> str:
         "lambda_max, 9",
         "lambda_max, 3",
     )
-    lines = ["", f"| {' | '.join(heads)} |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    rows: list[tuple[str, ...]] = []
     for guarded, scorers in ((False, SCORERS), (True, GUARDED)):
         for s in scorers:
 
@@ -273,12 +273,12 @@ def _scorers(n: Numbers) -> str:
                 value = n.one("scorers_small", column, scorer=s, keep=keep, guarded=g)
                 return str(value) if column == "dead" else percent(value)
 
-            lines.append(
-                f"| {s}{', guarded' if guarded else ''} | {cell('dead', 9)} | {cell('dead', 3)} | "
-                f"{cell('trace_mean', 18)} | {cell('trace_mean', 9)} | {cell('trace_mean', 3)} | "
-                f"{cell('lambda_max_mean', 9)} | {cell('lambda_max_mean', 3)} |"
-            )
-    lines += [
+            shown = [("dead", 9), ("dead", 3), ("trace_mean", 18), ("trace_mean", 9), ("trace_mean", 3)]
+            shown += [("lambda_max_mean", 9), ("lambda_max_mean", 3)]
+            rows.append((f"{s}{', guarded' if guarded else ''}", *(cell(column, keep) for column, keep in shown)))
+    lines = [
+        "",
+        *markdown(heads, rows),
         "",
         f"({total} perceptrons 3-4-4-2 with 36 Gaussian weights and eight inputs, decided in exact arithmetic: how "
         "many are dead on the data at the end, and mean shares of the dense network's trace and largest eigenvalue "

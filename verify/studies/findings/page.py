@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from theory.claims import claim_named
-from verify import certificates
+from verify import certificates, trials
 from verify.studies.findings import others, pruning
 from verify.studies.findings.arithmetic import MOST_LINES
 from verify.studies.findings.model import Finding, Numbers
 from verify.studies.findings.tables import ROOT, TABLES, Table, differences
 from verify.studies.findings.witness import Witness
-from verify.trials import store as trials
+from verify.trials import files
 
 PAGE = ROOT / "docs" / "findings.md"
 
@@ -240,5 +240,4 @@ def write(store: Path, *, jobs: int = 1, progress: Callable[[str], None] | None 
             trials.write_csv(rows, table.path, provenance=provenance)
             if progress:
                 progress(table.path.name)
-    PAGE.write_text(render())
-    return PAGE
+    return files.write(PAGE, render())

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verify import trials
 from verify.studies.findings import measures
-from verify.trials import store as trials
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "results"
@@ -65,7 +65,7 @@ class Table:
         assert self.configurations is not None
         done = trials.run(self.configurations(), trials.Store(store), jobs=jobs, quiet=quiet)
         rows = [
-            {k: v for k, v in t.configuration.items() if k not in ("experiment", "version", "widths")}
+            {k: v for k, v in t.configuration.items() if k not in ("experiment", "code", "widths")}
             | self.rows(t.results)
             for t in done
         ]

@@ -9,11 +9,11 @@ from tests.verify.networks.drawn import module_on_data
 from theory.paths import on_path
 from theory.scalars import floats
 from verify.networks import zoo
-from verify.networks.exact.extended import PathSums
 from verify.networks.exact.to_graph import network_on_data
-from verify.networks.paths.sums import NoPathSums
+from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.recording.record import record
 from verify.networks.scores.methods import saliency
+from verify.studies.extended import PathSums
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -75,5 +75,5 @@ def test_what_is_not_covered_is_named():
     module = zoo.build("vit", dim=8, depth=1, heads=1).double()
     x = torch.zeros(1, 3, 32, 32, dtype=torch.float64)
     graph = record(module, x)
-    with pytest.raises(NoPathSums, match="not covered in extended precision"):
+    with pytest.raises(NotCovered, match="not covered in extended precision"):
         PathSums(graph, graph.tensors(module), 2, np.longdouble).outputs()

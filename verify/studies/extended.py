@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from verify.networks.paths.sums import NoPathSums
-from verify.networks.recording.record import (
+from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
     CONVOLUTION,
@@ -25,6 +24,7 @@ from verify.networks.recording.record import (
     SCALE,
     SHAPE,
     Graph,
+    NotCovered,
     Operation,
     Ref,
 )
@@ -105,7 +105,7 @@ class PathSums:
         if op.kind == SCALE:
             factor = abs(self.dtype.type(s["factor"])) ** self.power
             return a * factor, lambda g: [(first, g * factor)]
-        raise NoPathSums(f"{op.label} is not covered in extended precision")
+        raise NotCovered(op.where, op.name, "is not covered in extended precision")
 
     def _bias(self, name: str | None) -> Any:
         return self.weights[name] if name is not None and self.biases else None

@@ -1,0 +1,1 @@
+"""Torch modules as what the claims are checked on."""

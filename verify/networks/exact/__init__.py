@@ -1,0 +1,1 @@
+"""Evaluations with rigorous error bounds, and exact networks."""

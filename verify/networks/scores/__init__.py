@@ -1,0 +1,1 @@
+"""Scores of weights, and masks from them."""

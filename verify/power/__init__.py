@@ -1,0 +1,1 @@
+"""How strong claims and search are: hypotheses dropped, bounds scaled, mistakes planted."""

@@ -1,0 +1,1 @@
+"""The search: how a counterexample is found, decided, shrunk and kept."""

@@ -1,0 +1,1 @@
+"""Studies about this repository: findings, recorded tables, generated pages. Not installed."""
