@@ -232,3 +232,18 @@ def test_an_error_inside_a_claim_is_its_reason():
         assert outcome.reasons == ["IndexError: list index out of range"]
     with pytest.raises(KeyError):
         Subject(*perceptron((2, 3, 2))).falsify(claim, drop=("no-such-assumption",))
+
+
+def test_making_a_counterexample_small_is_bounded_in_work(monkeypatch):
+    """Of 131 weights each decision is dear; what is found is refuted exactly all the same."""
+    decided = []
+    monkeypatch.setattr(budget, "SHRINKING", 4e5)
+    subject = Subject(*perceptron((12, 8, 3)))
+    claim = claim_named("path-exclusion/objective-is-a-bound")
+    counted = dataclasses.replace(claim, function=lambda i: decided.append(1) or claim.function(i))
+    outcome = subject.falsify(counted, examples=4)
+    assert outcome.verdict == "refuted"
+    assert outcome.counterexample.network.parameters < 131
+    assert claim.check(outcome.counterexample) is not None
+    assert outcome.decision.lhs > outcome.decision.rhs
+    assert len(decided) < 1000
