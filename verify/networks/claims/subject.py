@@ -37,6 +37,7 @@ from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.search.given import Seen, look_through
 from verify.search.loop import Search
 from verify.search.outcome import Outcome
+from verify.search.shrink import shrink
 
 SETTINGS = (NetworkOnData, NetworkWeights, ObjectiveOnNetwork, RescaledNetwork, PruningRun, GuardedRun)
 """The settings whose claims are about a network, with or without more than its data."""
@@ -216,7 +217,22 @@ class Subject:
         out = search.outcome
         out.stages["exact"] = f"{out.examples} instances, every path enumerated in rationals"
         out.reasons += [f"{count} instances break {name}" for name, count in seen.broken.items()]
-        return search.finish()
+        return search.finish(self._made_small(search))
+
+    @staticmethod
+    def _made_small(search: Search) -> bool:
+        """Make what was found small, as far as the budget goes; whether it may be made smaller still at leisure."""
+        if search.found is None or budget.exact_cost(search.claim, search.found.network) <= budget.AT_LEISURE:
+            return True
+        spent = 0.0
+
+        def refutes(candidate: Any) -> bool:
+            nonlocal spent
+            spent += budget.exact_cost(search.claim, candidate.network)
+            return spent < budget.SHRINKING and search.refutes(candidate)
+
+        search.found, search.outcome.decision = shrink(search.found, refutes, limit=search.limit), None
+        return budget.exact_cost(search.claim, search.found.network) <= budget.AT_LEISURE
 
     def _nothing_applied(self, search: Search, seen: Seen) -> Outcome:
         """The claim's assumptions or its setting are met by no instance of the module."""
