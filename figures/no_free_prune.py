@@ -18,7 +18,6 @@ from figures.style import (
     METHODS,
     ORANGE,
     RED,
-    SKY,
     canvas,
     densities,
     distinct,
@@ -102,23 +101,17 @@ def same_law(rows: Rows) -> Figure:
 
     One mask is made from (w0, x, y), the other by the same rule from (w0, x, y') with fresh labels; both networks
     are trained on y. The masks have the same law, only the first has information on y. Left: gain in training
-    accuracy, mean and 95 % interval over pairs (n = 192, 156 of 1568 weights, 16-32-32-1, layerwise, 600 steps);
-    grey crosses: another, earlier computation of ours. Right: paired sign e-processes, solid for "the own labels
-    help", dotted for "they hurt"; above the line the opposite is rejected with error probability 0.01 a test. Where
-    both stay below, nothing is decided. Curves are cut off at 12.
+    accuracy, mean and 95 % interval over pairs (n = 192, 156 of 1568 weights, 16-32-32-1, layerwise, 600 steps).
+    Right: paired sign e-processes, solid for "the own labels help", dotted for "they hurt"; above the line the opposite
+    is rejected with error probability 0.01 a test. Where both stay below, nothing is decided. Curves are cut off at 12.
     """
     fig, (left, right) = canvas(2, height=3.0)
     methods = distinct(rows, "method")
-    known = {"imp": (0.091, 0.008), "magnitude-after-training": (0.020, 0.008)}
     for i, method in enumerate(methods):
         color, marker, _, _ = METHODS[method]
-        color = SKY if method == "magnitude-after-training" else BLUE if method == "grasp" else color
         part = select(rows, method=method)
         gain = part[0]
         left.errorbar(gain["mean"], i, xerr=gain["mean"] - gain["low"], fmt=marker, ms=5, color=color, capsize=2)
-        if method in known:
-            mean, error = known[method]
-            left.errorbar(mean, i - 0.25, xerr=1.96 * error, fmt="x", color=GREY, ms=4, elinewidth=0.8)
         x = [r["pair"] for r in part]
         right.plot(x, [r["log10_e_more"] for r in part], color=color, label=label(method))
         right.plot(x, [r["log10_e_less"] for r in part], color=color, ls=":")
@@ -210,7 +203,6 @@ def effective_parameter_bounds(rows: Rows) -> Figure:
     fig, (left, right) = canvas(2, height=2.8)
     for r in rows:
         color, marker, _, _ = METHODS[r["method"]]
-        color = SKY if r["method"] == "magnitude-after-training" else BLUE if r["method"] == "grasp" else color
         error = [[r["mean"] - r["low"]], [r["high"] - r["mean"]]]
         for ax in (left, right):
             if r["most"] > r["kept"]:

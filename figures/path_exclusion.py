@@ -154,7 +154,7 @@ def _cifar(scale: str) -> list[Configuration]:
 
 def _cifar_rows(trials: Sequence[Trial]) -> Rows:
     rows = []
-    modes = ("method", "density", "statistics", "temperature", "absolute")
+    modes = ("method", "density", "statistics", "temperature", "absolute", "draws")
     for (method, density, *_), found in grouped(trials, *modes).items():
         one = found[0]
         lost = float(np.mean([t["classes_lost"] for t in found]))
@@ -181,26 +181,28 @@ def cifar10_resnet20(rows: Rows) -> Figure:
     guessed. 6.88 % is the
     sparsity of the Path eXclusion paper's headline; after this little training nothing here bears on its accuracy.
     Circled: the pruned network's outputs were the same for all images it was scored on, for at least one seed. PX with
-    the activation frozen has SynFlow-L2's masks here. SNIP, GraSP and NTK-SAP are scored on one batch with its own
-    statistics, GraSP at temperature 200, as their releases do; on the right the same three with the stored statistics,
-    which normalise nothing before training, and |GraSP|. SynFlow and PX: stored statistics; "scoring" in the CSV says
-    it line by line.
+    the activation frozen has SynFlow-L2's masks here. On the left the modes of the releases: GraSP with the statistics
+    of the batch at temperature 200, NTK-SAP with those of its batch held fixed and five draws of the weights, SNIP with
+    the stored statistics, which normalise nothing before training. On the right other modes of the same scores; |GraSP|
+    ranks by size. SynFlow and PX: stored statistics. "scoring" in the CSV says it line by line.
     """
     fig, axes = canvas(3, height=3.0)
-    batch, released = "batch statistics", "batch statistics, temperature 200"
-    stored, size = "stored statistics", "batch statistics, temperature 200, absolute value"
+    modes = [cifar.scoring(arm) for arm in cifar.ARMS]
+    arms = list(zip((arm["method"] for arm in cifar.ARMS), modes, strict=True))
+    paths = ("px", "px-released", "synflow", "synflow-l2")
     groups = (
-        (("random", ""), ("magnitude", ""), ("snip", batch), ("grasp", released), ("ntk-sap", batch)),
-        (("synflow", stored), ("synflow-l2", stored), ("px", stored), ("px-released", batch)),
-        (("snip", stored), ("grasp", stored), ("ntk-sap", stored), ("grasp", size)),
+        [a for a in arms[:9] if a[0] not in paths],
+        [a for a in arms[:9] if a[0] in paths],
+        arms[9:],
     )
     (dense,) = select(rows, method="dense")
     for ax, group in zip(axes, groups, strict=True):
         for method, scoring in group:
             part = sorted(select(rows, method=method, scoring=scoring), key=lambda r: -r["density"])
-            name = "|GraSP|" if scoring == size else "GraSP" if method == "grasp" else label(method)
-            look = {"linestyle": "--" if scoring == size else "-", "label": name}
-            series(ax, method, [r["density"] for r in part], part, **look)
+            # Module scores called "grasp" at temperature 200 are those called "grasp-200" of perceptrons.
+            size, warm = "absolute" in scoring, "temperature 200" in scoring
+            drawn = "grasp-200-absolute" if size else "grasp-200" if warm else method
+            series(ax, drawn, [r["density"] for r in part], part)
             dead = [r for r in part if r["constant"]]
             ax.plot([r["density"] for r in dead], [r["mean"] for r in dead], "o", ms=8, mfc="none", mec=BLACK, mew=0.7)
         ax.axhline(dense["mean"], color=BLACK, lw=0.8, label="dense")

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure as Canvas
 
 from theory.names import did_you_mean
 from verify import trials
+from verify.experiments.scores import METHODS
 from verify.trials import Configuration, Trial
 
 MODULES = ("sketching", "path_exclusion", "no_free_prune", "ours")
@@ -161,7 +162,10 @@ def make(
     rows = [{k: float(f"{v:.7g}") if isinstance(v, float) else v for k, v in r.items()} for r in table]
     stem = Path(out) / wanted.name.replace("/", "-")
     said = f"{wanted.title} {wanted.caption}"
-    provenance = {"figure": wanted.name, "scale": scale, "caption": said, **missing, **trials.provenance(done)}
+    provenance = {
+        "figure": wanted.name, "scale": scale, "caption": said, **missing, **_about(done, rows),
+        **trials.provenance(done),
+    }  # fmt: skip
     csv = trials.write_csv(rows, stem.with_suffix(".csv"), provenance=provenance)
     with matplotlib.rc_context(STYLE):
         # Drawn from the file, so that the picture cannot show what the file does not hold.
@@ -171,6 +175,20 @@ def make(
         canvas.savefig(png, dpi=160)
         canvas.savefig(pdf, metadata={"CreationDate": None})
     return Made(wanted, png, pdf, csv, len(rows), provenance, tuple(failures))
+
+
+def _about(done: Sequence[Trial], rows: Rows) -> dict[str, Any]:
+    """What a reader of the CSV needs beside the caption: settings, observations a point, how methods score."""
+    parameters = [{k: v for k, v in t.configuration.items() if k not in ("experiment", "code", "seed")} for t in done]
+    shared = {k: v for k, v in parameters[0].items() if all(k in p and p[k] == v for p in parameters)}
+    methods = dict.fromkeys(p["method"] for p in parameters if p.get("method") in METHODS)
+    counts = sorted({r["n"] for r in rows if "n" in r})
+    found: dict[str, Any] = {"settings": shared} if shared else {}
+    if methods and all(t.configuration["experiment"] != "verify.experiments.cifar:resnet20" for t in done):
+        found["scores"] = {m: METHODS[m].settings for m in methods}
+    if counts:
+        found["n"] = counts[0] if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return found
 
 
 @contextmanager

@@ -43,11 +43,14 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK, GREY = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#D9C400", "#0072B2", "#D55E00", "#CC79A7", "#888888",
 )  # fmt: skip
 
+WINE, TEAL = "#882255", "#44AA99"
+"""Two of Tol's muted colours, for more methods than Okabe and Ito have colours."""
+
 METHODS: dict[str, tuple[str, str, str, str]] = {
     "random": (GREY, "x", ":", "random"),
     "magnitude": (YELLOW, "v", "-", "magnitude"),
     "snip": (ORANGE, "s", "-", "SNIP"),
-    "grasp": (PINK, "D", ":", "GraSP, no temperature"),
+    "grasp": (WINE, "d", ":", "GraSP, no temperature"),
     "grasp-200": (PINK, "D", "-", "GraSP"),
     "grasp-200-absolute": (PINK, "D", "--", "|GraSP|"),
     "erk": (GREY, "+", "-", "random, ERK"),
@@ -57,7 +60,7 @@ METHODS: dict[str, tuple[str, str, str, str]] = {
     "px-frozen": (RED, "P", ":", "PX, activation frozen"),
     "px-released": (RED, "P", "--", "PX as released"),
     "ntk-sap": (BLACK, "D", ":", "NTK-SAP"),
-    "magnitude-after-training": (GREEN, "<", "--", "magnitude after training"),
+    "magnitude-after-training": (TEAL, "<", "--", "magnitude after training"),
     "imp": (GREEN, "*", "-", "iterative magnitude"),
     "dense": (BLACK, "", "-", "dense"),
 }

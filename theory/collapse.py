@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from theory.claims import Assumption
+from theory.cuts import parameter_cuts
+from theory.enumeration import on_path
 from theory.networks import ONE, Builder, Network, mlp
-from theory.paths import on_path
 from theory.pruning import PruningRun, released_count
 from theory.scalars import Array, absolute, indicator, total
 
@@ -239,6 +240,16 @@ def scored_by(name: str) -> Assumption:
         lambda run: run.scorer == name,
         lambda c, run: run.with_(scorer=c.pick([s for s in ("px", "synflow", "magnitude") if s != name])),
     )
+
+
+def _layers_are_cuts(run: PruningRun) -> bool:
+    cuts = {tuple(int(j) for j in np.flatnonzero(row)) for row in parameter_cuts(run.network)}
+    return all(tuple(sorted(layer)) in cuts for layer in run.network.layers)
+
+
+layers_are_cuts = Assumption(
+    "layers-are-cuts", "every path meets every layer once: no biases, nothing passes a layer by", _layers_are_cuts
+)
 
 
 skip_connections = Assumption(

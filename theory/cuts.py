@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from theory.enumeration import paths_of
 from theory.networks import INPUT, ONE, Network, edge_values
-from theory.paths import paths_of
 from theory.scalars import Array, zeros
 
 MAX_CUTS = 4096

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from theory.cuts import by_edge
+from theory.enumeration import on_path
 from theory.instances import Instance, array
 from theory.networks import Network, forward, jacobian
-from theory.paths import NetworkOnData, on_path
+from theory.paths import NetworkOnData
 from theory.scalars import Array, ones, rational, total
 
 

@@ -28,7 +28,20 @@ from flint import arb, ctx, fmpq
 
 from theory.instances import Instance, array
 from theory.relations import Relation, at_most, equal
-from theory.scalars import ZERO, Array, absolute, floats, indicator, is_exact, log, ones, precision, total, zeros
+from theory.scalars import (
+    ZERO,
+    Array,
+    absolute,
+    floats,
+    indicator,
+    is_exact,
+    is_registered,
+    log,
+    ones,
+    precision,
+    total,
+    zeros,
+)
 
 # -- sums of logarithms ---------------------------------------------------------------------------
 
@@ -150,6 +163,8 @@ def _snapped(a: Any) -> Array:
 
 
 def _compared(relate: Any, lhs: LogSum, rhs: LogSum, name: str) -> Relation:
+    if any(is_registered(v) for side in (lhs, rhs) for v in (*np.ravel(side.c), *np.ravel(side.b))):
+        return relate(lhs, rhs, name)  # left as they are: whoever registered the scalar compares them
     left, right = lhs.value(), rhs.value()
     if not is_exact(lhs.c):
         return relate(_snapped(left), _snapped(right), name)

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 from flint import fmpq
 
+from theory.enumeration import on_path, path_jacobian, path_values, paths_of
 from theory.instances import array
 from theory.networks import INPUT, LINEAR, ONE, RELU, Network, NetworkInstance, edge_values, forward, jacobian
-from theory.paths import on_path, path_jacobian, path_values, paths_of
 from theory.saliency import through
 from theory.scalars import Array, absolute, exact, floats, is_exact, total, zeros
 

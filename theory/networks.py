@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -360,14 +360,22 @@ class Forward:
             ReLU 1 if the pre-activation is positive, else 0 (leaky: the slope); for a linear unit 1;
             for a max unit 1 on the first largest input, else 0.
         outputs: shape (..., n, K).
-        on_kink: bool, shape (...): some pre-activation of a ReLU is exactly 0, or a maximum is tied.
+        kinks: for each ReLU and each maximum, what tells where it is on a kink, bool (..., n).
     """
 
     pre: tuple[Any, ...]
     values: tuple[Any, ...]
     edge_gates: tuple[Any, ...]
     outputs: Array
-    on_kink: Any
+    kinks: tuple[Callable[[], np.ndarray], ...]
+
+    @cached_property
+    def on_kink(self) -> Any:
+        """Bool, shape (...): some pre-activation of a ReLU is exactly 0, or a maximum is tied. Compared when asked."""
+        out = np.zeros(self.outputs.shape[:-2], dtype=bool)
+        for kink in self.kinks:
+            out = out | np.asarray(kink(), dtype=bool).any(axis=-1)
+        return out
 
 
 def forward(network: Network, theta: Array, x: Array, gates: Sequence[Any] | None = None) -> Forward:
@@ -388,7 +396,7 @@ def forward(network: Network, theta: Array, x: Array, gates: Sequence[Any] | Non
     pre: list[Any] = [None] * len(network.units)
     values: list[Any] = [None] * len(network.units)
     edge_gates: list[Any] = [None] * len(network.edges)
-    kink = np.zeros(shape[:-1], dtype=bool)
+    kinks: list[Callable[[], np.ndarray]] = []
     seen = 0
     for u, kind in enumerate(network.units):
         if kind == INPUT:
@@ -402,13 +410,12 @@ def forward(network: Network, theta: Array, x: Array, gates: Sequence[Any] | Non
         arriving = [np.asarray(values_of_edges[i])[..., None] * values[network.edges[i].source] for i in into]
         z = sum(arriving[1:], arriving[0]) if arriving else zeros(shape, theta)
         if kind == MAX and arriving:
-            z, selected, tied = _largest(arriving, theta)
-            kink = kink | tied.any(axis=-1)
-            own = selected
+            z, own = _largest(arriving, theta)
+            kinks.append(partial(_tied, arriving, z))
         else:
             own = [_gate(kind, z, theta, network.slope)] * len(into)
             if kind in (RELU, LEAKY):
-                kink = kink | (z == 0).any(axis=-1)
+                kinks.append(partial(np.equal, z, 0))
         if gates is None:
             pre[u] = z
             values[u] = z if kind == MAX or not into else own[0] * z
@@ -420,32 +427,30 @@ def forward(network: Network, theta: Array, x: Array, gates: Sequence[Any] | Non
             for i in into:
                 edge_gates[i] = gates[i]
     outputs = np.stack([values[o] for o in network.outputs], axis=-1)
-    return Forward(tuple(pre), tuple(values), tuple(edge_gates), outputs, kink)
+    return Forward(tuple(pre), tuple(values), tuple(edge_gates), outputs, tuple(kinks))
 
 
 def _gate(kind: str, z: Any, like: Array, slope: str) -> Any:
+    if kind not in (RELU, LEAKY):
+        return indicator(np.ones(np.shape(z), dtype=bool), like)
     on = indicator(z > 0, like)
     if kind == RELU:
         return on
-    if kind == LEAKY:
-        below: Any = rational(slope) if is_exact(like) else float(Fraction(slope))
-        return on + (1 - on) * below
-    return indicator(np.ones(np.shape(z), dtype=bool), like)
+    below: Any = rational(slope) if is_exact(like) else float(Fraction(slope))
+    return on + (1 - on) * below
 
 
-def _largest(arriving: list[Any], like: Array) -> tuple[Any, list[Any], np.ndarray]:
-    best = arriving[0]
-    for a in arriving[1:]:
-        best = np.where(a > best, a, best)
-    taken = np.zeros(np.shape(best), dtype=bool)
-    ties = np.zeros(np.shape(best), dtype=int)
-    selected = []
-    for a in arriving:
-        here = np.asarray(a == best, dtype=bool)
-        ties = ties + here
-        selected.append(indicator(here & ~taken, like))
-        taken |= here
-    return best, selected, ties > 1
+def _largest(arriving: list[Any], like: Array) -> tuple[Any, list[Any]]:
+    """The largest, and the gate of each: 1 on the first of the largest, else 0."""
+    best, first = arriving[0], np.zeros(np.shape(arriving[0]), dtype=int)
+    for i, a in enumerate(arriving[1:], 1):
+        larger = np.asarray(a > best, dtype=bool)
+        best, first = np.where(larger, a, best), np.where(larger, i, first)
+    return best, [indicator(first == i, like) for i in range(len(arriving))]
+
+
+def _tied(arriving: list[Any], best: Any) -> np.ndarray:
+    return np.asarray(sum(np.asarray(a == best, dtype=int) for a in arriving) > 1)
 
 
 def jacobian(network: Network, theta: Array, run: Forward) -> Array:

@@ -1,121 +1,36 @@
-"""Path values, path kernel, path activation matrix and empirical NTK, by enumeration.
-
-Notation of the path-exclusion paper: a path p runs from an input (or the constant unit) s(p) to an
-output k; v_p is the product of the weights on it; a_p(x) is 1 if every ReLU on it is on.
+"""A network on data: its path values, path kernel, path activation matrix and empirical NTK, by enumeration.
 
     f^k(x) = sum_{p -> k} v_p(theta) a_p(x, theta) x_{s(p)}
+
+with the paths p of `theory.enumeration`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from theory import auxiliary, spectrum
 from theory.derivative import derivative
+from theory.enumeration import (
+    MAX_PATHS,
+    Paths,
+    by_output,
+    on_path,
+    path_gates,
+    path_inputs,
+    path_jacobian,
+    path_values,
+    paths_of,
+    source_values,
+)  # fmt: skip
 from theory.instances import array
-from theory.networks import INPUT, Forward, Network, NetworkInstance, edge_values, forward, jacobian
-from theory.scalars import Array, indicator, ones, total, zeros
-
-MAX_PATHS = 20_000
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Every path of a network: its edges, its first unit and the number of its output."""
-
-    edges: tuple[tuple[int, ...], ...]
-    sources: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.edges)
-
-
-@lru_cache(maxsize=4096)
-def paths_of(network: Network) -> Paths:
-    """All paths, depth first from the outputs.
-
-    Raises:
-        ValueError: more than `MAX_PATHS` paths: enumeration is for small networks.
-    """
-    found: list[tuple[tuple[int, ...], int, int]] = []
-    for k, output in enumerate(network.outputs):
-        stack: list[tuple[int, tuple[int, ...]]] = [(output, ())]
-        while stack:
-            unit, suffix = stack.pop()
-            if network.units[unit] in (INPUT, "one"):
-                found.append((suffix, unit, k))
-                if len(found) > MAX_PATHS:
-                    raise ValueError(f"more than {MAX_PATHS} paths: too many to enumerate")
-            for i in reversed(network.incoming[unit]):
-                stack.append((network.edges[i].source, (i, *suffix)))
-    return Paths(tuple(f[0] for f in found), tuple(f[1] for f in found), tuple(f[2] for f in found))
-
-
-def path_values(network: Network, theta: Array) -> Array:
-    """v_p for every path, shape (..., P)."""
-    values = edge_values(network, theta)
-    columns = []
-    for edges in paths_of(network).edges:
-        product = ones(theta.shape[:-1], theta)
-        for i in edges:
-            product = product * values[i]
-        columns.append(product)
-    return _stacked(columns, theta)
-
-
-def path_jacobian(network: Network, theta: Array) -> Array:
-    """J_theta^v: the true derivative of every path value by every parameter, shape (..., P, N)."""
-    values = edge_values(network, theta)
-    factors = edge_values(network, ones(theta.shape, theta))
-    paths = paths_of(network)
-    out = zeros((*theta.shape[:-1], len(paths), network.parameters), theta)
-    for p, edges in enumerate(paths.edges):
-        for position, i in enumerate(edges):
-            j = network.edges[i].parameter
-            if j is None:
-                continue
-            rest = ones(theta.shape[:-1], theta) * factors[i]
-            for other, i2 in enumerate(edges):
-                if other != position:
-                    rest = rest * values[i2]
-            out[..., p, j] = out[..., p, j] + rest
-    return out
-
-
-def path_gates(network: Network, run: Forward) -> Array:
-    """a_p(x) for every sample and path, shape (..., n, P)."""
-    shape = run.outputs.shape[:-1]
-    columns = []
-    for edges in paths_of(network).edges:
-        gate = ones(shape, run.outputs)
-        for i in edges:
-            gate = gate * run.edge_gates[i]
-        columns.append(gate)
-    return _stacked(columns, run.outputs, shape)
-
-
-def on_path(network: Network) -> np.ndarray:
-    """Integer array (P, N): how often each parameter stands on each path."""
-    paths = paths_of(network)
-    out = np.zeros((len(paths), network.parameters), dtype=int)
-    for p, edges in enumerate(paths.edges):
-        for i in edges:
-            j = network.edges[i].parameter
-            if j is not None:
-                out[p, j] += 1
-    return out
-
-
-def _stacked(columns: list[Array], like: Array, shape: tuple[int, ...] | None = None) -> Array:
-    shape = like.shape[:-1] if shape is None else shape
-    if not columns:
-        return zeros((*shape, 0), like)
-    return np.stack([np.asarray(c) for c in columns], axis=-1)
+from theory.networks import Forward, NetworkInstance, forward, jacobian
+from theory.saliency import scores
+from theory.scalars import Array, indicator, total, zeros
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,12 +131,11 @@ class NetworkOnData(NetworkInstance):
 
     def path_inputs(self) -> Array:
         """a_p(x_n) x_{n, s(p)}, shape (..., n, P); the constant unit counts as input 1."""
-        return path_gates(self.network, self.run) * self.source_values()
+        return path_inputs(self.network, self.run)
 
     def source_values(self) -> Array:
         """x_{n, s(p)}, shape (..., n, P)."""
-        shape = self.run.outputs.shape[:-1]
-        return _stacked([self.run.values[s] for s in self.paths.sources], self.run.outputs, shape)
+        return source_values(self.network, self.run)
 
     def path_activation_matrix(self) -> Array:
         """J_v^f, shape (..., nK, P): a_p(x_n) x_{n, s(p)} where p ends in k, else 0."""
@@ -310,8 +224,6 @@ class NetworkOnData(NetworkInstance):
 
     def saliency(self, method: str = "px") -> Array:
         """The scores of all parameters by a scorer of `theory.saliency`, shape (..., N)."""
-        from theory.saliency import scores
-
         return scores(self.network, self.theta, self.x, method)
 
     # -- after removals -----------------------------------------------------------------------
@@ -370,4 +282,7 @@ class NetworkOnData(NetworkInstance):
 
     def _sum_by_output(self, a: Array) -> Array:
         """(..., P) -> (..., K)."""
-        return total(a[..., None, :] * self._ends_in(), axis=-1)
+        return by_output(self.network, a)
+
+
+__all__ = ["MAX_PATHS", "NetworkOnData", "Paths", "on_path", "path_gates", "path_jacobian", "path_values", "paths_of"]

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from theory.enumeration import by_output, on_path, paths_of
 from theory.instances import array, shown
 from theory.networks import ONE, NetworkInstance, equations
-from theory.paths import NetworkOnData, on_path, paths_of
+from theory.paths import NetworkOnData
 from theory.saliency import Scorer, activation, scorer_named
 from theory.scalars import Array, exact, indicator, total, zeros
 
@@ -245,9 +246,7 @@ class PruningRun(NetworkInstance):
         pruned = NetworkOnData(self.network, self.masked(mask), self.x)
         whole = (mask[..., None, :] | ~(on_path(self.network) > 0)).all(axis=-1)
         squares = total(pruned.path_inputs() ** 2, axis=-2) * indicator(whole, self.theta)
-        ends = np.array(self.paths.outputs)
-        per_output = [total(squares * (ends == k).astype(int), axis=-1) for k in range(len(self.network.outputs))]
-        return np.stack([np.asarray(d) for d in per_output], axis=-1)
+        return by_output(self.network, squares)
 
     def masked(self, mask: np.ndarray) -> Array:
         """The weights under a mask."""

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from theory.enumeration import by_output, on_path, path_gates, path_inputs, path_jacobian, path_values, paths_of
 from theory.names import did_you_mean
 from theory.networks import Network, edge_values, forward, jacobian
-from theory.paths import NetworkOnData, on_path, path_gates, path_jacobian, path_values, paths_of
 from theory.scalars import Array, absolute, indicator, ones, total, zeros
 
 Score = Callable[[Network, Array, Array, Array | None], Array]
@@ -89,7 +89,8 @@ def through(network: Network, path_weights: Array) -> Array:
 
 def activation(network: Network, theta: Array, x: Array) -> Array:
     """D_k = sum_n sum_{p -> k} a_p(x_n) x_{n, s(p)}^2, shape (..., K) (path exclusion)."""
-    return NetworkOnData(network, theta, x).activation_per_output()
+    a = path_inputs(network, forward(network, theta, x))
+    return by_output(network, total(a * a, axis=-2))
 
 
 def _spread(network: Network, per_output: Array) -> Array:
@@ -120,20 +121,15 @@ def _path_exclusion(network: Network, theta: Array, x: Array, d: Array | None) -
 
 def _energy(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
     """c_p = sum_n (a_p(x_n) x_{n,s(p)} v_p)^2: the square of what a path adds to the output, over the samples."""
-    v, inputs = path_values(network, theta), NetworkOnData(network, theta, x).path_inputs()
+    v, inputs = path_values(network, theta), path_inputs(network, forward(network, theta, x))
     return total(inputs * inputs, axis=-2) * v * v
 
 
 def _data_flow(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
     """Path weights of theta * dL/dtheta: sum_n f^k(x_n) a_p(x_n) x_{n,s(p)} v_p."""
     run = forward(network, theta, x)
-    sources = paths_of(network).sources
-    shape = run.outputs.shape[:-1]
-    gated = path_gates(network, run)
-    if sources:
-        gated = gated * np.stack([run.values[s] + zeros(shape, theta) for s in sources], axis=-1)
     ends = run.outputs[..., list(paths_of(network).outputs)]
-    return total(gated * ends, axis=-2) * path_values(network, theta)
+    return total(path_inputs(network, run) * ends, axis=-2) * path_values(network, theta)
 
 
 # -- scores that are no plain sums over paths ----------------------------------------------------------
@@ -163,13 +159,8 @@ def _grasp(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
     g = total(run.outputs[..., None] * j, axis=(-3, -2))
     along = total(j * g[..., None, None, :], axis=-1)
     gauss_newton = total(along[..., None] * j, axis=(-3, -2))
-    sources = paths_of(network).sources
-    shape = run.outputs.shape[:-1]
-    gated = path_gates(network, run)
-    if sources:
-        gated = gated * np.stack([run.values[s] + zeros(shape, theta) for s in sources], axis=-1)
     ends = run.outputs[..., list(paths_of(network).outputs)]
-    weight = total(gated * ends, axis=-2)
+    weight = total(path_inputs(network, run) * ends, axis=-2)
     curved = total(weight[..., None] * _path_hessian_along(network, theta, g), axis=-2)
     return theta * (gauss_newton + curved)
 
@@ -210,7 +201,7 @@ def _path_exclusion_without_theta(network: Network, theta: Array, x: Array, d: A
 
 def masked_trace(network: Network, theta: Array, x: Array) -> Array:
     """The NTK's trace of a masked network, shape (...): a weight of 0 is no weight and has no derivative."""
-    present = NetworkOnData(network, theta, x).jacobian() * indicator(theta != 0, theta)[..., None, None, :]
+    present = jacobian(network, theta, forward(network, theta, x)) * indicator(theta != 0, theta)[..., None, None, :]
     return total(present * present, axis=(-3, -2, -1))
 
 
@@ -226,13 +217,9 @@ def _trace_loss(network: Network, theta: Array, x: Array, d: Array | None) -> Ar
 
 def _per_sample(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
     """c_p = sum_n A_{n,k(p)} a_p(x_n)^2 v_p^2, A_{nk} the activation of output k at x_n: gates in both factors."""
-    instance = NetworkOnData(network, theta, x)
-    gates = path_gates(network, instance.run)
-    v = path_values(network, theta)
-    squares = (instance.path_inputs() * indicator(v != 0, v)[..., None, :]) ** 2
-    ends = np.array(paths_of(network).outputs)
-    per_output = [total(squares * (ends == k).astype(int), axis=-1) for k in range(len(network.outputs))]
-    a = np.stack([np.asarray(d) for d in per_output], axis=-1)
+    run, v = forward(network, theta, x), path_values(network, theta)
+    gates = path_gates(network, run)
+    a = by_output(network, (path_inputs(network, run) * indicator(v != 0, v)[..., None, :]) ** 2)
     return total(_spread(network, a) * gates * gates, axis=-2) * v * v
 
 

@@ -25,12 +25,29 @@ Scalar = Any  # float | fmpq | arb
 
 ZERO, ONE = fmpq(0), fmpq(1)
 
+_REGISTERED: list[type] = []
+
+
+def register(kind: type) -> None:
+    """Accept ``kind`` as one more exact scalar.
+
+    It brings arithmetic with rationals, comparisons, ``abs`` and ``root(degree)``; arrays of it are object arrays.
+    """
+    if kind not in _REGISTERED:
+        _REGISTERED.append(kind)
+
+
+def is_registered(value: Any) -> bool:
+    """Whether ``value`` is a scalar of a kind that was registered (neither a rational nor a ball nor a float)."""
+    return isinstance(value, tuple(_REGISTERED))
+
+
 ctx.prec = 128  # balls start at the precision that `theory.relations.decide` reports; flint's own default is 53
 
 
 def is_exact(a: Any) -> bool:
     """Whether ``a`` is an object array or a flint scalar (rationals or balls), not floating point."""
-    return isinstance(a, fmpq | arb | fmpz) or (isinstance(a, np.ndarray) and a.dtype == object)
+    return isinstance(a, fmpq | arb | fmpz) or (isinstance(a, np.ndarray) and a.dtype == object) or is_registered(a)
 
 
 def rational(value: Any) -> fmpq:
@@ -64,7 +81,7 @@ def exact(values: Any) -> Array:
     a = np.asarray(values) if not is_exact(values) else np.asarray(values, dtype=object)
     out = np.empty(a.shape, dtype=object)
     for i, v in np.ndenumerate(a):
-        out[i] = v if isinstance(v, fmpq | arb) else rational(v)
+        out[i] = v if isinstance(v, fmpq | arb) or is_registered(v) else rational(v)
     return out
 
 
@@ -127,6 +144,8 @@ def _elementwise(on_floats: Callable[[Array], Array], on_scalar: Callable[[Any],
 def _square_root(v: Any) -> Any:
     if isinstance(v, arb):
         return v.sqrt()
+    if is_registered(v):
+        return v.root(2)
     v = rational(v)
     if v < 0:
         raise ValueError(f"square root of the negative number {v}")
@@ -187,7 +206,7 @@ def text(value: Any) -> str:
     """The exact value as a short string: ``3/4``, ``-2``, ``[1.41 +/- 4e-3]``."""
     if isinstance(value, arb):
         return value.str(15)
-    if isinstance(value, fmpq | fmpz):
+    if isinstance(value, fmpq | fmpz) or is_registered(value):
         return str(value)
     if isinstance(value, np.generic):
         value = value.item()

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from flint import fmpq, fmpq_mat
 
-from theory.scalars import ONE, ZERO, Array, exact
+from theory.scalars import ONE, ZERO, Array, exact, is_registered
+from theory.spectrum import rank_by_minors
 
 MAX_POINTS = 12
 """Most points for which all $2^n$ labelings are decided one by one."""
@@ -200,13 +201,18 @@ def dichotomies(points: Any, *, weak: bool = False) -> np.ndarray:
     x = exact(points)
     if len(x) > MAX_POINTS:
         raise ValueError(f"{len(x)} points have 2^{len(x)} labelings; at most {MAX_POINTS} points are enumerated")
+    if any(is_registered(v) for v in x.ravel()):  # these have no hash
+        return np.array(_realised(x, weak), dtype=bool)
     return np.array(_dichotomies(tuple(map(tuple, x.tolist())), x.shape[1], weak), dtype=bool)
 
 
 @lru_cache(maxsize=4096)
 def _dichotomies(rows: tuple[tuple[Any, ...], ...], k: int, weak: bool) -> tuple[bool, ...]:
-    x = np.array(rows, dtype=object).reshape(len(rows), k)
-    every = signs(len(rows))
+    return _realised(np.array(rows, dtype=object).reshape(len(rows), k), weak)
+
+
+def _realised(x: Array, weak: bool) -> tuple[bool, ...]:
+    every = signs(len(x))
     found: list[bool | None] = [None] * len(every)
     for index, y in enumerate(every):
         if found[index] is None:
@@ -232,6 +238,8 @@ def in_general_position(points: Any) -> bool:
     x = exact(points)
     n, k = x.shape
     size = min(n, k)
+    if any(is_registered(v) for v in x.ravel()):
+        return all(rank_by_minors(x[list(rows)]) == size for rows in combinations(range(n), size))
     return all(
         fmpq_mat(size, k, [v for i in rows for v in x[i]]).rank() == size for rows in combinations(range(n), size)
     )

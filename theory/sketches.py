@@ -268,6 +268,37 @@ class SketchGain(Sketch):
         _check_constant(self.constant)
 
 
+@dataclass(frozen=True, eq=False)
+class MovingSketch(Sketch):
+    """A sketch whose weights may move after the law was chosen.
+
+    Attributes:
+        step: t, (...): weights move by at most t |X|_F in Euclidean norm.
+
+    Raises:
+        ValueError: as `Sketch`, and no step.
+    """
+
+    title: ClassVar[str] = "sketch whose weights may move"
+
+    step: Any = array(0, default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.step is None:
+            raise ValueError("give step: how far the weights may move, in units of the norm of X")
+        object.__setattr__(self, "step", np.asarray(self.step))
+
+    def valid(self) -> Any:
+        """As `Sketch`, and the step is not negative."""
+        return super().valid() & (self.step >= 0)
+
+    def worst(self) -> Array:
+        """Weights moved away from 0, each by t |X_i|, (..., d)."""
+        sign = indicator(self.w >= 0, self.w) * 2 - 1
+        return self.w + self.step[..., None] * sign * self.row_norms
+
+
 def _check_constant(constant: Any) -> None:
     if type(constant) is not int or constant < 1:
         raise ValueError(f"the constant is an integer of at least 1; got {constant!r}")
@@ -364,5 +395,6 @@ class Transfer(Instance):
 
 
 __all__ = [
-    "Sketch", "SketchGain", "Transfer", "binary_masks", "column", "inverse", "normalised", "sequences", "squared",
+    "MovingSketch", "Sketch", "SketchGain", "Transfer", "binary_masks", "column", "inverse", "normalised", "sequences",
+    "squared",
 ]  # fmt: skip

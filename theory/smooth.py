@@ -15,9 +15,9 @@ import numpy as np
 from flint import arb
 from scipy.special import erf
 
+from theory.enumeration import path_jacobian, paths_of
 from theory.instances import Instance, array
 from theory.networks import Network, mlp
-from theory.paths import path_jacobian, paths_of
 from theory.scalars import Array, exp, indicator, is_exact, ones, sqrt, total, zeros
 
 ELEMENTWISE = ("gelu", "silu", "sigmoid", "tanh")

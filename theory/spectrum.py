@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from flint import arb, fmpq, fmpq_mat
 
-from theory.scalars import ZERO, Array, is_exact, maximum
+from theory.scalars import ONE, ZERO, Array, is_exact, is_registered, maximum, sqrt
 
 
 def _matrix(a: Array) -> fmpq_mat:
@@ -34,6 +35,8 @@ def largest_eigenvalue(a: Array) -> Any:
     """Lambda_max of symmetric matrices (..., m, m): floats for stacks; one matrix of rationals: `fmpq` or `arb`."""
     if not is_exact(a):
         return np.linalg.eigvalsh(a)[..., -1]
+    if any(is_registered(v) for v in a.ravel()):
+        return _boxed(_largest_of_two(a))
     found = [value for value, _ in eigenvalues(a)]
     best: Any = found[0] if found else ZERO
     for value in found[1:]:
@@ -45,7 +48,37 @@ def rank(a: Array) -> Any:
     """Rank of symmetric matrices (..., m, m), exact for rationals, shape (...)."""
     if not is_exact(a):
         return np.linalg.matrix_rank(a, hermitian=True).astype(float)
+    if any(is_registered(v) for v in a.ravel()):
+        return _boxed(fmpq(rank_by_minors(a)))
     return _boxed(fmpq(_matrix(a).rank()))
+
+
+def _largest_of_two(a: Array) -> Any:
+    """Lambda_max of a symmetric matrix of at most two rows, over any scalar."""
+    if len(a) == 1:
+        return a[0, 0]
+    if len(a) > 2:
+        raise NotImplementedError(f"eigenvalues of {len(a)} rows of symbols; closed forms end at 2")
+    trace, gap = a[0, 0] + a[1, 1], a[0, 0] - a[1, 1]
+    return (trace + sqrt(gap * gap + 4 * a[0, 1] * a[0, 1])) / 2
+
+
+def determinant(a: Array) -> Any:
+    """Determinant of a square matrix over any scalar, by expansion along the first row."""
+    if not len(a):
+        return ONE
+    minors = [a[0, j] * determinant(np.delete(a[1:], j, axis=1)) * (-1) ** j for j in range(len(a))]
+    return sum(minors[1:], minors[0])
+
+
+def rank_by_minors(a: Array) -> int:
+    """Rank of a matrix over any scalar: the size of the largest minor that is not 0."""
+    for size in range(min(a.shape), 0, -1):
+        for rows in combinations(range(a.shape[0]), size):
+            for columns in combinations(range(a.shape[1]), size):
+                if determinant(a[np.ix_(rows, columns)]) != 0:
+                    return size
+    return 0
 
 
 def _boxed(value: Any) -> Array:

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from figures import cli, registry, style
 from verify import trials
 from verify.experiments import sketches
-from verify.trials import data
+from verify.trials import data, tables
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +171,41 @@ def test_the_cifar_figure_draws_every_arm_in_its_mode(monkeypatch):
     }
     drawn = {line.get_label() for ax in wanted.draw(rows).axes for line in ax.lines}
     assert {"SNIP", "GraSP", "|GraSP|", "NTK-SAP", "PX as released"} <= drawn
+
+
+def test_a_method_has_one_colour_and_no_two_share_look():
+    """Colour and marker tell methods apart wherever they are drawn; figures take both from the one table."""
+    looks = [(color, marker, line) for color, marker, line, _ in style.METHODS.values()]
+    assert len(set(looks)) == len(looks)
+    assert style.METHODS["imp"][0] != style.METHODS["magnitude-after-training"][0]
+    assert style.METHODS["grasp"][0] != style.METHODS["grasp-200"][0]
+
+
+def test_the_csv_says_settings_sizes_and_how_methods_score(store, tmp_path):
+    (wanted,) = registry.figures_named(["spectra-dense-and-pruned"])
+    some = [c for c in wanted.configurations("smoke") if c["method"] in ("dense", "px", "grasp-200")]
+    small = dataclasses.replace(wanted, configurations=lambda scale: some)
+    made = registry.make(small, store=store, out=tmp_path, jobs=1, quiet=True)
+    said = tables.read_provenance(made.csv)
+    assert said["settings"]["samples"] == 24
+    assert said["n"] == trials.read_csv(made.csv)[0]["n"]
+    assert "100 rounds" in said["scores"]["px"]
+
+
+def test_sanity_checks_are_paired_by_network_and_decided():
+    """Made-up accuracies: shuffling costs SNIP two points in every network, the other checks nothing."""
+    (wanted,) = registry.figures_named(["sanity-checks"])
+    done = []
+    for c in wanted.configurations("small"):
+        base = [0.5 + 0.01 * ((7 * c["seed"] + i) % 11) for i in range(4)]
+        lost = 0.02 if (c["method"], c["sanity"]) == ("snip", "shuffle") else 0.0
+        done.append(trials.Trial(c, {"accuracy": [v - lost for v in base]}))
+    rows = {(r["method"], r["check"]): r for r in wanted.table(done)}
+    hit = rows.pop(("snip", "shuffle"))
+    assert hit["verdict"] == "worse"
+    assert hit["mean"] == pytest.approx(-2.0)
+    assert hit["n"] == 40
+    assert {r["verdict"] for r in rows.values()} == {"undecided"}
+    wanted.draw([*rows.values(), hit])
+    short = [t for t in done if not (t["method"] == "snip" and t["sanity"] == "none" and t["seed"] == 3)]
+    assert {r["n"] for r in wanted.table(short) if r["method"] == "snip"} == {36}

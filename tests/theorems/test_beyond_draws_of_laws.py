@@ -22,7 +22,7 @@ from theory.networks import LEAKY, LINEAR, MAX, RELU, Builder, mlp
 from theory.relations import Verdict, decide
 from theory.robustness import BestDirection, LinearEnsemble
 from theory.scalars import exact
-from theory.sketches import Sketch, Transfer
+from theory.sketches import MovingSketch, Sketch, Transfer
 from verify.search.strategies import StackChooser, draw
 
 PROVED = [c for c in claims() if c.status is Status.PROVED and c.id.split("/")[0] in ("sketching", "no-free-prune")]
@@ -89,6 +89,11 @@ def sketch(m):
         w = np.where(np.arange(d) == d - 1, fmpq(1), w)
         x[-1] = -(x[:-1] * w[:-1, None]).sum(axis=0)
     return Sketch(s, x, w, m.weights(d))
+
+
+def moving_sketch(m):
+    i = sketch(m)
+    return MovingSketch(i.s, i.x, i.w, i.q, abs(m.numbers(1))[0])
 
 
 def transfer(m):
@@ -233,7 +238,8 @@ def linear_ensemble(m):
 
 
 MAKERS = {
-    Sketch: sketch, Transfer: transfer, NetworkWeights: network_weights, SignAverage: sign_average, MaskLaw: mask_law,
+    Sketch: sketch, MovingSketch: moving_sketch,
+    Transfer: transfer, NetworkWeights: network_weights, SignAverage: sign_average, MaskLaw: mask_law,
     TestedLaw: law_with_a_test, MemorisingMasks: memorising, FittedMasks: fitted, NoisyFits: noisy,
     ThresholdUnit: threshold_unit, PrunedUnit: pruned_unit, LinearEnsemble: linear_ensemble,
     ConditionedLaw: lambda m: ConditionedLaw(m.weights(m.integer(1, 3), m.integer(1, 4), m.integer(1, 5))),

@@ -189,6 +189,18 @@ MUTANTS = {
             (i.initial.a + sqrt(moved(i))) ** 2,
         ),
     ),
+    "the data law alone": (
+        transfer.mixture_is_minimax,
+        lambda i: equal(i.weighted_norm(i.data_law, i.worst()), (i.a + i.step * i.f_squared) ** 2),
+    ),
+    "as if the law knew where the weights go": (
+        transfer.mixture_is_minimax,
+        lambda i: at_most(i.weighted_norm(i.p, i.worst()), (i.a + i.step * i.f_squared) ** 2),
+    ),
+    "squares of the two terms": (
+        transfer.mixture_is_minimax,
+        lambda i: at_most((i.a + 2 * i.step * i.f_squared) ** 2, i.weighted_norm(i.p, i.worst())),
+    ),
     "bias of the wrong sign": (
         binary_mask.binary_mask_error,
         lambda i: equal(

@@ -13,7 +13,7 @@ from theory.papers.sketching import data_independence, experiments, sampling, tr
 from theory.relations import decide
 from theory.saliency import scores
 from theory.scalars import ZERO, exact, floats, total
-from theory.sketches import Sketch, SketchGain, Transfer, inverse, normalised, sequences
+from theory.sketches import MovingSketch, Sketch, SketchGain, Transfer, inverse, normalised, sequences
 from verify.search.strategies import StackChooser, draw
 
 CASES = [(seed, limit) for limit in (1, 2, 3) for seed in range(8)]
@@ -127,6 +127,21 @@ def test_a_weight_that_starts_at_zero_and_stays_there_changes_nothing_relatively
     assert i.relative_change() == 1
     assert not transfer.transfer_relative.applies(i)
     assert decide(transfer.transfer_relative.check(i)).verdict == "holds"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_law_and_no_weights_do_better_than_the_minimax_ones(seed):
+    """On a grid of laws for two features and of directions, in floating point."""
+    rng = np.random.default_rng(seed)
+    x, w0, delta = rng.integers(1, 5, (2, 2)).astype(float), rng.integers(0, 4, 2) + 0.5, 0.75
+    norms = np.linalg.norm(x, axis=1)
+    best = np.inf
+    turn = np.linspace(0, 2 * np.pi, 721)
+    moved = w0 + delta * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    for p in np.linspace(0.001, 0.999, 999):
+        best = min(best, ((norms * moved) ** 2 / np.array([p, 1 - p])).sum(axis=1).max())
+    value = ((norms * w0).sum() + np.linalg.norm(norms) * delta) ** 2
+    assert value * 0.999 <= best <= value * 1.01
 
 
 @pytest.mark.parametrize("s", range(1, 6))
@@ -261,6 +276,7 @@ def test_wins_and_losses():
         (lambda: model([[1], [2]], [1]), "expected \\(d, n\\) and \\(d,\\)"),
         (lambda: model([[1]], [1], s=0), "number of draws"),
         (lambda: SketchGain(1, exact([[1]]), exact([1]), None, 0), "constant is an integer"),
+        (lambda: MovingSketch(1, exact([[1]]), exact([1])), "give step"),
         (lambda: Transfer(1, exact([[1]]), exact([1]), exact([1])).share(), "nothing is mixed"),
         (lambda: model([[1]], [1], q=[1, 2]), "2 weights for 1 features"),
         (lambda: Transfer(1, exact([[1]]), exact([1, 1]), exact([1])), "must agree"),

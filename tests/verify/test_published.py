@@ -84,6 +84,7 @@ def test_the_module_is_left_as_it_was(small):
     before = copy.deepcopy(module.state_dict())
     for method in published.METHODS:
         published.prune(module, method, Mode(), 0.3, x, y, rounds=2)
+    published.prune(module, "ntk-sap", Mode("held", draws=2), 0.3, x, y, rounds=2)
     assert all(torch.equal(v, before[n]) for n, v in module.state_dict().items())
     assert not module.training
     assert all(p.grad is None for p in module.parameters())
@@ -97,10 +98,39 @@ def test_absolute_values_rank_by_size(small):
     assert any((s < 0).any() for s in signed.values())
 
 
+def test_held_statistics_are_those_of_the_batch_as_constants(small):
+    """In the held mode the loss has the value of training mode, and the gradient of evaluation mode with them."""
+    module, x, y = small
+    by_hand = copy.deepcopy(module)
+    with torch.no_grad():
+        z = by_hand[0](x)
+        by_hand[1].running_mean.copy_(z.mean((0, 2, 3)))
+        by_hand[1].running_var.copy_(z.var((0, 2, 3)))
+    for method in ("snip", "grasp"):
+        held = published.scores(module, method, Mode("held"), x, y)
+        expected = published.scores(by_hand, method, Mode("evaluation"), x, y)
+        assert all(torch.allclose(held[n], expected[n], rtol=1e-9) for n in held)
+    stored, batch = (published.scores(module, "snip", Mode(s), x, y) for s in ("evaluation", "batch"))
+    assert not torch.allclose(stored["0.weight"], batch["0.weight"], rtol=0.1)
+
+
+def test_draws_of_the_weights_forget_the_modules_own(small):
+    module, x, y = small
+    other = copy.deepcopy(module)
+    with torch.no_grad():
+        other[0].weight.mul_(3.0)
+    own, moved = (published.scores(m, "ntk-sap", Mode("held"), x, y, seed=1) for m in (module, other))
+    assert not torch.allclose(own["0.weight"], moved["0.weight"])
+    own, moved = (published.scores(m, "ntk-sap", Mode("held", draws=3), x, y, seed=1) for m in (module, other))
+    assert torch.equal(own["0.weight"], moved["0.weight"])
+
+
 def test_bad_modes_are_named(small):
     module, x, y = small
     for call, says in (
-        (lambda: Mode("running"), "statistics are batch or evaluation"),
+        (lambda: Mode("running"), "statistics are batch or held or evaluation"),
+        (lambda: Mode(draws=-1), "draws are 0 or more"),
+        (lambda: published.scores(module, "snip", Mode(draws=5), x, y), "draws is 0"),
         (lambda: Mode(temperature=0.0), "a temperature is positive"),
         (lambda: published.scores(module, "snpi", Mode(), x, y), "did you mean snip"),
         (lambda: published.prune(module, "snip", Mode(), 0.0, x, y), "a density in"),
@@ -113,6 +143,8 @@ def test_modes_are_part_of_a_trials_identity_and_of_its_table():
     arms = {(c["method"], c["statistics"], c["temperature"]) for c in cifar.configurations("smoke")}
     assert ("grasp", "batch", 200.0) in arms
     assert ("grasp", "evaluation", 1.0) in arms
+    assert ("ntk-sap", "held", 1.0) in arms
+    assert {("snip", "evaluation", 1.0), ("snip", "batch", 1.0)} <= arms
     assert cifar.scoring({"method": "grasp", "statistics": "batch", "temperature": 200.0, "absolute": False}) == (
         "batch statistics, temperature 200"
     )

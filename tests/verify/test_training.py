@@ -249,6 +249,19 @@ def test_every_method_keeps_as_many_as_asked_and_says_its_settings():
     assert "signed" in scores.METHODS["grasp"].settings
 
 
+@pytest.mark.parametrize("method", ["random", "erk"])
+def test_random_masks_know_nothing_of_the_weights(method):
+    """With one seed for weights and scores the kept weights are 24 % larger than the average, and mostly negative."""
+    seeds = list(range(40))
+    stack = initial([64, 64, 10], seeds)
+    masks = scores.make_masks(stack, method, X, Y, 0.1, seeds=seeds)
+    for w, m in zip(stack.weights, masks, strict=True):
+        kept, n = w[m > 0] / w.std(), int(m.sum())
+        assert abs(float(kept.mean())) < 4 / n**0.5
+        # |N(0, 1)| has mean 0.798 and standard deviation 0.603.
+        assert abs(float(kept.abs().mean()) - 0.798) < 4 * 0.603 / n**0.5
+
+
 def test_erk_follows_in_plus_out_and_fills_small_layers():
     """64-64-64-10 at 10 %: shares (in + out)/(in out); at 60 % the last layer is full. By hand."""
     stack = initial([64, 64, 64, 10], [0])

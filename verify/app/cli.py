@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from theory.claims import PAPERS
+from verify.proofs.command import add_parser as add_prove
+from verify.trials.command import add_parser as add_trials
 
 BUDGETS = ("quick", "default", "thorough")
 BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "scaling", "start",
@@ -28,6 +30,7 @@ examples:
   python -m verify show sketching/transfer-literal    what one says, assumes, and where it stands
   python -m verify run path-exclusion/trace-bound --budget thorough
   python -m verify falsify --on my_models.py:build    which claims apply to your architecture, and do they hold
+  python -m verify prove --all --shapes small         every claim for all real numbers, on small shapes
   python -m verify ablate --all                       which hypotheses does each theorem really need
   python -m verify check counterexample.json          decide a certificate again, without torch
   python -m verify findings                           every number of docs/findings.md again
@@ -100,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("sharpness", help="how small an error in each constant would be seen?")
     one.add_argument("claim", nargs="*", default=["*"], help="ids or globs; all proved claims without it")
     _budget(one)
+
+    add_prove(commands)
+    add_trials(commands)
 
     one = commands.add_parser("check", help="decide a certificate again, without torch")
     one.add_argument("certificate", nargs="+", help="JSON files")
@@ -212,6 +218,14 @@ def _dispatch(options: argparse.Namespace) -> int:
         return _show(options)
     if options.command == "check":
         return _check(options)
+    if options.command == "trials":
+        from verify.trials.command import run as of_trials
+
+        return of_trials(options)
+    if options.command == "prove":
+        from verify.proofs.command import run
+
+        return run(options)
     if options.command in NEEDS_CHECKOUT:
         _in_checkout(options.command)
     folder = getattr(options, "data_dir", "")

@@ -19,12 +19,13 @@ from verify.trials import Trial, data, experiment
 
 ARMS: tuple[dict[str, Any], ...] = (
     *({"method": m} for m in ("px", "px-released", "synflow", "synflow-l2")),
-    {"method": "ntk-sap", "statistics": "batch"},
-    {"method": "snip", "statistics": "batch"},
+    {"method": "ntk-sap", "statistics": "held", "draws": 5},
+    {"method": "snip"},
     {"method": "grasp", "statistics": "batch", "temperature": 200.0},
     *({"method": m} for m in ("magnitude", "random")),
-    # What becomes of them with the stored statistics, which normalise nothing before training; GraSP's size.
-    *({"method": m} for m in ("ntk-sap", "snip", "grasp")),
+    # In other modes: stored statistics, which normalise nothing before training, against the batch's; GraSP's size.
+    *({"method": m} for m in ("ntk-sap", "grasp")),
+    {"method": "snip", "statistics": "batch"},
     {"method": "grasp", "statistics": "batch", "temperature": 200.0, "absolute": True},
 )
 """What is compared, "dense" beside it: first each method as it was published, then in other modes.
@@ -58,7 +59,7 @@ def images(split: str, samples: int, size: int) -> tuple[Tensor, Tensor]:
 def resnet20(
     method: str, density: float, *, samples: int = 5000, test: int = 2000, size: int = 16, epochs: int = 8,
     rounds: int = 30, scored_on: int = 64, statistics: str = "evaluation", temperature: float = 1.0,
-    absolute: bool = False, seed: int,
+    absolute: bool = False, draws: int = 0, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Prune ResNet-20 at initialisation, train it, and measure its test accuracy.
 
@@ -75,9 +76,10 @@ def resnet20(
         epochs: over the training images.
         rounds: of iterative methods.
         scored_on: training images that the scores see, in one batch.
-        statistics: of normalisations while scoring, "evaluation" (stored) or "batch"; `published.METHODS` only.
+        statistics: of normalisations while scoring, "evaluation" (stored), "batch" or "held"; `published.METHODS` only.
         temperature: what the outputs are divided by while scoring; likewise.
         absolute: rank by the score's absolute value; likewise.
+        draws: of fresh weights to score; NTK-SAP only. See `published.Mode`.
         seed: of the initial weights, the images scored on, and the order in training.
 
     Returns:
@@ -94,7 +96,7 @@ def resnet20(
     from verify.networks.scores.prune import prune
     from verify.trials.training import ImageRecipe, train_module
 
-    mode = published.Mode(statistics, temperature, absolute)
+    mode = published.Mode(statistics, temperature, absolute, draws)
     if mode != published.Mode("evaluation") and method not in published.METHODS:
         raise ValueError(f"{method} is scored with {scoring({'method': method})}, in one way only; not with {mode}")
     module = zoo.build("resnet20", seed=seed)
@@ -155,4 +157,5 @@ def scoring(trial: Mapping[str, Any] | Trial) -> str:
         return ""
     if trial["method"] == "px-released":
         return "batch statistics"
-    return str(published.Mode(of("statistics", "evaluation"), of("temperature", 1.0), of("absolute", False)))
+    settings = (("statistics", "evaluation"), ("temperature", 1.0), ("absolute", False), ("draws", 0))
+    return str(published.Mode(*(of(name, default) for name, default in settings)))

@@ -107,7 +107,13 @@ def _from_elsewhere(model: str, data: str, data_dir: str, seed: int, samples: in
 
 @functools.lru_cache(maxsize=16)
 def _trained(model: str, data: str, data_dir: str, seed: int, device: str) -> Any:
-    torch.set_num_threads(1)
+    from verify.networks.claims.budget import single_threaded
+
+    with single_threaded():
+        return _trained_on(model, data, data_dir, seed, device)
+
+
+def _trained_on(model: str, data: str, data_dir: str, seed: int, device: str) -> Any:
     one = datasets.load(data, data_dir=data_dir, samples=TRAINING_SAMPLES, seed=seed)
     name = f"{data}, {model}"
     if model == "linear":

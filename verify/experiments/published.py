@@ -1,15 +1,20 @@
 """SNIP, GraSP and NTK-SAP of torch modules with every mode a setting: on purpose a second implementation.
 
-`verify.networks.scores` scores with normalisations in evaluation mode, as the theory is about. At initialisation the
-stored statistics are those of no data, so that this is no normalisation at all; the releases of SNIP and GraSP score
-in training mode, with the statistics of the batch. In evaluation mode the two implementations agree
-(`tests/verify/test_published.py`).
+`verify.networks.scores` scores with normalisations in evaluation mode, as the theory is about; there the two agree
+(`tests/verify/test_published.py`). At initialisation the stored statistics are those of no data, so that this is no
+normalisation at all. What the releases do:
+
+* SNIP (namhoonlee/snip-public, commit b00bef00): stored statistics (it feeds ``is_train: False``), one batch.
+* GraSP (alecwangcq/GraSP, commit f1660545): statistics of the batch, outputs divided by 200, signed. It takes the two
+  halves of the batch one after the other and draws the last layer anew; here it is one batch and the same weights.
+* NTK-SAP (YiteWang/NTK-SAP, commit e23682bc): statistics taken from the Gaussian batch and then held fixed, weights
+  drawn anew for each of 5 batches, perturbation 0.01.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +23,9 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from theory.names import did_you_mean
+from verify.networks import zoo
 
-STATISTICS = ("batch", "evaluation")
+STATISTICS = {"batch": "batch statistics", "held": "statistics of the batch, held", "evaluation": "stored statistics"}
 
 
 @dataclass(frozen=True)
@@ -27,59 +33,110 @@ class Mode:
     """How a module is scored.
 
     Attributes:
-        statistics: of normalisations: "batch" (training mode) or "evaluation" (the stored ones).
+        statistics: of normalisations: "batch" (training mode), "held" (those of the batch, as constants), or
+            "evaluation" (the stored ones).
         temperature: what the outputs are divided by.
         absolute: keep the largest |score|, rather than the largest score.
+        draws: fresh initial weights (`verify.networks.zoo.initialise`) on which NTK-SAP's derivatives are summed; 0
+            takes the module's own.
 
     Raises:
-        ValueError: unknown statistics, or a temperature that is not positive.
+        ValueError: unknown statistics, a temperature that is not positive, or a negative number of draws.
     """
 
     statistics: str = "batch"
     temperature: float = 1.0
     absolute: bool = False
+    draws: int = 0
 
     def __post_init__(self) -> None:
         if self.statistics not in STATISTICS:
             raise ValueError(f"statistics are {' or '.join(STATISTICS)}, not {self.statistics!r}")
-        if not self.temperature > 0:
-            raise ValueError(f"a temperature is positive, not {self.temperature}")
+        if not self.temperature > 0 or self.draws < 0:
+            raise ValueError(
+                f"a temperature is positive and draws are 0 or more; got {self.temperature} and {self.draws}"
+            )
 
     def __str__(self) -> str:
-        parts = [{"batch": "batch statistics", "evaluation": "stored statistics"}[self.statistics]]
+        parts = [STATISTICS[self.statistics]]
         parts += [f"temperature {self.temperature:g}"] if self.temperature != 1 else []
-        return ", ".join([*parts, *(["absolute value"] if self.absolute else [])])
+        parts += ["absolute value"] if self.absolute else []
+        return ", ".join([*parts, *([f"{self.draws} draws of the weights"] if self.draws else [])])
 
 
-Outputs = Callable[[Mapping[str, Tensor], Tensor], Tensor]
+@dataclass
+class _Scored:
+    """A copy of a module, in the mode in which it is scored."""
+
+    module: nn.Module
+    mode: Mode
+    masks: Mapping[str, Tensor] | None
+
+    def weights(self) -> dict[str, Tensor]:
+        """The masked weights, as leaves."""
+        own = {n: p.detach() for n, p in self.module.named_parameters() if p.ndim > 1}
+        masked = {n: p * self.masks[n].to(p) if self.masks and n in self.masks else p.clone() for n, p in own.items()}
+        return {n: p.requires_grad_() for n, p in masked.items()}
+
+    def prepare(self, weights: Mapping[str, Tensor], x: Tensor) -> None:
+        """Set the module's mode, and with "held" its statistics."""
+        self.module.train(self.mode.statistics != "evaluation")
+        if self.mode.statistics == "held":
+            for m in self.module.modules():
+                if isinstance(m, nn.modules.batchnorm._BatchNorm):
+                    m.reset_running_stats()
+                    m.momentum = 1.0
+            with torch.no_grad():
+                self(weights, x)
+            self.module.eval()
+
+    def __call__(self, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        fixed = {n: p.detach() for n, p in self.module.named_parameters()}
+        return functional_call(self.module, {**fixed, **weights}, (x,)) / self.mode.temperature
 
 
-def _snip(outputs: Outputs, theta: dict[str, Tensor], x: Tensor, y: Tensor, seed: int) -> dict[str, Tensor]:
-    loss = functional.cross_entropy(outputs(theta, x), y)
-    gradients = torch.autograd.grad(loss, list(theta.values()))
-    return {n: (p * g).detach().abs() for (n, p), g in zip(theta.items(), gradients, strict=True)}
+def _of_loss(scored: _Scored, x: Tensor, y: Tensor, twice: bool) -> dict[str, Tensor]:
+    theta = scored.weights()
+    scored.prepare(theta, x)
+    gradients = torch.autograd.grad(
+        functional.cross_entropy(scored(theta, x), y), list(theta.values()), create_graph=twice
+    )  # fmt: skip
+    if twice:
+        product = torch.stack([(g * g.detach()).sum() for g in gradients]).sum()
+        gradients = torch.autograd.grad(product, list(theta.values()))
+    return {n: (p * g).detach() for (n, p), g in zip(theta.items(), gradients, strict=True)}
 
 
-def _grasp(outputs: Outputs, theta: dict[str, Tensor], x: Tensor, y: Tensor, seed: int) -> dict[str, Tensor]:
-    loss = functional.cross_entropy(outputs(theta, x), y)
-    gradients = torch.autograd.grad(loss, list(theta.values()), create_graph=True)
-    product = torch.stack([(g * g.detach()).sum() for g in gradients]).sum()
-    # -theta * Hg is what GraSP drops the highest of.
-    return {
-        n: (p * h).detach()
-        for (n, p), h in zip(theta.items(), torch.autograd.grad(product, list(theta.values())), strict=True)
-    }
+def _snip(scored: _Scored, x: Tensor, y: Tensor, seed: int) -> dict[str, Tensor]:
+    return {n: s.abs() for n, s in _of_loss(scored, x, y, False).items()}
 
 
-def _ntk_sap(outputs: Outputs, theta: dict[str, Tensor], x: Tensor, y: Tensor, seed: int) -> dict[str, Tensor]:
+def _grasp(scored: _Scored, x: Tensor, y: Tensor, seed: int) -> dict[str, Tensor]:
+    return _of_loss(scored, x, y, True)  # the highest -theta * Hg is dropped
+
+
+def _ntk_sap(scored: _Scored, x: Tensor, y: Tensor, seed: int) -> dict[str, Tensor]:
     generator, epsilon = torch.Generator().manual_seed(seed), 1e-2
-    inputs = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
-    shifts = {n: torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p) for n, p in theta.items()}
-    here = {n: (p.detach() != 0).to(p).requires_grad_() for n, p in theta.items()}
-    dense = outputs({n: p.detach() * here[n] for n, p in theta.items()}, inputs)
-    moved = outputs({n: (p.detach() + epsilon * shifts[n]) * here[n] for n, p in theta.items()}, inputs)
-    gradients = torch.autograd.grad(((dense - moved) ** 2).sum(), list(here.values()))
-    return {n: (g * here[n]).detach().abs() for n, g in zip(here, gradients, strict=True)}
+
+    def normal(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like)
+
+    total: dict[str, Tensor] = {}
+    for draw in range(max(1, scored.mode.draws)):
+        if scored.mode.draws:
+            zoo.initialise(scored.module, 1_000_003 * (seed + 1) + draw)
+        theta = {n: p.detach() for n, p in scored.weights().items()}
+        inputs, shifts = normal(x), {n: normal(p) for n, p in theta.items()}
+        scored.prepare(theta, inputs)
+        masks = scored.masks or {}
+        present = {n: masks.get(n, p != 0) for n, p in theta.items()}
+        here = {n: present[n].to(p).requires_grad_() for n, p in theta.items()}
+        dense = scored({n: p * here[n] for n, p in theta.items()}, inputs)
+        moved = scored({n: (p + epsilon * shifts[n]) * here[n] for n, p in theta.items()}, inputs)
+        gradients = torch.autograd.grad(((dense - moved) ** 2).sum(), list(here.values()))
+        for (n, h), g in zip(here.items(), gradients, strict=True):
+            total[n] = total.get(n, torch.zeros_like(g)) + (g * h).detach()
+    return {n: s.abs() for n, s in total.items()}
 
 
 METHODS = {"snip": _snip, "grasp": _grasp, "ntk-sap": _ntk_sap}
@@ -98,27 +155,19 @@ def scores(
         x: inputs (n, ...).
         y: classes (n,).
         masks: weights that are there (nonzero).
-        seed: of NTK-SAP's inputs and perturbation.
+        seed: of NTK-SAP's inputs, perturbations and weights.
 
     Raises:
-        ValueError: an unknown method.
+        ValueError: an unknown method, or draws of the weights for another than NTK-SAP.
     """
     if method not in METHODS:
         raise ValueError(f"no method is called {method!r}; {did_you_mean(method, METHODS)} known: {', '.join(METHODS)}")
+    if mode.draws and method != "ntk-sap":
+        raise ValueError(f"{method} scores the module's own weights: draws is 0")
     # A copy: in training mode a forward pass moves the stored statistics.
-    own = copy.deepcopy(module).train(mode.statistics == "batch")
-    fixed = {n: p.detach() for n, p in own.named_parameters()}
-    theta = {
-        n: (p * masks[n].to(p) if masks and n in masks else p.clone()).requires_grad_()
-        for n, p in fixed.items()
-        if p.ndim > 1
-    }
-
-    def outputs(weights: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        return functional_call(own, {**fixed, **weights}, (inputs,)) / mode.temperature
-
+    scored = _Scored(copy.deepcopy(module), mode, masks)
     with torch.enable_grad():
-        found = METHODS[method](outputs, theta, x, y, seed)
+        found = METHODS[method](scored, x, y, seed)
     return {n: s.abs() if mode.absolute else s for n, s in found.items()}
 
 

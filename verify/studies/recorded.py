@@ -17,7 +17,7 @@ import numpy as np
 
 from verify import trials
 from verify.experiments import decide as empirical
-from verify.experiments.protocol import ALPHA, SAME_LAW
+from verify.experiments.protocol import ALPHA, SAME_LAW, digest
 from verify.trials import sequential
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -101,11 +101,13 @@ def record(scales: Sequence[str], store: trials.Store, folder: Path = RESULTS, j
             print(f"{claim} ({scale}): {outcome.verdict}", flush=True)
             decided += empirical_rows(outcome)
             for c in study.configurations(scale):
-                used[trials.identity(c)] = store.read(c)
-        laws += same_law_rows([store.read(c) for c in empirical.same_law_configurations(scale)], scale)
+                if c in store:  # where a trial failed the claim is undecided
+                    used[trials.identity(c)] = store.read(c)
+        laws += same_law_rows([store.read(c) for c in empirical.same_law_configurations(scale) if c in store], scale)
     controls = [t for t in used.values() if t.configuration["experiment"].endswith(":same_law")]
+    made = {"protocol": digest(), **trials.provenance(list(used.values()))}
     return [
-        trials.write_csv(decided, folder / "empirical.csv", provenance=trials.provenance(list(used.values()))),
+        trials.write_csv(decided, folder / "empirical.csv", provenance=made),
         trials.write_csv(laws, folder / "same_law.csv", provenance=trials.provenance(controls)),
     ]
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from theory.claims import Assumption
+from theory.enumeration import on_path
 from theory.guarded import live
 from theory.networks import LINEAR, RELU, Builder
-from theory.paths import NetworkOnData, on_path
+from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 
 SMALL = {"families": ("mlp",), "depth": 2, "outputs": 2}

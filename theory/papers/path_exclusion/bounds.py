@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
+from theory.enumeration import on_path
 from theory.networks import INPUT, mlp
 from theory.papers.path_exclusion.assumptions import equal_activations
 from theory.papers.sources import PATH_EXCLUSION, ours
-from theory.paths import NetworkOnData, on_path
+from theory.paths import NetworkOnData
 from theory.relations import (
     Relation,
     all_of,

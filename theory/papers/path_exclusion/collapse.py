@@ -21,11 +21,12 @@ from theory.collapse import (
     slow_schedule,
     ties_broken,
 )
+from theory.enumeration import on_path
 from theory.guarded import GuardedRun, live, own_edges
 from theory.networks import LINEAR, ONE, RELU, Builder
 from theory.papers.path_exclusion.assumptions import SMALL, starts_live
 from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW, ours
-from theory.paths import NetworkOnData, on_path
+from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.relations import (
     Relation,

@@ -6,10 +6,11 @@ import numpy as np
 
 from theory.claims import PROVED, REFUTED, claim, hints
 from theory.cuts import parameter_cuts
+from theory.enumeration import on_path
 from theory.flows import over
 from theory.papers.path_exclusion.assumptions import equal_activations, no_weight_twice
 from theory.papers.sources import PATH_EXCLUSION, ours
-from theory.paths import NetworkOnData, on_path
+from theory.paths import NetworkOnData
 from theory.relations import (
     Relation,
     at_most,

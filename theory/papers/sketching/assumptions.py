@@ -8,7 +8,7 @@ from theory.claims import Assumption
 from theory.scalars import Array, indicator
 
 
-def _zero_first(weights: Array) -> Array:
+def zero_first(weights: Array) -> Array:
     """``weights`` (..., d) with the first entry 0 and, so that they stay a law, the last one not."""
     d = weights.shape[-1]
     out = weights * (np.arange(d) > 0)
@@ -19,7 +19,7 @@ every_feature_can_be_drawn = Assumption(
     "every-feature-can-be-drawn",
     "p_i > 0 for every i",
     lambda i: (i.p > 0).all(axis=-1),
-    lambda c, i: i.with_(q=_zero_first(i.q)),
+    lambda c, i: i.with_(q=zero_first(i.q)),
 )
 
 
@@ -27,7 +27,7 @@ used_features_can_be_drawn = Assumption(
     "used-features-can-be-drawn",
     "p_i > 0 wherever X_i w_i is not 0",
     lambda i: ((i.p > 0) | ~i.used()).all(axis=-1),
-    lambda c, i: i.with_(q=_zero_first(i.q)),
+    lambda c, i: i.with_(q=zero_first(i.q)),
 )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
+from theory.papers.sketching.assumptions import some_signal, zero_first
 from theory.papers.sketching.sampling import chi_square
 from theory.papers.sources import SKETCHING, ours
 from theory.relations import Relation, all_of, at_most, equal
 from theory.scalars import absolute, sqrt
-from theory.sketches import Transfer, squared
+from theory.sketches import MovingSketch, Transfer, column, squared
 
 OURS = ours("beside the sketching paper")
 
@@ -178,4 +179,34 @@ def transfer_best_mixture(i: Transfer) -> Relation:
     best = (u + v) ** 2
     return at_most(i.s * i.trained.mse(i.mixture(v / (u + v))) + i.trained.signal, best, "error") & at_most(
         best, u * u / (1 - share) + v * v / share, "every share"
+    )
+
+
+seen_features_can_be_drawn = Assumption(
+    "seen-features-can-be-drawn",
+    "p_i > 0 wherever X_i is not 0",
+    lambda i: ((i.p > 0) | (i.rows_squared == 0)).all(axis=-1),
+    lambda c, i: i.with_(q=zero_first(i.q)),
+)
+
+
+@claim(MovingSketch, PROVED, OURS, assumes=(some_signal, seen_features_can_be_drawn), see="transfer-best-mixture")
+def mixture_is_minimax(i: MovingSketch) -> Relation:
+    r"""Against weights that may still move by a given distance, no law is better than the mixture.
+
+    $\min_q \max_{\|w - w_0\|_X \le \delta} N_q(w)^2 = (A_0 + F\delta)^2$, attained by the mixture with the share
+    $l = F\delta/(A_0 + F\delta)$ of the data law. Decided: the weights $w_{0,i} + \mathrm{sgn}(w_{0,i})\,
+    \delta\|X_i\|/F$ are at distance $\delta$ and cost at least that much with every law $q$, and exactly that with
+    the mixture; `transfer-best-mixture` says that no others at that distance cost the mixture more.
+
+    Proof. $\sum_i b_i^2/q_i \ge (\sum_i b_i)^2$ with $b_i = \|X_i\|(|w_{0,i}| + \delta\|X_i\|/F)$, whose sum is
+    $A_0 + F\delta$; and the mixture is $b$ divided by its sum.
+    """
+    worst, u, v = i.worst(), i.a, i.step * i.f_squared
+    share = column(v / (u + v))
+    mixture = (1 - share) * i.optimal + share * i.data_law
+    return all_of(
+        equal(squared(worst - i.w), i.step * i.step * i.f_squared, "distance"),
+        at_most((u + v) ** 2, i.weighted_norm(i.p, worst), "every law"),
+        equal(i.weighted_norm(mixture, worst), (u + v) ** 2, "mixture"),
     )

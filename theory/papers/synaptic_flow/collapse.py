@@ -8,14 +8,21 @@ from theory.claims import PROVED, REFUTED, claim, hints
 from theory.collapse import (
     THEOREM,
     equal_path_lengths,
+    layers_are_cuts,
     skip_connections,
+    ties_broken,
 )
 from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW
 from theory.pruning import PruningRun
 from theory.relations import Relation, holds
 
 
-@claim(PruningRun, REFUTED, PATH_EXCLUSION.at("positive saliency scores, preventing layer collapse (seed)"))
+@claim(
+    PruningRun,
+    REFUTED,
+    PATH_EXCLUSION.at("positive saliency scores, preventing layer collapse (seed)"),
+    assumes=(layers_are_cuts, ties_broken),
+)
 @hints(scorers=("magnitude", "magnitude", "synflow-l2-released", "synflow"), nonzero=True, layers=2)
 def positive_scores_suffice(run: PruningRun) -> Relation:
     r"""Positive scores prevent layer collapse.

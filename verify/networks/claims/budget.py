@@ -39,8 +39,10 @@ CLIMBED = 1e7
 """Operations that gradient ascent may spend for each instance of a budget."""
 FEWEST_STEPS = 20
 """Gradient ascent of fewer steps is left out."""
-EXACT, EXACT_WITH_FORM = 4e6, 5e5
+EXACT, EXACT_WITH_FORM = 4e6, 3e5
 """Cost of an instance up to which a claim is decided by enumeration: where it has no other form, and where it has."""
+AT_LEISURE, SHRINKING = 2e4, 4e6
+"""Cost up to which a counterexample is made as small as any, and what making a larger one small may cost."""
 EXACT_SHARE = 2e3
 """Cost that a search by enumeration may spend for each instance of its budget."""
 

@@ -23,12 +23,13 @@ from verify.networks.claims.assumptions import ASSUMPTIONS, PROPERTIES, Finding
 from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
 from verify.networks.claims.module_run import ModuleRun
 from verify.networks.claims.restated import NoForm
-from verify.networks.claims.subject import Subject, about_networks
+from verify.networks.claims.subject import ENUMERATED, Subject, about_networks
 from verify.networks.exact.balls import flat
 from verify.networks.recording.graph import CONVOLUTION, LINEAR, NORMALISATION, Graph, NotCovered
 
 SHOWN = 3
 """Places of a group that are named; the others are counted."""
+ONE_BY_ONE = "they ask for single paths, units or masks one by one, and the module is too large for that"
 METHODS = ("magnitude", "synflow", "synflow-l2", "px")
 ROUNDS = 50
 """Rounds of the pruning runs that say where each method loses something."""
@@ -171,18 +172,17 @@ def _entry(claim: Claim, outcome: Any) -> tuple[str, Entry]:
         return "beliefs", Entry(claim.id, claim.title, _failed(outcome))
     if outcome.verdict == "survived" or agrees:
         gap = re.search(r"relative gap at most ([^)]*)", agrees)
-        text = f"holds on {_counted(outcome.examples)}"
-        if agrees:
-            text = f"both sides agree on {_counted(outcome.examples)}, as closely as rounding shows" + (
-                f" (to {gap[1]})" if gap else ""
-            )
+        close = f" to {gap[1]}" if gap else ""
+        text = f"both sides agree{close} on" if agrees else "holds on"
+        text += f" {_counted(outcome.examples)}"
         return ("protects" if claim.status is Status.PROVED else "unseen"), Entry(claim.id, claim.title, text)
     kept = [r for r in outcome.reasons if not r.startswith("tried all the same")] or ["no reason given"]
-    return "undecided", Entry(claim.id, claim.title, kept[0])
+    text = ONE_BY_ONE if ENUMERATED in kept[0] else kept[0]
+    return "undecided", Entry(claim.id, claim.title, text)
 
 
 def _counted(count: int) -> str:
-    return f"{count} variation{'s' * (count != 1)} of its weights and inputs"
+    return f"{count} variation{'s' * (count != 1)}"
 
 
 def _failed(outcome: Any) -> str:
@@ -193,7 +193,7 @@ def _failed(outcome: Any) -> str:
         return f"fails ({where})"
     left, right = _number(decision.lhs), _number(decision.rhs)
     name = f"{decision.name}: " if decision.name else ""
-    return f"fails: {name}{left} is not {decision.kind} {right} ({where})"
+    return f"fails: {name}{left} {decision.kind} {right} is not so ({where})"
 
 
 def _number(v: Any) -> str:
@@ -292,10 +292,10 @@ def _losses(subject: Subject) -> Iterator[str]:
             lost = [(what, at) for what, test in _TESTS if (at := _first(run, test)) is not None]
         except (Unavailable, NoForm, NotCovered, ValueError):
             continue
-        said = ", ".join(f"{what} at {at:.2g}" for what, at in lost)
-        smallest = run.keep / run.weights
+        lost = sorted(lost, key=lambda one: -one[1])
+        said = ", ".join(f"{what} at density {at:.2g}" for what, at in lost)
         rest = f"loses {said}" if lost else "loses no layer, output or live path"
-        yield f"{scorer}, pruned in {ROUNDS} rounds to a density of {smallest:.2g}: {rest}"
+        yield f"{scorer}, pruned in {ROUNDS} rounds to a density of {run.keep / run.weights:.2g}: {rest}"
 
 
 def _first(run: ModuleRun, lost: Callable[[ModuleRun, Tensor], bool]) -> float | None:
@@ -326,7 +326,7 @@ _TESTS: tuple[tuple[str, Callable[[ModuleRun, Tensor], bool]], ...] = (
 # -- shown --------------------------------------------------------------------------------------------
 
 _HEADS = {
-    "protects": "Theorems that protect it (they apply, and are confirmed on these weights and inputs)",
+    "protects": "Theorems that protect it (they apply, and hold on variations of its weights and inputs)",
     "apart": "Theorems and beliefs that do not apply, by reason",
     "beliefs": "Popular beliefs that fail on it, or on a variation of its weights and inputs",
     "unseen": "Statements false in general that were not seen to fail here (which proves nothing)",
@@ -339,11 +339,15 @@ def _sections(e: Examination) -> Iterator[tuple[str, list[tuple[str, str, Sequen
     for part in ("protects", "beliefs", "unseen"):
         yield _HEADS[part], [(f.title, f.text, [f.claim]) for f in getattr(e, part)]
         if part == "protects":
-            yield _HEADS["apart"], [(a.why, f"{len(a.claims)} claims", a.claims) for a in e.apart]
+            yield _HEADS["apart"], [(a.why, _claims(a.claims), a.claims) for a in e.apart]
     reasons: dict[str, list[str]] = {}
     for f in e.undecided:
         reasons.setdefault(f.text, []).append(f.claim)
-    yield _HEADS["undecided"], [(why, f"{len(c)} claim{'s' * (len(c) != 1)}", c) for why, c in reasons.items()]
+    yield _HEADS["undecided"], [(why, _claims(c), c) for why, c in reasons.items()]
+
+
+def _claims(named: Sequence[str]) -> str:
+    return f"{len(named)} claim{'s' * (len(named) != 1)}"
 
 
 def _text(e: Examination) -> Iterator[str]:

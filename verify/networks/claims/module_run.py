@@ -25,7 +25,7 @@ from theory.claims import Assumption, Claim
 from theory.collapse import scored_by
 from theory.relations import Relation, holds
 from verify.networks.claims.module_on_data import ModuleOnData
-from verify.networks.claims.restated import NoForm, equal_activations
+from verify.networks.claims.restated import NoForm, cuts, equal_activations
 from verify.networks.exact.balls import ball, flat
 from verify.networks.exact.fixed_point import WORK, forward
 from verify.networks.paths.sparse import MOST, Link, Sparse, chain
@@ -356,6 +356,12 @@ def _skips(run: ModuleRun) -> bool:
     return not biased and run.smallest_path() < run.longest_path()
 
 
+def _layers_are_cuts(run: ModuleRun) -> bool:
+    """Whether every submodule with parameters is a layer that no connection skips, and has no biases."""
+    found = {frozenset(names) for names in cuts(run.on).values()}
+    return all(frozenset(names) in found for names in run._layers.values())
+
+
 PREDICATES: dict[str, Callable[[Any], Any]] = {
     "nonnegative-scores": lambda run: True,
     "nonzero-scores": _nonzero,
@@ -363,6 +369,7 @@ PREDICATES: dict[str, Callable[[Any], Any]] = {
     "global-masking": lambda run: True,
     "rescored": lambda run: True,
     "skip-connections": _skips,
+    "layers-are-cuts": _layers_are_cuts,
     **{(a := scored_by(name)).name: a.predicate for name in SCORERS},
     "slow-schedule": lambda run: run.rounds is None,
     "ties-broken": lambda run: True,

@@ -31,12 +31,13 @@ from verify.networks.claims.climb import OUTPUTS, NotClimbable, climb
 from verify.networks.claims.enumerated import Enumerated, enumerated
 from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
 from verify.networks.claims.module_run import RUN_FORMS, SCORERS, ModuleRun, on_runs
-from verify.networks.claims.restated import FORMS, HOW, WHY, NoForm, without_enumeration
+from verify.networks.claims.restated import FORMS, HOW, NOTHING, WHY, NoForm, without_enumeration
 from verify.networks.claims.varied import Variations
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.search.given import Seen, look_through
 from verify.search.loop import Search
 from verify.search.outcome import Outcome
+from verify.search.shrink import shrink
 
 SETTINGS = (NetworkOnData, NetworkWeights, ObjectiveOnNetwork, RescaledNetwork, PruningRun, GuardedRun)
 """The settings whose claims are about a network, with or without more than its data."""
@@ -50,6 +51,7 @@ RUN = 10
 """Instances of a module that one pruning run costs as much as, about."""
 COUNTS = ("synaptic-flow/released-count-is-exact",)
 """Claims about the numbers of weights in a run alone, which cost nothing."""
+ENUMERATED = "only small piecewise-linear modules are enumerated"
 UNDONE = (Unavailable, NoForm, NotCovered)
 """What says that a claim cannot be decided on an instance, for a reason of its own."""
 
@@ -192,7 +194,7 @@ class Subject:
                 if "too many" not in str(e):
                     raise
         if why := _no_form(claim):
-            return self._outcome(claim, seed, "undecided", f"{why}: only small piecewise-linear modules are enumerated")
+            return self._outcome(claim, seed, "undecided", why)
         search = Search(self._stated(claim), drop, examples, seconds, seed)
         search.outcome.on = self.name
         return self._on_module(search)
@@ -215,7 +217,22 @@ class Subject:
         out = search.outcome
         out.stages["exact"] = f"{out.examples} instances, every path enumerated in rationals"
         out.reasons += [f"{count} instances break {name}" for name, count in seen.broken.items()]
-        return search.finish()
+        return search.finish(self._made_small(search))
+
+    @staticmethod
+    def _made_small(search: Search) -> bool:
+        """Make what was found small, as far as the budget goes; whether it may be made smaller still at leisure."""
+        if search.found is None or budget.exact_cost(search.claim, search.found.network) <= budget.AT_LEISURE:
+            return True
+        spent = 0.0
+
+        def refutes(candidate: Any) -> bool:
+            nonlocal spent
+            spent += budget.exact_cost(search.claim, candidate.network)
+            return spent < budget.SHRINKING and search.refutes(candidate)
+
+        search.found, search.outcome.decision = shrink(search.found, refutes, limit=search.limit), None
+        return budget.exact_cost(search.claim, search.found.network) <= budget.AT_LEISURE
 
     def _nothing_applied(self, search: Search, seen: Seen) -> Outcome:
         """The claim's assumptions or its setting are met by no instance of the module."""
@@ -269,8 +286,9 @@ class Subject:
         elif gaps or out.examples == out.undecided + out.undefined + out.vacuous:
             # Where an equality can only agree, what holds besides (0 = 0 on a network that is off) says little.
             out.verdict = "undecided"
-        if self.given.run.open:
-            out.reasons.append(f"{self.given.run.open} gates are within rounding of a kink: taken as computed")
+        if isinstance(search.found, ModuleOnData) and search.found.run.open:
+            open_ = search.found.run.open
+            out.reasons.append(f"{open_} gates are within rounding of a kink there: taken as computed")
         if gaps:
             out.reasons.append(f"an equality, on {len(gaps)} instances: {agreement(max(gaps))}")
         if out.verdict == "undecided":
@@ -376,10 +394,12 @@ def _in_words(e: Exception) -> str:
 
 def _no_form(claim: Claim) -> str:
     """Why a claim is not stated of a module too large to enumerate; empty where it is."""
+    if claim.id in NOTHING:
+        return f"nothing to test: {NOTHING[claim.id]}"
     if claim.id in FORMS or claim.id in RUN_FORMS or (claim.id not in WHY and issubclass(NetworkOnData, claim.setting)):
         return ""
     an = "an" if claim.setting.title[0] in "aeiou" else "a"
-    return WHY.get(claim.id, f"it is about {an} {claim.setting.title}")
+    return f"{WHY.get(claim.id, f'it is about {an} {claim.setting.title}')}: {ENUMERATED}"
 
 
 __all__ = ["SETTINGS", "Subject", "about_networks"]

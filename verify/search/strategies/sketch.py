@@ -16,7 +16,7 @@ from theory.experiments import PairedTrials, ScalingTrials
 from theory.network_sketches import NetworkWeights, SignAverage
 from theory.networks import LINEAR, Builder, Network, mlp
 from theory.scalars import Array, absolute, indicator, is_exact, sqrt, total
-from theory.sketches import Sketch, SketchGain, Transfer
+from theory.sketches import MovingSketch, Sketch, SketchGain, Transfer
 from verify.search.strategies import draws
 from verify.search.strategies.choosers import Chooser
 from verify.search.strategies.networks import BEYOND, network
@@ -142,6 +142,18 @@ def sketch_gain(c: Chooser, *, constants: Sequence[int] = (1,), **hints: Any) ->
     """The same with a constant."""
     i = sketch(c, **hints)
     return SketchGain(i.s, i.x, i.w, i.q, int(c.pick(tuple(constants))))
+
+
+@draws(MovingSketch, beyond=BEYOND_SKETCHES)
+def moving_sketch(c: Chooser, **hints: Any) -> MovingSketch:
+    """The same with a step; often with the law that is best for it, or one near to it."""
+    i, step = sketch(c, **hints), c.weights((1,))[..., 0] * c.pick((1, 1, 0))
+    moving = MovingSketch(i.s, i.x, i.w, i.q, step)
+    best = moving.row_norms * absolute(moving.worst())
+    if c.flip() and (not is_exact(best) or all(isinstance(v, fmpq) for v in np.ravel(best))):
+        q = best * (1 + c.pick((0, 1)) / (64 * c.positives((i.d,))))
+        moving = moving.with_(q=np.where((q > 0).any(axis=-1)[..., None], q, moving.q))
+    return moving
 
 
 @draws(Transfer, beyond={"mix": True, "wide": 6, "weights": "any"})

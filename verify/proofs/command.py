@@ -1,0 +1,184 @@
+"""``python -m verify prove``: prove claims on small shapes, show a table, write and check certificates."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from theory.claims import Claim, Status, claim_named, claims
+
+EPILOG = """\
+examples:
+  python -m verify prove path-exclusion/trace-bound        for all reals on networks of up to 6 weights
+  python -m verify prove --all --shapes small              every claim, a table
+  python -m verify prove --all --save proofs/              ... and the certificates
+  python -m verify prove --check proofs/*.json             check them with sympy and the claims themselves
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """The command's options."""
+    one = commands.add_parser(
+        "prove", help="prove claims for all real numbers on small shapes", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Run claims on symbols, once for each pattern of comparisons, and close what each path states. A "
+        "goal that fails becomes an exact counterexample where one is found.",
+    )  # fmt: skip
+    one.add_argument("claim", nargs="*", help="ids or globs")
+    one.add_argument("--all", action="store_true", help="every claim but the empirical ones")
+    one.add_argument("--shapes", choices=("small", "default", "large"), default="default", help="how large (default)")
+    one.add_argument("--drop", metavar="ASSUMPTION", action="append", default=[], help="do not use an assumption")
+    one.add_argument("--seconds", type=float, help="stop a claim after so long; what is left out is named")
+    one.add_argument("--save", metavar="DIR", help="write the certificates of proofs and counterexamples there")
+    one.add_argument("--check", action="store_true", help="the arguments are certificates of proofs: check them")
+    one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable rows")
+    one.add_argument("--workers", type=int, default=argparse.SUPPRESS, help="processes (default: 2)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """The command; returns the exit code: 1 where a proved claim is refuted.
+
+    Raises:
+        ValueError: nothing chosen, or no claim matches.
+    """
+    if options.check:
+        return check(options.claim)
+    chosen = _chosen(options)
+    for name in options.drop:
+        for c in chosen:
+            c.assumption(name)
+    rows = []
+    for number, row in enumerate(_rows(chosen, options), 1):
+        rows.append(row)
+        if sys.stderr.isatty() or not options.json:
+            print(f"[{number}/{len(chosen)}] {row['claim']}: {_outcome(row)}", file=sys.stderr, flush=True)
+    order = {c.id: i for i, c in enumerate(chosen)}
+    rows.sort(key=lambda r: order[r["claim"]])
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        print(table(rows))
+    return int(any(r["status"] == Status.PROVED and r["verdict"] == "refuted" for r in rows))
+
+
+def _chosen(options: argparse.Namespace) -> list[Claim]:
+    if not options.claim and not options.all:
+        raise ValueError("name claims or globs, or say --all")
+    every = [c for c in claims() if c.status is not Status.EMPIRICAL]
+    if options.all:
+        return every
+    out: list[Claim] = []
+    for glob in options.claim:
+        found = [c for c in every if fnmatch(c.id, glob)] or [claim_named(glob)]
+        out += [c for c in found if c not in out]
+    return out
+
+
+def _rows(chosen: list[Claim], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    task = (options.shapes, options.seconds, tuple(options.drop), options.save)
+    if options.workers < 2 or len(chosen) == 1:
+        for c in chosen:
+            yield row(c.id, *task)
+        return
+    with ProcessPoolExecutor(min(options.workers, os.cpu_count() or 1, len(chosen))) as pool:
+        waiting = [pool.submit(row, c.id, *task) for c in chosen]
+        for done in as_completed(waiting):
+            yield done.result()
+
+
+def row(identity: str, shapes: str, seconds: float | None, drop: tuple[str, ...], save: str | None) -> dict[str, Any]:
+    """One claim as a row of the table."""
+    from verify import certificates
+    from verify.proofs.certificate import certificate
+    from verify.proofs.proving import prove
+
+    claim = claim_named(identity)
+    proof = prove(claim, shapes=shapes, seconds=seconds, drop=drop)
+    closed: Counter[str] = Counter()
+    for s in proof.shapes:
+        closed.update(s.closed)
+    saved = ""
+    if save and (proof.certificate or proof.proved_on):
+        body = proof.certificate or certificate(claim, proof, drop)
+        kind = "counterexample" if proof.verdict == "refuted" else "proof"
+        saved = str(certificates.save(body, Path(save) / f"{claim.id.replace('/', '-')}.{kind}.json"))
+    return {
+        "claim": claim.id,
+        "status": str(claim.status),
+        "verdict": proof.verdict,
+        "proved_on": proof.proved_on,
+        "shapes": len(proof.shapes),
+        **{
+            name: sum(getattr(s, name) for s in proof.shapes)
+            for name in ("paths", "stated", "vacuous", "undefined", "empty", "inapplicable", "goals")
+        },
+        "closed": dict(sorted(closed.items())),
+        "trusted": proof.trusted,
+        "left": proof.left,
+        "counterexample": proof.counterexample.summary() if proof.counterexample is not None else "",
+        "decision": str(proof.decision) if proof.decision is not None else "",
+        "certificate": saved,
+        "seconds": round(proof.seconds, 1),
+    }
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    if row["verdict"] == "refuted":
+        return f"refuted: {row['counterexample']}: {row['decision']}"
+    if row["verdict"] == "proved":
+        return f"proved on {row['proved_on']} shapes ({row['paths']} paths, {row['goals']} goals)"
+    return f"open ({row['left'][0] if row['left'] else 'nothing was tried'})"
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows for a person, with totals."""
+    wide = max(len(r["claim"]) for r in rows)
+    lines = [f"{'claim':{wide}}  {'believed':8}  {'verdict':8} {'on':>5} {'paths':>6} {'goals':>6} {'empty':>5}  left"]
+    for r in rows:
+        left = "; ".join(r["left"][:1])
+        lines.append(
+            f"{r['claim']:{wide}}  {r['status']:8}  {r['verdict']:8} {r['proved_on']:5} {r['paths']:6} {r['goals']:6} "
+            f"{r['empty']:5}  {left[:80]}"
+        )
+    closed: Counter[str] = Counter()
+    for r in rows:
+        closed.update(r["closed"])
+    verdicts = Counter(r["verdict"] for r in rows)
+    lines.append("")
+    lines.append(f"{len(rows)} claims: " + ", ".join(f"{n} {v}" for v, n in verdicts.most_common()))
+    if closed:
+        lines.append("goals closed by " + ", ".join(f"{n} {m}" for m, n in closed.most_common()))
+    trusted = sum(r["trusted"] for r in rows)
+    lines.append(f"{trusted} goals rest on a solver alone" if trusted else "no goal rests on a solver alone")
+    return "\n".join(lines)
+
+
+def check(paths: list[str]) -> int:
+    """Check certificates of proofs; 1 where one is refused.
+
+    Raises:
+        ValueError: none were named.
+        OSError: a file cannot be read.
+    """
+    from verify.proofs.checker import ProofError, check_proof
+
+    if not paths:
+        raise ValueError("name the certificates to check: python -m verify prove --check FILE...")
+    worst = 0
+    for path in paths:
+        try:
+            counts = check_proof(json.loads(Path(path).read_text()))
+        except (ProofError, json.JSONDecodeError) as e:
+            print(f"{path}: refused: {e}")
+            worst = 1
+        else:
+            print(f"{path}: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items()) if n))
+    return worst
