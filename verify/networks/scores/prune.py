@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from theory.pruning import kept_by_round
 from verify.networks.paths.program import PathProgram
 from verify.networks.paths.sums import Scaled
+from verify.networks.recording.checks import all_finite
 from verify.networks.recording.graph import Graph, NotCovered
 from verify.networks.recording.modes import untouched
 from verify.networks.scores.methods import PATHS, check_data, check_masks, constant_on, live_paths, scored_names, scorer
@@ -290,8 +291,7 @@ def _goal(count: int, density: float | None, keep: int | None) -> int:
 
 
 def _check_finite(found: Tensor) -> None:
-    # A finite sum has finite terms; only if it is not are they looked at one by one.
-    if not math.isfinite(float(found.sum())) and not bool(torch.isfinite(found).all()):
+    if not all_finite(found):
         raise ValueError("scores are not finite: use rescale=True, float64, or smaller weights")
 
 
