@@ -22,7 +22,7 @@ from verify.proofs.shapes import Shape, shapes
 from verify.proofs.symbols import Quotient, signed, variable
 from verify.proofs.world import TooLarge, Undecided, World, active
 
-MOST_OPEN = 8
+MOST_OPEN, MOST_OPEN_SHAPES = 8, 3
 OPEN = "open is the sign of"
 NOT_AN_INSTANCE, UNDEFINED = "the numbers are no instance", "undefined"
 Stated = tuple[str, str, Any, Any, Any]
@@ -395,6 +395,9 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
         for shape in todo:
             if seconds is not None and time.monotonic() - start > seconds:
                 out.left.append(f"{len(todo) - len(out.shapes)} shapes left out after {seconds:g} s")
+                break
+            if sum(any(OPEN in reason for reason in s.left) for s in out.shapes) == MOST_OPEN_SHAPES:
+                out.left.append(f"{len(todo) - len(out.shapes)} shapes left out: {MOST_OPEN_SHAPES} have open goals")
                 break
             room = prover.budget.total - spent
             if room <= 0:
