@@ -23,6 +23,7 @@ from verify.proofs.symbols import Quotient, signed, variable
 from verify.proofs.world import TooLarge, Undecided, World, active
 
 MOST_OPEN, MOST_OPEN_SHAPES = 8, 3
+FAILED = "cannot be run on symbols: "
 OPEN = "open is the sign of"
 NOT_AN_INSTANCE, UNDEFINED = "the numbers are no instance", "undefined"
 Stated = tuple[str, str, Any, Any, Any]
@@ -222,6 +223,8 @@ class Prover:
             return list(self._stated(self.claim.function(instance)))
         except ZeroDivisionError:
             return UNDEFINED
+        except (ArithmeticError, ValueError, TypeError, NotImplementedError) as e:
+            return f"{FAILED}{e}"  # as it may where the conditions of the path contradict each other
 
     def shape(self, shape: Shape, most: int) -> ShapeProof:
         """Run all paths of a shape and close their goals.
@@ -260,6 +263,12 @@ class Prover:
             return
         if outcome == UNDEFINED:
             leaf.state, out.undefined = outcome, out.undefined + 1
+            return
+        if isinstance(outcome, str) and outcome.startswith(FAILED):
+            leaf.contradiction = goals.inconsistent(path.world, self.budget.columns) or ()
+            leaf.state, out.empty = "empty", out.empty + 1
+            if not leaf.contradiction:
+                out.left.append(outcome)
             return
         if isinstance(outcome, str):
             leaf.state, out.inapplicable = outcome, out.inapplicable + 1
