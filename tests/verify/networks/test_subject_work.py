@@ -239,7 +239,7 @@ def test_making_a_counterexample_small_is_bounded_in_work(monkeypatch):
     decided = []
     monkeypatch.setattr(budget, "SHRINKING", 4e5)
     subject = Subject(*perceptron((12, 8, 3)))
-    claim = claim_named("path-exclusion/objective-is-a-bound")
+    claim = claim_named("path-exclusion/score-without-theta-ranks-the-same")
     counted = dataclasses.replace(claim, function=lambda i: decided.append(1) or claim.function(i))
     outcome = subject.falsify(counted, examples=4)
     assert outcome.verdict == "refuted"
