@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: verify test theorem proofs figures lint format clean help
+.PHONY: verify test load theorem proofs figures lint format clean help
 
 help:
 	@sed -n '1,2p' Makefile
@@ -28,12 +28,15 @@ verify: $(STAMP)
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
+load: $(STAMP)
+	$(BIN)/python -m pytest -q -m load --busy 6
+
 theorem: $(STAMP)
 	$(BIN)/python -m pytest -q -m theorem -n 2
 
 # Coq and MathComp check theory/proofs; where they are missing it says how to install them.
 proofs: $(STAMP)
-	$(BIN)/python -m theory.proofs.record
+	$(BIN)/python -m verify.studies.formal_proofs
 
 figures: $(STAMP)
 	$(BIN)/python -m figures make --scale smoke

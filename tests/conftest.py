@@ -2,9 +2,30 @@
 
 import ast
 import os
+import subprocess
+import sys
+
+import pytest
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+
+def pytest_addoption(parser):
+    """``--busy 6``: the same tests must pass beside processes that want the processor."""
+    parser.addoption("--busy", type=int, default=0, metavar="N", help="run beside N busy loops")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def busy_loops(request):
+    """The loops of ``--busy``; with xdist those of the first worker only."""
+    first = getattr(request.config, "workerinput", {}).get("workerid", "gw0") == "gw0"
+    loops = request.config.getoption("--busy") if first else 0
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    yield
+    for other in others:
+        other.kill()
+        other.wait()
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -15,6 +15,7 @@ from verify.app.runner import Task, disagreement, run, run_task
 from verify.search.budgets import budget_named
 from verify.search.outcome import Outcome
 
+pytestmark = pytest.mark.load
 ROOT = Path(__file__).resolve().parents[2]
 IDS = ("sketching/mask-size", "sketching/mask-keeps-s-weights", "path-exclusion/objective-is-a-bound")
 
@@ -104,17 +105,50 @@ def test_a_claim_about_something_else_does_not_apply_to_a_model():
     assert "sketch" in row.reasons[0]
 
 
+SLOW = '''
+"""Three claims that hold, and that say when a search has begun to decide them."""
+import os
+from dataclasses import dataclass
+from pathlib import Path
+import numpy as np
+from theory.claims import PROVED, Source, claim
+from theory.instances import Instance, array
+from theory.relations import nonnegative
+from verify.search.strategies import draws
+
+@dataclass(frozen=True, eq=False)
+class Number(Instance):
+    v: np.ndarray = array(1)
+
+@draws(Number)
+def number(c):
+    return Number(c.numbers((3,)))
+
+def square(i):
+    """A square is not negative."""
+    if not i.stacked:
+        Path(__file__).with_name(f"decided-{os.getpid()}").touch()
+    return nonnegative((i.v * i.v).sum(axis=-1))
+
+for name in ("one", "two", "three"):
+    square.__name__ = name
+    globals()[name] = claim(Number, PROVED, Source(None))(square)
+'''
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_interrupting_reports_what_was_seen(tmp_path, workers):
-    command = [sys.executable, "-m", "verify", "run", "no-free-prune/data-gain", "no-free-prune/decoupling",
-               "no-free-prune/noise-correlation", "--budget", "thorough", "--workers", workers]  # fmt: skip
+    (tmp_path / "slow.py").write_text(SLOW)
+    command = [sys.executable, "-m", "verify", "run", "slow/*", "--claims-from", str(tmp_path / "slow.py"),
+               "--budget", "thorough", "--workers", workers]  # fmt: skip
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    time.sleep(6)
+    while process.poll() is None and len(list(tmp_path.glob("decided-*"))) < int(workers):
+        time.sleep(0.01)  # until each worker has decided something, however long that takes here
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate()
     assert process.returncode == 130, err
     assert "interrupted: what was seen so far" in out
     assert "decided exactly" in out

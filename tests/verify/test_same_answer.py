@@ -19,6 +19,7 @@ from verify.search import budgets
 from verify.search.loop import falsify
 from verify.search.outcome import Outcome
 
+pytestmark = pytest.mark.load
 ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = ("path-exclusion/no-collapse-literal", "sketching/optimal-probabilities", "no-free-prune/decoupling")
 

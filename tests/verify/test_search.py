@@ -14,6 +14,8 @@ from verify.search import strategies
 from verify.search.loop import falsify
 from verify.search.shrink import shrink
 
+pytestmark = pytest.mark.load
+
 
 @dataclass(frozen=True, eq=False)
 class Pair(Instance):

@@ -99,7 +99,8 @@ have second : expected p (fun t => (\sum_u z (t u)) ^+ 2)
   have -> : expected p (fun t => (\sum_u z (t u)) ^+ 2) = expected p (fun t => \sum_u \sum_v z (t u) * z (t v)).
     by apply: eq_expected => t; rewrite expr2 sumrM.
   rewrite expected_sum.
-  have -> : \sum_u expected p (fun t => \sum_v z (t u) * z (t v)) = \sum_(u < s) (\sum_i p i * z i ^+ 2 + (s%:R - 1) * m ^+ 2).
+  have -> : \sum_u expected p (fun t => \sum_v z (t u) * z (t v))
+    = \sum_(u < s) (\sum_i p i * z i ^+ 2 + (s%:R - 1) * m ^+ 2).
     apply: eq_bigr => u _; rewrite expected_sum (bigD1 u) //= (expected_draw u (fun i => z i * z i)).
     congr (_ + _); rewrite (eq_bigr (fun=> m ^+ 2)) => [|v vu]; last first.
       by rewrite (expected_two_draws (u := u) (v := v) z z) 1?eq_sym // expr2.

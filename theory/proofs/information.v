@@ -203,7 +203,8 @@ Definition sub_gaussian (e : exponential ln) (g : A -> M -> R) (v : R) : Prop :=
   forall m l, \sum_a data_law a * e (l * (g a m - \sum_b data_law b * g b m)) <= e (l ^+ 2 * v / 2%:R).
 
 (** Stated squared, as in the registry; v is sigma^2. *)
-Theorem decoupling (e : exponential ln) g v : 0 < v -> sub_gaussian e g v -> gap g ^+ 2 <= 2%:R * v * mutual_information.
+Theorem decoupling (e : exponential ln) g v : 0 < v -> sub_gaussian e g v ->
+  gap g ^+ 2 <= 2%:R * v * mutual_information.
 Proof.
 move=> v0 sub; pose mean m := \sum_b data_law b * g b m.
 have centred : gap g = \sum_am pairs am * (g am.1 am.2 - mean am.2).
@@ -330,7 +331,8 @@ have part (a b : R) : 0 <= a -> b * (a / b) <= a.
   by move=> a0; have [->|b0] := eqVneq b 0; [rewrite mul0r|rewrite mulrC divfK].
 have r1 : \sum_ym r ym <= 1.
   rewrite (bigID S) /= (eq_bigr (fun ym => decoupled P ym * (p / q))) => [|ym sy]; last by rewrite /r sy.
-  rewrite [X in _ + X](eq_bigr (fun ym => decoupled P ym * ((1 - p) / (1 - q)))) => [|ym sy]; last by rewrite /r (negbTE sy).
+  rewrite [X in _ + X](eq_bigr (fun ym => decoupled P ym * ((1 - p) / (1 - q)))) => [|ym sy];
+    last by rewrite /r (negbTE sy).
   rewrite -!mulr_suml -by_chanceE by_chance_not -/q -[leRHS](subrK p) [1 - p + p]addrC.
   by apply: ler_add; apply: part; rewrite ?subr_ge0.
 have some (Q : pred (Y * M)) (F : Y * M -> R) ym : (forall t, 0 <= F t) -> Q ym -> 0 < F ym -> 0 < \sum_(t | Q t) F t.
@@ -354,7 +356,8 @@ have -> : divergence ln (pairs P) r = mutual_information ln P - binary_divergenc
   have -> : (1 - p) * (ln (1 - p) - ln (1 - q)) = \sum_(ym | ~~ S ym) pairs P ym * (ln (1 - p) - ln (1 - q)).
     by rewrite -mulr_suml memorised_not.
   rewrite [\sum_(ym | S ym) _]big_mkcond [\sum_(ym | ~~ S ym) _]big_mkcond -big_split -sumrB /=.
-  apply: eq_bigr => ym _; have [->|pym] := eqVneq (pairs P ym) 0; first by rewrite !mul0r; case: (S ym); rewrite ?addr0 subr0.
+  apply: eq_bigr => ym _; have [->|pym] := eqVneq (pairs P ym) 0; first by rewrite !mul0r; case: (S ym);
+    rewrite ?addr0 subr0.
   have dy := decoupled_dominates lawP pym; rewrite /r; case: (boolP (S ym)) => sy /=.
     by have [a b] := inside ym pym sy; rewrite (ln_scaled ln dy a b); ring.
   by have [a b] := outside ym pym sy; rewrite (ln_scaled ln dy a b); ring.

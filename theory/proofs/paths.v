@@ -188,7 +188,8 @@ rewrite -[RHS]/(t (outputs k)) (@reverse_is_forward _ _ _ _ _ net w g (edge_slop
 move=> u hu; rewrite /t sum_paths //; apply: eq_bigr => e /eqP eu.
 rewrite path_decomposition mulrDr !mulr_sumr -big_split /=; apply: eq_bigr => p _.
 rewrite /path_jacobian product_rule_rcons /path_input path_source_rcons.
-rewrite /path_gate -/(path_product g (rcons p e)) path_product_rcons /path_value -/(path_product w p) /path_product; ring.
+rewrite /path_gate -/(path_product g (rcons p e)) path_product_rcons /path_value -/(path_product w p) /path_product;
+  ring.
 Qed.
 
 End OnInput.

@@ -10,13 +10,14 @@
       path: where all paths have L weights it is the critical number. "nonzero-scores" is weakened to a positive
       objective of the dense network
     - every_cut_keeps_a_weight [synaptic-flow/maximal-critical-compression] so every cut keeps one
-    - path_scores_never_collapse the theorem for any score that is a sum of f_k(v_p) >= 0 over the paths through a weight
+    - path_scores_never_collapse the theorem for any score that is a sum of f_k(v_p) >= 0 over the paths through a
+      weight
     - synflow_l2_never_collapses [synaptic-flow/maximal-critical-compression] for SynFlow-L2 on a network
     - synflow_never_collapses [synaptic-flow/maximal-critical-compression] for SynFlow on a network
     - frozen_activation_never_collapses [path-exclusion/frozen-activation-never-collapses]
     - collapse_only_after_death [path-exclusion/collapse-only-after-death] whatever D_k >= 0 the round measures
-    - guarded_stays_live [path-exclusion/guarded-pruning-keeps-a-live-path] that it stays live; that it reaches its
-      target is not formalised *)
+    - guarded_stays_live [path-exclusion/guarded-pruning-keeps-a-live-path] in part: that a run stays live, for any notion
+      of being live; that it reaches its target is not formalised *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Pruning Require Import sums networks paths saliency.
@@ -111,7 +112,8 @@ Lemma positive_objective c m : (forall p, 0 <= c p) -> 0 < objective c m ->
 Proof.
 move=> c0 pos.
 have /hasP[p pp /andP[sp cp]] : has (fun p => survives m p && (c p != 0)) ps.
-  apply: contraTT pos; rewrite -all_predC => /allP none; rewrite -leNgt /objective big_seq_cond big1 // => p /andP[pp sp].
+  apply: contraTT pos; rewrite -all_predC => /allP none; rewrite -leNgt /objective big_seq_cond big1 // =>
+    p /andP[pp sp].
   by have := none p pp; rewrite /= sp negbK => /eqP.
 by exists p; rewrite lt_def cp c0.
 Qed.
@@ -244,7 +246,8 @@ move=> f0 fge0 short alive rounds m mms large.
 pose c kp := f kp.1 (path_value net theta kp.2).
 have [|||[k p] [kp whole pos]] := @maximal_critical_compression R N _ paths_of on c L ms setT _ short _ _ m mms large.
 - by move=> kp; apply: fge0.
-- rewrite /objective (eq_bigl predT) => [|kp]; first by rewrite (sum_paths_of (fun k p => f k (path_value net theta p))).
+- rewrite /objective (eq_bigl predT) => [|kp]; first by rewrite (sum_paths_of (fun k p =>
+  f k (path_value net theta p))).
   by apply/survivesP => j _; rewrite inE.
 - apply: eq_run rounds => m1 m2 [top slowly]; split=> //; apply: eq_keep_top top => j.
   exact: masked_score.
@@ -257,7 +260,8 @@ Theorem synflow_l2_never_collapses theta L ms : at_most_on_a_path L ->
   exists k p, [/\ p \in paths_to net (outputs net k), survives on m (k, p) & path_value net theta p != 0].
 Proof.
 move=> short alive rounds m mms large.
-have [|||k [p [pk whole pos]]] := @path_scores_never_collapse (fun k v => v ^+ 2) theta L ms _ _ short _ rounds m mms large.
+have [|||k [p [pk whole pos]]] := @path_scores_never_collapse (fun k v =>
+  v ^+ 2) theta L ms _ _ short _ rounds m mms large.
 - by move=> k; rewrite expr0n.
 - by move=> k v; apply: sqr_ge0.
 - by [].
@@ -272,7 +276,8 @@ Theorem synflow_never_collapses theta L ms : at_most_on_a_path L ->
   exists k p, [/\ p \in paths_to net (outputs net k), survives on m (k, p) & path_value net theta p != 0].
 Proof.
 move=> short alive rounds m mms large.
-have [|||k [p [pk whole pos]]] := @path_scores_never_collapse (fun k v => `|v|) theta L ms _ _ short _ rounds m mms large.
+have [|||k [p [pk whole pos]]] := @path_scores_never_collapse (fun k v =>
+  `|v|) theta L ms _ _ short _ rounds m mms large.
 - by move=> k; rewrite normr0.
 - by [].
 - by [].

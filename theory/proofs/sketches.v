@@ -13,7 +13,7 @@
     - excess_is_chi_square [sketching/excess-is-chi-square]
     - one_over_s [sketching/one-over-s]
     - data_independence [sketching/data-independence]
-    - data_independence_price [sketching/data-independence-rate] the price; the total variation is not here
+    - data_independence_price [sketching/data-independence-rate] the price; the total variation is in rates.v
 
     [used_features_can_be_drawn], [some_signal] and the other hypotheses are the assumptions of those names. *)
 

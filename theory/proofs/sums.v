@@ -30,7 +30,8 @@ Theorem lagrange_identity a b :
   = 2%:R^-1 * \sum_(i <- r | P i) \sum_(j <- r | P j) (a i * b j - a j * b i) ^+ 2.
 Proof.
 have -> : \sum_(i <- r | P i) \sum_(j <- r | P j) (a i * b j - a j * b i) ^+ 2
-  = 2%:R * ((\sum_(i <- r | P i) a i ^+ 2) * (\sum_(i <- r | P i) b i ^+ 2)) - 2%:R * (\sum_(i <- r | P i) a i * b i) ^+ 2.
+  = 2%:R * ((\sum_(i <- r | P i) a i ^+ 2) * (\sum_(i <- r | P i) b i ^+ 2))
+    - 2%:R * (\sum_(i <- r | P i) a i * b i) ^+ 2.
   have -> : 2%:R * ((\sum_(i <- r | P i) a i ^+ 2) * (\sum_(i <- r | P i) b i ^+ 2))
     = \sum_(i <- r | P i) \sum_(j <- r | P j) (a i ^+ 2 * b j ^+ 2 + b i ^+ 2 * a j ^+ 2).
     under [in RHS]eq_bigr do rewrite big_split /=.

@@ -58,7 +58,8 @@ Lemma amplitude_ratio w0 w i : (used w i -> w0 i != 0) -> amplitudes w0 i * rati
 Proof.
 move=> start; case: (eqVneq (w0 i) 0) => [w00|w00].
   rewrite /ratios /amplitudes w00 normr0 mulr0 mul0r; apply/esym/eqP.
-  rewrite -/(amplitudes w i); apply: contraTT isT => ai; have: used w i by rewrite used_amplitude lt_def ai amplitudes_ge0.
+  rewrite -/(amplitudes w i); apply: contraTT isT => ai;
+    have: used w i by rewrite used_amplitude lt_def ai amplitudes_ge0.
   by move/start; rewrite w00 eqxx.
 by rewrite /amplitudes /ratios -mulrA; congr (_ * _); rewrite mulrC divfK ?normr_eq0.
 Qed.
@@ -105,7 +106,8 @@ Theorem transfer_identity s w0 w : (forall i, used w i -> w0 i != 0) -> some_sig
 Proof.
 move=> start a0.
 have a00 : 0 < a_total w0.
-  rewrite lt_def a_total_ge0 andbT; apply: contraTneq a0 => /eqP; rewrite psumr_eq0 => [/allP none|i _]; last exact: amplitudes_ge0.
+  rewrite lt_def a_total_ge0 andbT; apply: contraTneq a0 => /eqP; rewrite psumr_eq0 => [/allP none|i _];
+    last exact: amplitudes_ge0.
   rewrite -leNgt /a_total big1 // => i _; rewrite -(amplitude_ratio (start i)).
   by rewrite (eqP (none i (mem_index_enum i))) mul0r.
 have cover := initial_covers a00 start; split; last exact: excess_is_chi_square.
@@ -244,10 +246,12 @@ have v2 : f_squared * norm (change w0 w) ^+ 2 = v ^+ 2 by rewrite [RHS]exprMn (s
 split=> [|l /andP[l0 l1]].
   have l01 : 0 < v / (u + v) < 1 by rewrite divr_gt0 //= ltr_pdivr_mulr // mul1r ltr_addr.
   apply: le_trans (transfer_mixture s w l01 u0) _.
-  suff -> : a_total w0 ^+ 2 / (1 - v / (u + v)) + f_squared * norm (change w0 w) ^+ 2 / (v / (u + v)) = (u + v) ^+ 2 by [].
+  suff -> : a_total w0 ^+ 2 / (1 - v / (u + v)) + f_squared * norm (change w0 w) ^+ 2 / (v / (u + v))
+    = (u + v) ^+ 2 by [].
   rewrite v2 -/u.
   have -> : 1 - v / (u + v) = u / (u + v) by rewrite -[1](divff (lt0r_neq0 uv0)) -mulrBl addrK.
-  have shares (a b : R) : a != 0 -> b != 0 -> a + b != 0 -> a ^+ 2 / (a / (a + b)) + b ^+ 2 / (b / (a + b)) = (a + b) ^+ 2.
+  have shares (a b : R) : a != 0 -> b != 0 -> a + b != 0 -> a ^+ 2 / (a / (a + b)) + b ^+ 2 / (b / (a + b))
+    = (a + b) ^+ 2.
     by move=> a1 b1 ab; field; rewrite a1 b1 ab.
   by apply: shares; apply: lt0r_neq0.
 have := @square_over_subadditive u v (1 - l) l; rewrite subrK divr1; apply=> //.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from theory.claims import PAPERS
 from verify.proofs.command import add_parser as add_prove
+from verify.trials.command import add_parser as add_trials
 
 BUDGETS = ("quick", "default", "thorough")
 BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "scaling", "start",
@@ -104,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     _budget(one)
 
     add_prove(commands)
+    add_trials(commands)
 
     one = commands.add_parser("check", help="decide a certificate again, without torch")
     one.add_argument("certificate", nargs="+", help="JSON files")
@@ -216,6 +218,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         return _show(options)
     if options.command == "check":
         return _check(options)
+    if options.command == "trials":
+        from verify.trials.command import run as of_trials
+
+        return of_trials(options)
     if options.command == "prove":
         from verify.proofs.command import run
 

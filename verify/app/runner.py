@@ -13,7 +13,6 @@ import math
 import multiprocessing
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -27,8 +26,6 @@ from verify.search.budgets import budget_named
 
 WORKERS = 2
 DRAWN = "drawn instances"
-PATIENCE = 15.0
-"""Seconds that searches have to report after ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -321,9 +318,8 @@ def _in_this_process(tasks: Sequence[Task]) -> Iterator[Event]:
 def _collect(pool: ProcessPoolExecutor, tasks: Sequence[Task], workers: int, tick: float) -> Iterator[Event]:
     # As many are handed out as there are workers: what is queued inside the pool could not be taken back.
     left, running, done = deque(tasks), dict[Future[Row], Task](), 0
-    stopped = 0.0
-    with _interrupts() as asked:
-        while (running or (left and not asked)) and not (stopped and time.monotonic() - stopped > PATIENCE):
+    with _interrupts() as asked:  # after ctrl-C what is in hand reports what it has seen; a second one leaves at once
+        while running or (left and not asked):
             while left and len(running) < workers and not asked:
                 task = left.popleft()
                 running[pool.submit(_in_worker, task)] = task
@@ -333,8 +329,6 @@ def _collect(pool: ProcessPoolExecutor, tasks: Sequence[Task], workers: int, tic
                 done += 1
                 yield Event(future.result(), done, len(tasks), _names(running))
             yield Event(None, done, len(tasks), _names(running))
-            if asked and not stopped:
-                stopped = time.monotonic()
     if asked:
         raise KeyboardInterrupt
 

@@ -44,7 +44,8 @@ def certificate(claim: Claim, proof: Proof, dropped: tuple[str, ...] = ()) -> di
 
 
 def _shape(done: ShapeProof) -> dict[str, Any]:
-    assert done.shape is not None and done.space is not None
+    assert done.shape is not None
+    assert done.space is not None
     instance = done.shape.instance(list(range(done.space.count)))
     template: dict[str, Any] = {}
     for f in dataclasses.fields(instance):

@@ -1,9 +1,11 @@
-"""An independent check of proof certificates: sympy for algebra, the ordinary claim at random points, nothing of the prover.
+"""An independent check of proof certificates: sympy for algebra, the claim itself at points, nothing of the prover.
 
-Exactly: siblings' signs partition what is possible; substitutions satisfy the equalities they come from; every goal is
-the numerator of rhs - lhs after the substitutions; every identity, sign and combination that closes one holds. At random
-exact points, with zeros and ties, each of which must lie on one path: the path's facts hold, the claim is in the stated
-state, and its sides are the stated ones. Logarithms and goals of a solver are not expanded: they are counted.
+Exactly: siblings' signs do not overlap, and what they leave out was excluded; substitutions satisfy the equalities
+they come from; every goal is the numerator of rhs - lhs after the substitutions; every identity, sign and combination
+that closes one holds, given the facts of its path. At random exact points, with zeros and ties: each lies on one path,
+the path's facts hold, the claim is in the stated state, and its sides are the stated ones. Points alone stand for what
+is counted so (signs and paths excluded by consequences of substitutions). Sums of logarithms are not expanded, and
+goals of a solver are trusted: both are counted.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class Algebra:
 
     def __init__(self, names: list[str]) -> None:
         self.names, (self.ring, *gens) = names, ring(names, QQ)
-        self.gens, self.seen = dict(zip(names, gens, strict=True)), {}
+        self.gens = dict(zip(names, gens, strict=True))
+        self.seen: dict[str, Any] = {}
 
     def read(self, text: str) -> Any:
         """A sum of products of powers, as flint writes it; nothing is executed."""
@@ -70,7 +73,8 @@ class Algebra:
         raise ProofError("substitutions that do not end")
 
     def _powers(self, p: Any, name: str) -> dict[int, Any]:
-        at, out = self.names.index(name), {}
+        at = self.names.index(name)
+        out: dict[int, Any] = {}
         for m, c in p.terms():
             rest = (*m[:at], 0, *m[at + 1 :])
             out[m[at]] = out.get(m[at], self.ring.zero) + self.ring({rest: c})
@@ -147,6 +151,7 @@ class Checker:
     def leaf(self, leaf: dict[str, Any], decided: dict[Any, set[int]]) -> None:
         """The algebra of one path."""
         self.counts["paths"] += 1
+        self.counts["logarithms, not expanded"] += sum("logarithms" in g for g in leaf["goals"])
         known = {self.read(f): set(s) for f, s in leaf["facts"]}
         if leaf["state"] == "empty" and "contradiction" not in leaf:
             self.empty(leaf, {**known, **decided})
@@ -234,7 +239,7 @@ class Checker:
         self.split(how, target, leaf, known)
 
     def _follows(self, signs: Any, ratio: Any, target: Any, wanted: set[int]) -> bool:
-        """Whether target >= 0 (> 0) gives the goal: the rest of the product has one sign, and none where it must not be."""
+        """Whether target >= 0 (> 0) gives the goal: the other factors have one sign."""
         rest, side = self.algebra.ring(1 if ratio > 0 else -1), 1
         for text, e, s in signs:
             f = self.read(text)
@@ -318,6 +323,24 @@ class Checker:
         said = "undefined" if relation.undefined else "vacuous" if decision.vacuous else "stated"
         _need(said == state, f"at {values} the claim is {said}, its path says {state}")
         _need(state != "stated" or decision.verdict is Verdict.HOLDS, f"{values} refutes the claim")
+        if not node["roots"]:
+            self.same(node, relation, at)
+
+    def same(self, leaf: dict[str, Any], relation: Any, at: dict[str, Any]) -> None:
+        """At a point without roots: the facts hold, and the stated sides are sides of the claim."""
+        at = {**at, **{name: fmpq(0) for name in self.algebra.names if name not in at}}
+        for text, signs in leaf["facts"]:
+            value = self.algebra.value(self.read(text), at)
+            _need((value > 0) - (value < 0) in signs, f"the fact on {text} fails at {at}")
+        sides = set()
+        for part in relation.parts:
+            pairs = np.broadcast_arrays(np.asarray(part.lhs, dtype=object), np.asarray(part.rhs, dtype=object))
+            sides |= {(part.kind, str(a), str(b)) for a, b in zip(pairs[0].ravel(), pairs[1].ravel(), strict=True)}
+        for goal in leaf["goals"]:
+            if "lhs" in goal:
+                four = [self.algebra.value(self.read(text), at) for side in ("lhs", "rhs") for text in goal[side]]
+                values = (four[0] / four[1], four[2] / four[3])
+                _need((goal["kind"], *map(str, values)) in sides, f"{goal['name']} has other sides at {at}")
 
     def _value(self, text: str, at: dict[str, Any]) -> Any:
         """A decision's polynomial at a point; None where it has a root (its radicand is that of a later path)."""

@@ -29,8 +29,8 @@ def add_parser(commands: Any) -> None:
     one = commands.add_parser(
         "prove", help="prove claims for all real numbers on small shapes", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Run claims on symbols, once for each pattern of comparisons, and close what each path states. A goal "
-        "that fails becomes an exact counterexample where one is found.",
+        description="Run claims on symbols, once for each pattern of comparisons, and close what each path states. A "
+        "goal that fails becomes an exact counterexample where one is found.",
     )  # fmt: skip
     one.add_argument("claim", nargs="*", help="ids or globs")
     one.add_argument("--all", action="store_true", help="every claim but the empirical ones")

@@ -64,8 +64,8 @@ class Closed:
     Attributes:
         method: one of `METHODS`.
         signs: the factors of the polynomial with the signs they may have, where their signs matter.
-        target: for a combination, discriminant or conjugate, the polynomial that is not negative: a product of factors of
-            open sign, or its negative.
+        target: for a combination, discriminant or conjugate, the polynomial that is not negative: a product of factors
+            of open sign, or its negative.
         terms: the combination.
         variable: for a discriminant: target = a v^2 + b v + c with a, c and 4 a c - b^2 not negative; for a conjugate:
             target = A + B R with R this product of roots, and B and B^2 R^2 - A^2 not negative.
@@ -328,7 +328,7 @@ class _Program:
             b = np.append(b, 1.0)
         matrix = coo_array((v, (i, j)), shape=(len(b), n)).tocsr()
         cost = np.array([-1.0 if strict and s else 0.001 for s in self.strict])
-        found = linprog(cost, A_eq=matrix, b_eq=b, bounds=(0, 1000), method="highs-ds")
+        found: Any = linprog(cost, A_eq=matrix, b_eq=b, bounds=(0, 1000), method="highs-ds")  # type: ignore[call-overload]
         if found.status != 0 or found.x is None:
             return None
         support = [k for k in range(n) if found.x[k] > 1e-9]

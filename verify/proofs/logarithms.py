@@ -51,7 +51,7 @@ def difference(world: World, lhs: Any, rhs: Any) -> Logarithms:
     total = rhs - lhs if isinstance(rhs, LogSum) else (lhs - rhs) * -1
     out: dict[str, tuple[Any, Any]] = {}
     terms = [(c, b) for c, b in zip(total.c.ravel(), total.b.ravel(), strict=True) if c != 0]
-    if not all([bool(b > 0) for _, b in terms]):
+    if not all(bool(b > 0) for _, b in terms):
         raise ZeroDivisionError("the logarithm of a number that is not positive")
     for c, b in terms:  # all is decided by now, so that every number has its last form
         c = settled(world, c)
@@ -118,10 +118,11 @@ def bound(world: World, total: Logarithms) -> Bound | None:
             p = space.context.from_dict({m: fmpq(1)})
             if not world.signs_of_product(p) <= NONNEGATIVE:
                 return None
-            shared = lcm(*(int(e.q) for _, e in powers))
+            shared = lcm(*(int(k.q) for _, k in powers))
+            whole = tuple((f, int((k * shared).p)) for f, k in powers)
             t: Any = fmpq(1)
-            for f, e in powers:
-                t = t * Quotient(f * max(world.signs(f)), {}) ** -int((e * shared).p)
+            for f, n in whole:
+                t = t * Quotient(f * max(world.signs(f)), {}) ** -n
             value = value + Quotient(p, {}) / shared * (1 - t)
-            terms.append((p / shared, tuple((f, int((e * shared).p)) for f, e in powers)))
+            terms.append((p / shared, whole))
     return Bound(value, tuple(terms))

@@ -16,11 +16,13 @@ from theory.information import LogSum
 from theory.relations import Decision, Relation, Verdict, decide
 from verify.proofs import goals, logarithms, sampling
 from verify.proofs.explore import Path, TooManyPaths, explore
+from verify.proofs.goals import Term
 from verify.proofs.polynomials import Signs, Space
 from verify.proofs.shapes import Shape, shapes
 from verify.proofs.symbols import Quotient, signed, variable
 from verify.proofs.world import TooLarge, Undecided, World, active
 
+MOST_OPEN = 8
 OPEN = "open is the sign of"
 NOT_AN_INSTANCE, UNDEFINED = "the numbers are no instance", "undefined"
 Stated = tuple[str, str, Any, Any, Any]
@@ -92,7 +94,7 @@ class Leaf:
     path: Path
     state: str
     goals: list[Goal] = field(default_factory=list)
-    contradiction: tuple[goals.Term, ...] = ()
+    contradiction: tuple[Term, ...] = ()
 
 
 @dataclass
@@ -232,6 +234,9 @@ class Prover:
         try:
             for path in explore(lambda: self.run(shape, space), space, min(most, self.budget.paths)):
                 self._leaf(shape, space, path, out)
+                if len(out.left) >= MOST_OPEN:
+                    out.left.append(f"not continued after {MOST_OPEN} goals that stayed open")
+                    break
         except (TooManyPaths, TooLarge, Undecided) as e:
             out.left.append(str(e))
         except (TypeError, NotImplementedError, ValueError) as e:

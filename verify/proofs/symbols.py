@@ -198,7 +198,7 @@ def expanded(den: Denominator) -> Any:
 
 
 def cancelled(num: Any, den: Denominator) -> Quotient:
-    """Num / den without the factors of ``den`` that divide ``num``."""
+    """The quotient num / den without the factors of ``den`` that divide ``num``."""
     out: Denominator = {}
     if num.is_zero():
         return Quotient(num, out)

@@ -376,6 +376,29 @@ def modules():
             M(lambda s, x: s.b(F.relu(s.a(x)) * s.k), k=torch.tensor([1, 0, 2, 1]), a=L(3, 4), b=L(4, 2)),
             (3,),
         ),
+        "ones for a batch": (
+            M(lambda s, x: s.b(F.relu(s.a(x)) + 2 * torch.ones(len(x), 4, dtype=x.dtype)), a=L(3, 4), b=L(4, 2)),
+            (3,),
+        ),
+        "joined with a batch of numbers": (
+            M(lambda s, x: s.b(torch.cat([F.relu(s.a(x)), x.new_full((len(x), 1), 3.0)], 1)), a=L(3, 4), b=L(5, 2)),
+            (3,),
+        ),
+        "constant minus": (
+            M(lambda s, x: s.b(F.relu(s.k - s.a(x)) - s.k), k=torch.tensor([1.0, 0, -2, 3]), a=L(3, 4), b=L(4, 2)),
+            (3,),
+        ),
+        "parameter minus": (M(lambda s, x: s.b(F.relu(s.k - s.a(x)) - s.k), k=P(4), a=L(3, 4), b=L(4, 2)), (3,)),
+        "scaled by channel": (
+            M(
+                lambda s, x: s.b((F.relu(s.a(x)) * s.g.view(1, -1, 1, 1) + s.h[None, :, None, None]).flatten(1)),
+                a=nn.Conv2d(2, 3, 3, padding=1),
+                g=P(3),
+                h=P(3),
+                b=L(48, 2),
+            ),
+            (2, 4, 4),
+        ),
         "two outputs heads cat": (
             M(lambda s, x: torch.cat([s.b(F.relu(s.a(x))), s.c(x)], 1), a=L(3, 4), b=L(4, 2), c=L(3, 1)),
             (3,),

@@ -4,11 +4,17 @@ import pytest
 import torch
 
 import verify
+import verify.networks.claims.restated_flow
 from tests.verify.networks.test_odd_modules import MODULES, inputs
 from tests.verify.networks.test_refusals import RIGHT, module_of
+from theory.claims import Status, claim_named
+from theory.relations import Verdict, decide
 from verify.networks import zoo
+from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
+from verify.networks.claims.restated import FORMS, NoForm, without_enumeration
 from verify.networks.exact.fixed_point import forward
 from verify.networks.exact.to_graph import network_on_data
+from verify.networks.recording.graph import MATRIX, PRODUCT, SHIFT, NotCovered
 from verify.networks.recording.record import record_for
 from verify.networks.scores.methods import METHODS, activation_per_output, live_paths
 
@@ -88,3 +94,29 @@ def test_many_are_covered_and_many_are_not():
     covered = sum(all(r.holds(name) for name in COVERED) for r in report)
     assert covered > 55
     assert len(report) - covered > 30
+
+
+def unusual(graph):
+    """Whether a module has operations that no layer of torch is made of."""
+    return any(op.kind in (MATRIX, PRODUCT, SHIFT) or not op.inputs for op in graph.operations)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_proved_is_not_refuted_on_them(name):
+    """The forms of the claims know the kinds of operations that layers are made of; here are the others."""
+    module, shape = MODULES[name]
+    x = inputs(shape, 2)
+    report = verify.assumptions(module, x, limit=0)
+    if not all(report.holds(n) for n in COVERED) or not unusual(report.graph):
+        return
+    given = ModuleOnData.of(module, x, report.graph)
+    for identity in FORMS:
+        claim = claim_named(identity)
+        stated = without_enumeration(claim)
+        try:
+            if all(bool(a.predicate(given)) for a in stated.assumptions):
+                decision = decide(stated.check(given))
+                assert claim.status != Status.PROVED or decision.verdict != Verdict.REFUTED, (identity, decision.margin)
+        except (Unavailable, NoForm, NotCovered):
+            pass

@@ -15,6 +15,7 @@ from torch.nn.utils import prune as torch_prune
 from torch.nn.utils import rnn
 
 import verify
+from verify.networks.exact.to_graph import network_on_data
 from verify.networks.recording.graph import NotCovered
 from verify.networks.scores.methods import METHODS
 
@@ -270,6 +271,45 @@ def test_parameters_that_cannot_be_used(name):
     for quantity in (verify.ntk_trace, verify.path_bound, lambda m, x: verify.saliency(m, "px", x)):
         with pytest.raises(ValueError, match=words):
             quantity(module, torch.ones(1, 3))
+
+
+class Causal(nn.Module):
+    """Attention with its mask of -inf as a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.b = L(4, 4), L(4, 2)
+        self.register_buffer("mask", torch.full((5, 5), -math.inf).triu(1))
+
+    def forward(self, x):
+        return self.b((torch.softmax(self.q(x) @ x.transpose(1, 2) + self.mask, -1) @ x).mean(1))
+
+
+def test_a_mask_of_infinities_is_no_mistake():
+    module, x = Causal().double(), torch.randn(3, 5, 4).double()
+    assert torch.allclose(verify.ntk_trace(module, x, per_output=True, per_sample=True), loop(module, x), rtol=1e-10)
+    assert verify.saliency(module, "snip", x, torch.tensor([0, 1, 0]))["q.weight"].isfinite().all()
+
+
+def test_masks_of_torch_are_masks():
+    """As if the masked weights were not there: the bound is that of the enumeration, masked weights score 0."""
+    module = nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), L(8, 3), nn.ReLU(), L(3, 2)).double()
+    x = torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+    torch_prune.l1_unstructured(module[0], "weight", 0.5)
+    torch_prune.l1_unstructured(module[3], "weight", 0.3)
+    assert verify.assumptions(module, x).holds("piecewise-linear")
+    bound, exact = verify.path_bound(module, x), network_on_data(module, x)
+    for mine, theirs in (
+        (bound.activation_per_output, exact.activation_per_output()),
+        (bound.objective_per_output, exact.objective_per_output()),
+        (bound.kernel_per_output, exact.kernel_per_output()),
+    ):
+        assert np.allclose(mine.numpy(), [float(v) for v in theirs], rtol=1e-12)
+    found = verify.saliency(module, "px", x)
+    assert torch.equal(found["0.weight_orig"] > 0, module[0].weight_mask.bool() & (found["0.weight_orig"] > 0))
+    assert not found["3.weight_orig"][module[3].weight_mask == 0].any()
+    trace = verify.ntk_trace(module, x, per_output=True, per_sample=True)
+    assert torch.allclose(trace, loop(module, x), rtol=1e-10)
 
 
 def test_a_weight_twice_on_a_path_is_refused():

@@ -15,8 +15,19 @@ from verify.networks.exact.to_graph import network_on_data
 from verify.networks.paths.sums import Pass, activation, flow
 from verify.networks.recording.graph import NotCovered
 from verify.networks.recording.record import record
-from verify.networks.scores.methods import METHODS, activation_per_output, constant_on, live_paths, saliency, scores
+from verify.networks.scores.methods import (
+    METHODS,
+    Scorer,
+    activation_per_output,
+    constant_on,
+    live_paths,
+    methods,
+    saliency,
+    scores,
+)
+from verify.networks.scores.prune import prune
 from verify.networks.scores.released import released
+from verify.networks.scores.task import Scores
 
 FAMILIES = ("mlp", "mlp-bias", "residual", "convolution", "normalised", "dilated")
 
@@ -239,6 +250,27 @@ def test_live_paths_and_constant_outputs():
 def test_bad_input(method, x, y, error, message):
     with pytest.raises(error, match=message):
         saliency(nn.Linear(3, 2), method, x, y)
+
+
+def test_a_scorer_is_a_value(monkeypatch):
+    """One more entry in the table, and everything that takes a method by name knows it."""
+
+    def reversed_magnitude(task):
+        return Scores({n: -task.theta[n].abs() for n in task.names})
+
+    monkeypatch.setitem(METHODS, "smallest", Scorer("smallest", "-|theta_j|", "nothing", reversed_magnitude))
+    module = nn.Linear(3, 2, bias=False)
+    assert torch.equal(saliency(module, "smallest")["weight"], -module.weight.detach().abs())
+    kept, rest = (prune(module, m, keep=3, rounds=1)["weight"] for m in ("smallest", "magnitude"))
+    assert torch.equal(kept, ~rest)
+    assert "smallest" in [s.name for s in methods()]
+
+
+def test_every_method_says_what_it_computes_and_needs():
+    for s in methods():
+        assert s.sentence
+        assert s.needs in ("nothing", "shape", "data", "data and labels")
+        assert s.statistics in ("evaluation", "batch")
 
 
 def test_bad_masks_and_weights():

@@ -147,6 +147,7 @@ def test_a_refutation_is_an_exact_instance_that_is_an_ordinary_certificate(tmp_p
 
 
 def test_refuted_carries_the_decision():
+    claim = claim_named("path-exclusion/objective-is-a-bound")
+    prover, first = Prover(claim, BUDGETS["small"]), shapes(claim, "small")[0]
     with pytest.raises(Refuted):
-        claim = claim_named("path-exclusion/objective-is-a-bound")
-        Prover(claim, BUDGETS["small"]).shape(shapes(claim, "small")[0], 10)
+        prover.shape(first, 10)

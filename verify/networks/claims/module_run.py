@@ -102,7 +102,8 @@ class ModuleRun:
         for i, op in enumerate(self.on.graph.operations):
             s = op.settings
             inputs = [ends[Ref(r.index)] for r in op.inputs]
-            low, high = min(a for a, _ in inputs), max(b for _, b in inputs)
+            # What forward makes for a batch is where paths without a parameter begin.
+            low, high = min((a for a, _ in inputs), default=0), max((b for _, b in inputs), default=0)
             if op.kind in (LINEAR, CONVOLUTION, NORMALISATION, MATRIX, PRODUCT, SHIFT):
                 own = int(self.on.graph.learned(op, "weight"))
                 low, high = low + own, high + own

@@ -100,7 +100,8 @@ def nonnegative_factors(i: ModuleOnData) -> bool:
             return False
         if op.kind == NORMALISATION and bool((i.tensors[s["mean"]] != 0).any()):
             return False
-        named = [n for n in (s.get("weight"), s.get("bias")) if n is not None and n not in i.graph.parameters]
+        held = [n for n in (s.get("weight"), s.get("bias")) if n is not None]
+        named = [n for n in held if i.graph.base(n) not in i.graph.parameters]
         if any(bool((i.tensors[n] < 0).any()) for n in named):
             return False
     return True
@@ -384,7 +385,9 @@ def cuts(i: ModuleOnData) -> dict[str, tuple[str, ...]]:
         behind = [o for m, o in enumerate(operations) if m not in before[j] and "bias" in o.settings]
         moved = any(o.kind == NORMALISATION and bool(i.tensors[o.settings["mean"]].any()) for o in behind)
         biases = [i.graph.base(o.settings["bias"]) for o in behind if o.settings["bias"] is not None]
+        # Constants that are added, or made for a batch, begin paths that cross no parameter of the cut.
         moved = moved or any(b not in i.graph.parameters for b in biases)
+        moved = moved or any(not o.inputs for m, o in enumerate(operations) if m not in before[j])
         if not moved and all(len(readers.get(b, ())) == 1 for b in biases):
             out[weight] = (weight, *biases)
     return out

@@ -251,10 +251,10 @@ class Evaluation(Walk):
     def shift(self, op: Operation, held: Values) -> Fixed:
         """Entry by entry."""
         a, bias = held[op.inputs[0]], split(self.tensors[op.settings["bias"]].double(), self.count)
+        signs = op.settings.get("signs", (1.0, 1.0))
         if not self.constant:
-            return a
-        other = bias.mapped(lambda t: t.expand(a.error.shape))
-        return sum_of([a, other], self.count, op.settings.get("signs", ()))
+            return Fixed(a.digits * signs[0], a.top, a.error)
+        return sum_of([a, bias.mapped(lambda t: t.expand(a.error.shape))], self.count, signs)
 
     def unknown(self, op: Operation, held: Values) -> Any:
         """Constants are not among what is evaluated."""

@@ -146,6 +146,14 @@ class _Translation(Walk):
             self.edge(one, made[index], bias, entries[index], Fraction(second))
         return self.done(made)
 
+    def unknown(self, op: Operation, values: Values) -> Tensor:
+        """Numbers made for a batch are edges from the constant."""
+        numbers, one = super().unknown(op, values).numpy(), self.builder.one + 1
+        made = self.units(numbers.shape)
+        for index in np.ndindex(*numbers.shape):
+            self.edge(one, made[index], factor=Fraction(float(numbers[index])))
+        return self.done(made)
+
     def _entries(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Which entry of a tensor stands at each place that it is broadcast to."""
         own = tuple(self.tensors[name].shape)

@@ -227,10 +227,11 @@ class Pass(Walk):
         return terms[0] + terms[1] if len(terms) == 2 else terms[0] * 2
 
     def unknown(self, op: Operation, values: Values) -> Any:
-        """Smooth activations are gates if formally wanted."""
+        """Smooth activations are gates if formally wanted; numbers made for a batch are paths from the constant."""
         if self.formal and op.name.rstrip("_") in SMOOTH and len(op.inputs) == 1:
             return self.gate(op, values)
-        return super().unknown(op, values)
+        made = powered(super().unknown(op, values).to(values[Ref(-1)]), self.power)
+        return made if self.constant else torch.zeros_like(made)
 
 
 def powered(t: Tensor, power: int) -> Tensor:

@@ -76,18 +76,18 @@ def check_module(module: nn.Module) -> None:
             raise ValueError(f"parameter {name} holds {p.dtype}: real numbers in floating point are needed")
 
 
-def check_finite(module: nn.Module, x: Tensor) -> None:
-    """Raise unless parameters, buffers and inputs are finite.
+def check_finite(module: nn.Module, x: Tensor, *, buffers: bool = True) -> None:
+    """Raise unless parameters, inputs and (an attention mask may not be) ``buffers`` are finite.
 
     Raises:
         ValueError: says which are not.
     """
     if not bool(torch.isfinite(x).all()):
         raise ValueError("x holds NaN or infinite numbers")
-    for kind, named in (("parameter", module.named_parameters()), ("buffer", module.named_buffers())):
-        for name, t in named:
-            if t.is_floating_point() and not bool(torch.isfinite(t.detach()).all()):
-                raise ValueError(f"{kind} {name} holds NaN or infinite numbers")
+    held = [("parameter", n, p) for n, p in module.named_parameters()]
+    for kind, name, t in held + ([("buffer", n, b) for n, b in module.named_buffers()] if buffers else []):
+        if t.is_floating_point() and not bool(torch.isfinite(t.detach()).all()):
+            raise ValueError(f"{kind} {name} holds NaN or infinite numbers")
 
 
 def check_inputs(x: Any) -> None:

@@ -334,7 +334,7 @@ def check_data(module: nn.Module, method: str, x: Tensor | None, y: Tensor | Non
         if y is not None and (not isinstance(y, Tensor) or y.ndim < 1 or len(y) != len(x)):
             count = len(y) if isinstance(y, Tensor) and y.ndim else type(y).__name__
             raise ValueError(f"x has {len(x)} samples and y {count}")
-    check_finite(module, x if x is not None else torch.zeros(()))
+    check_finite(module, x if x is not None else torch.zeros(()), buffers=needed.paths)
 
 
 def check_masks(module: nn.Module, masks: Mapping[str, Tensor]) -> None:

@@ -3,8 +3,8 @@
 The head of each .v file lists its theorems: name, claim id in brackets, and how the wording differs. That list is
 the only one; the table, the page and the tests read it.
 
-    python -m theory.proofs.record          what `make proofs` runs; it needs coqc and MathComp
-    python -m theory.proofs.record --page   the page alone, from the recorded table; after a change of titles
+    python -m verify.studies.formal_proofs          what `make proofs` runs; it needs coqc and MathComp
+    python -m verify.studies.formal_proofs --page   the page alone, from the recorded table; after a change of titles
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+HERE = ROOT / "theory" / "proofs"
 TABLE, PAGE = ROOT / "results" / "proofs.csv", ROOT / "docs" / "proofs.md"
 INSTALL = "apt-get install --no-install-recommends coq libcoq-mathcomp-algebra libcoq-mathcomp-algebra-tactics"
 CLOSED = "closed"
@@ -155,22 +155,29 @@ def assumptions(names: Iterable[tuple[str, str]], folder: Path) -> dict[tuple[st
         ValueError: Coq does not know a theorem.
     """
     names = list(names)
-    stems = list(dict.fromkeys(Path(file).stem for file, _ in names))
+    if not names:
+        return {}
+    # One question for all of them together is much faster; only if its answer names axioms, each is asked alone.
+    if len(names) > 1 and _asked([names], folder) == [CLOSED]:
+        return dict.fromkeys(names, CLOSED)
+    return dict(zip(names, _asked([[name] for name in names], folder), strict=True))
+
+
+def _asked(groups: list[list[tuple[str, str]]], folder: Path) -> list[str]:
+    """For each group of theorems, what they rest on together."""
+    stems = list(dict.fromkeys(Path(file).stem for group in groups for file, _ in group))
     lines = [f"From {LIBRARY} Require {' '.join(stems)}."]
-    for file, name in names:
-        lines += [f'Goal True. idtac "== {file} {name}". Abort.', f"Print Assumptions {Path(file).stem}.{name}."]
+    for i, group in enumerate(groups):
+        together = ", ".join(f"@{Path(file).stem}.{name}" for file, name in group)
+        lines += [f"Definition group{i} := ({together}).", 'Goal True. idtac "==". Abort.']
+        lines += [f"Print Assumptions group{i}."]
     asked = folder / "asked.v"
     asked.write_text("\n".join(lines) + "\n")
     run = _coqc(folder, asked)
     if run.returncode:
         raise ValueError(f"Coq refuses to list assumptions:\n{run.stderr.strip()}")
-    out = {}
-    for part in run.stdout.split("== ")[1:]:
-        head, _, answer = part.partition("\n")
-        file, name = head.split()
-        answer = " ".join(answer.split())
-        out[file, name] = CLOSED if answer == "Closed under the global context" else answer.removeprefix("Axioms: ")
-    return out
+    answers = [" ".join(part.split()) for part in run.stdout.split("==\n")[1:]]
+    return [CLOSED if a == "Closed under the global context" else a.removeprefix("Axioms: ") for a in answers]
 
 
 # -- the table and the page ------------------------------------------------------------------------------------
@@ -249,7 +256,7 @@ def main() -> int:
         folder = Path(made)
         try:
             compiled(sources(), folder)
-            lines = rows()
+            lines = rows(folder)
             rest = assumptions([(line["file"], line["theorem"]) for line in lines], folder)
         except ValueError as e:
             print(e, file=sys.stderr)

@@ -7,7 +7,7 @@ import pytest
 
 import theory
 from theory.claims import Status
-from theory.proofs import record
+from verify.studies import formal_proofs as record
 
 RECORDED = record.read_table()
 FORBIDDEN = re.compile(r"\b(Axiom|Axioms|Parameter|Parameters|Conjecture|Admitted|admit|give_up)\b")
