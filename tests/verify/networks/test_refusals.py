@@ -273,6 +273,26 @@ def test_parameters_that_cannot_be_used(name):
             quantity(module, torch.ones(1, 3))
 
 
+def scaling(_m, given, _out):
+    return tuple(None if g is None else 3 * g for g in given)
+
+
+@pytest.mark.parametrize("hook", ["module", "parameter"])
+def test_hooks_that_change_gradients(hook):
+    """The trace is that of the gradients that autograd gives; path quantities are refused."""
+    module = nn.Sequential(L(3, 4), nn.ReLU(), L(4, 2)).double()
+    if hook == "module":
+        module[1].register_full_backward_hook(scaling)
+    else:
+        module[0].weight.register_hook(lambda g: 3 * g)
+    x = torch.randn(3, 3, generator=torch.Generator().manual_seed(0)).double()
+    got = verify.ntk_trace(module, x, per_output=True, per_sample=True)
+    assert torch.allclose(got, loop(module, x), rtol=1e-10)
+    with pytest.raises(NotCovered, match="has a hook that may change its gradient"):
+        verify.path_bound(module, x)
+    assert not verify.assumptions(module, x).holds("static-graph")
+
+
 class Causal(nn.Module):
     """Attention with its mask of -inf as a buffer."""
 
