@@ -1,17 +1,16 @@
 """Wrong claims made from right ones, to measure what the search finds.
 
 Three kinds: a constant off by a factor (or an equality by a thousandth), an assumption dropped, and the
-mistakes in formulas that the tests keep: signs, exponents, norms, indices. A planted claim counts as
+mistakes in formulas that `theory.mistakes` keeps: signs, exponents, norms, indices. A planted claim counts as
 wrong once somebody has an exact counterexample to it; `verify.bench.search` says which have none.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from theory import mistakes
 from theory.claims import Claim, Status, claims
 from verify.power.sharpness import comparisons, numerical, perturbed
 
@@ -49,15 +48,6 @@ def planted(seed: int = 0) -> Iterator[Planted]:
 
 
 def handmade() -> Iterator[Planted]:
-    """The planted mistakes of the tests (wrong signs, exponents, norms, indices), where this is a checkout.
-
-    Each ``tests/theorems/test_*_mutants.py`` has ``PLANTED``: name -> wrong claim.
-    """
-    for path in sorted((Path(__file__).resolve().parents[2] / "tests" / "theorems").glob("test_*_mutants.py")):
-        spec = importlib.util.spec_from_file_location(f"planted_{path.stem}", path)
-        if spec is None or spec.loader is None:
-            continue
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        for name, wrong in module.PLANTED.items():
-            yield Planted(f"{wrong.id}: {name}", "formula", wrong)
+    """The planted mistakes of `theory.mistakes`: wrong signs, exponents, norms, indices."""
+    for name, wrong in mistakes.planted():
+        yield Planted(name, "formula", wrong)

@@ -239,7 +239,7 @@ class Checker:
         self.split(how, target, leaf, known)
 
     def _follows(self, signs: Any, ratio: Any, target: Any, wanted: set[int]) -> bool:
-        """Whether target >= 0 (> 0) gives the goal: the other factors have one sign."""
+        """Whether target >= 0 (> 0) gives the goal."""
         rest, side = self.algebra.ring(1 if ratio > 0 else -1), 1
         for text, e, s in signs:
             f = self.read(text)

@@ -237,7 +237,7 @@ class _Program:
         one = (0,) * self.width
         if not support:
             support = [one]
-            for f, _, _ in self.facts:
+            for f in (*self.equations, *(f for f, _, _ in self.facts)):
                 support += [tuple(map(int, m)) for m in f.monoms()]
             support = list(dict.fromkeys(support))[:60]
         singles = [(((f, s),), f * s, k) for f, s, k in self.facts]

@@ -22,7 +22,8 @@ from verify.proofs.shapes import Shape, shapes
 from verify.proofs.symbols import Quotient, signed, variable
 from verify.proofs.world import TooLarge, Undecided, World, active
 
-MOST_OPEN = 8
+MOST_OPEN, MOST_OPEN_SHAPES = 8, 3
+FAILED = "cannot be run on symbols: "
 OPEN = "open is the sign of"
 NOT_AN_INSTANCE, UNDEFINED = "the numbers are no instance", "undefined"
 Stated = tuple[str, str, Any, Any, Any]
@@ -222,6 +223,8 @@ class Prover:
             return list(self._stated(self.claim.function(instance)))
         except ZeroDivisionError:
             return UNDEFINED
+        except (ArithmeticError, ValueError, TypeError, NotImplementedError) as e:
+            return f"{FAILED}{e}"  # as it may where the conditions of the path contradict each other
 
     def shape(self, shape: Shape, most: int) -> ShapeProof:
         """Run all paths of a shape and close their goals.
@@ -260,6 +263,12 @@ class Prover:
             return
         if outcome == UNDEFINED:
             leaf.state, out.undefined = outcome, out.undefined + 1
+            return
+        if isinstance(outcome, str) and outcome.startswith(FAILED):
+            leaf.contradiction = goals.inconsistent(path.world, self.budget.columns) or ()
+            leaf.state, out.empty = "empty", out.empty + 1
+            if not leaf.contradiction:
+                out.left.append(outcome)
             return
         if isinstance(outcome, str):
             leaf.state, out.inapplicable = outcome, out.inapplicable + 1
@@ -395,6 +404,9 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
         for shape in todo:
             if seconds is not None and time.monotonic() - start > seconds:
                 out.left.append(f"{len(todo) - len(out.shapes)} shapes left out after {seconds:g} s")
+                break
+            if sum(any(OPEN in reason for reason in s.left) for s in out.shapes) == MOST_OPEN_SHAPES:
+                out.left.append(f"{len(todo) - len(out.shapes)} shapes left out: {MOST_OPEN_SHAPES} have open goals")
                 break
             room = prover.budget.total - spent
             if room <= 0:

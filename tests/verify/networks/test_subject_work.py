@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from theory.claims import Status, claim_named, claims
+from theory.relations import at_most
 from verify.networks.claims import budget
 from verify.networks.claims.enumerated import contracted, enumerated
 from verify.networks.claims.subject import Subject, about_networks
@@ -126,16 +127,24 @@ def test_inputs_and_name_stay_as_they_were():
 
 
 def test_gates_are_told_apart_only_where_a_claim_looks_refuted(monkeypatch):
-    """Two equal weights of opposite sign: a gate that float64 cannot tell, on which no bound depends."""
+    """A pre-activation of about 0: a gate that float64 cannot tell, on which no bound depends."""
+    from verify.networks.exact.fixed_point import Evaluation
+
     module, x = perceptron((30, 16, 8))
     with torch.no_grad():
         module[0].bias[0] = -(module[0].weight[0] @ x[0])
+    monkeypatch.setattr(budget, "TOLD_APART", 0.0)
     subject = Subject(module, x, climbing=False)
-    assert subject.report.graph is not None
-    spent = []
-    monkeypatch.setattr("verify.networks.exact.fixed_point.Evaluation.run", lambda *a: spent.append(1))
-    assert subject.falsify(claim_named("path-exclusion/trace-bound"), examples=10).verdict == "survived"
+    assert subject.given.run.open
+    spent, whole = [], Evaluation.evaluate
+    monkeypatch.setattr(Evaluation, "evaluate", lambda self, x: spent.append(1) or whole(self, x))
+    bound = claim_named("path-exclusion/trace-bound")
+    assert subject.falsify(bound, examples=10).verdict == "survived"
     assert not spent
+    wrong = dataclasses.replace(bound, function=lambda i: at_most(i.path_kernel_trace(), i.ntk_trace() * 1e-9))
+    assert subject.falsify(wrong, examples=10).verdict == "refuted"
+    assert len(spent) == 1
+    assert subject.given.certain.run.digits
 
 
 # -- ordinary small networks --------------------------------------------------------------------------
@@ -239,7 +248,7 @@ def test_making_a_counterexample_small_is_bounded_in_work(monkeypatch):
     decided = []
     monkeypatch.setattr(budget, "SHRINKING", 4e5)
     subject = Subject(*perceptron((12, 8, 3)))
-    claim = claim_named("path-exclusion/objective-is-a-bound")
+    claim = claim_named("path-exclusion/score-without-theta-ranks-the-same")
     counted = dataclasses.replace(claim, function=lambda i: decided.append(1) or claim.function(i))
     outcome = subject.falsify(counted, examples=4)
     assert outcome.verdict == "refuted"

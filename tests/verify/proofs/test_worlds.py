@@ -129,3 +129,11 @@ def test_gibbs_inequality_and_no_more():
     bound = logarithms.bound(world, gibbs)
     numerator = bound.value.num if hasattr(bound.value, "num") else bound.value
     assert numerator == 0 or numerator.is_zero()
+
+
+def test_squares_that_sum_to_zero_beside_a_positive_number_are_a_contradiction():
+    world = world_with(a=ANY, b=frozenset((-1, 1)))
+    a, b = world.space.gens[:2]
+    f = (a + 1) ** 2 + b * b
+    world.facts[str(f)] = (f, frozenset((0,)))
+    assert goals.inconsistent(world, 200) is not None

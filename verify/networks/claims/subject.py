@@ -9,6 +9,7 @@ A module small enough to enumerate becomes an exact network, on which every clai
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -224,14 +225,20 @@ class Subject:
         """Make what was found small, as far as the budget goes; whether it may be made smaller still at leisure."""
         if search.found is None or budget.exact_cost(search.claim, search.found.network) <= budget.AT_LEISURE:
             return True
-        spent = 0.0
+        best, spent = search.found, 0.0
 
         def refutes(candidate: Any) -> bool:
-            nonlocal spent
+            nonlocal best, spent
             spent += budget.exact_cost(search.claim, candidate.network)
-            return spent < budget.SHRINKING and search.refutes(candidate)
+            if spent > budget.SHRINKING:
+                raise _SpentError
+            refuted = search.refutes(candidate)
+            best = candidate if refuted else best
+            return refuted
 
-        search.found, search.outcome.decision = shrink(search.found, refutes, limit=search.limit), None
+        with contextlib.suppress(_SpentError):
+            shrink(best, refutes, limit=search.limit)
+        search.found, search.outcome.decision = best, None
         return budget.exact_cost(search.claim, search.found.network) <= budget.AT_LEISURE
 
     def _nothing_applied(self, search: Search, seen: Seen) -> Outcome:
@@ -384,6 +391,10 @@ class Subject:
             how += f", pruned by {whole.scorer} to the weights of one path in ten rounds"
         verb = {Verdict.HOLDS: "holds", Verdict.REFUTED: "fails"}.get(decision.verdict, "is not decided")
         return f"tried all the same, {how}: the conclusion {verb} (relative margin {decision.margin:.3g})"
+
+
+class _SpentError(Exception):
+    """The work that making a counterexample small may take is done."""
 
 
 def _in_words(e: Exception) -> str:
