@@ -76,7 +76,9 @@ def step_count(graph: Graph, tensors: Mapping[str, Tensor], outputs: int, exampl
     return count if count >= FEWEST_STEPS else 0
 
 
-_BY_PAIRS_OF_PATHS = ("path-exclusion/chain-rule",)
+_BY_PAIRS_OF_PATHS = (
+    "path-exclusion/chain-rule", "path-exclusion/kernel-by-matrix", "path-exclusion/trace-bound-by-operator-norm",
+)  # fmt: skip
 _BY_WEIGHTS = (
     "path-exclusion/pruning-keeps-the-trace", "path-exclusion/removal-by-trace-is-best",
     "path-exclusion/trace-gradient-saliency", "path-exclusion/trace-preserves-eigenvalues",

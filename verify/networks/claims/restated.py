@@ -53,6 +53,8 @@ WHY: dict[str, str] = {
     "path-exclusion/released-scorer-agrees-without-fc": "released scores are signed sums over paths, which have no "
     "rounding bound here",
     "path-exclusion/bound-keeps-the-largest-eigenvalue": "it needs one trace and one bound for each weight",
+    "path-exclusion/kernel-by-matrix": "it is about the matrix of all pairs of paths",
+    "path-exclusion/trace-bound-by-operator-norm": "it needs the norm of the matrix of all paths",
     "path-exclusion/kernel-over-distinct-weights": "it needs to know which paths carry the same weights",
     "synaptic-flow/neuron-conservation": "it is about the signed scores at single units",
 }
