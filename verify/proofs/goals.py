@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from flint import fmpq, fmpq_mat
@@ -25,7 +25,34 @@ from verify.proofs.polynomials import (
     Signs,
     by_power,
 )
-from verify.proofs.world import World
+
+
+class Facts(Protocol):
+    """What a goal may use of a path: the signs and equalities met on it (see `verify.proofs.world.World`)."""
+
+    space: Any
+    roots: Any
+
+    def reduced(self, p: Any) -> Any:
+        """``p`` modulo the equalities."""
+        ...
+
+    def signs(self, f: Any) -> Signs:
+        """The signs that a factor may have."""
+        ...
+
+    def signs_of_variable(self, v: int) -> Signs:
+        """The signs that a variable may have."""
+        ...
+
+    def signs_of_product(self, p: Any) -> Signs:
+        """The signs that a polynomial may have, by its factors."""
+        ...
+
+    def conditions(self) -> list[tuple[Any, Signs]]:
+        """What is known, as polynomials and their signs."""
+        ...
+
 
 CONSTANT, IDENTITY, SIGNS, COMBINATION = "constant", "identity", "signs", "combination"
 DISCRIMINANT, CONJUGATE, SOLVER = "discriminant", "conjugate", "solver"
@@ -80,7 +107,7 @@ class Closed:
     parts: tuple[tuple[Any, Closed], ...] = ()
 
 
-def close(world: World, p: Any, wanted: Signs, columns: int, depth: int = 1) -> Closed | None:
+def close(world: Facts, p: Any, wanted: Signs, columns: int, depth: int = 1) -> Closed | None:
     """A proof that the reduced polynomial ``p`` has a sign in ``wanted`` on the path of ``world``, or None.
 
     Args:
@@ -123,7 +150,7 @@ def close(world: World, p: Any, wanted: Signs, columns: int, depth: int = 1) -> 
     return None
 
 
-def _discriminant(world: World, target: Any, columns: int, depth: int) -> Closed | None:
+def _discriminant(world: Facts, target: Any, columns: int, depth: int) -> Closed | None:
     for v, degree in enumerate(target.degrees()):
         if degree != 2 or len(target) > 30:
             continue
@@ -135,7 +162,7 @@ def _discriminant(world: World, target: Any, columns: int, depth: int) -> Closed
     return None
 
 
-def _conjugate(world: World, target: Any, columns: int, depth: int) -> Closed | None:
+def _conjugate(world: Facts, target: Any, columns: int, depth: int) -> Closed | None:
     roots = [v for v, _, _ in world.roots]
     if len(target) > 60:
         return None
@@ -155,7 +182,7 @@ def _conjugate(world: World, target: Any, columns: int, depth: int) -> Closed | 
 
 
 def _all_nonnegative(
-    world: World, polynomials: tuple[Any, ...], columns: int, depth: int
+    world: Facts, polynomials: tuple[Any, ...], columns: int, depth: int
 ) -> tuple[tuple[Any, Closed], ...] | None:
     out = []
     for p in polynomials:
@@ -167,7 +194,7 @@ def _all_nonnegative(
     return tuple(out)
 
 
-def inconsistent(world: World, columns: int) -> tuple[Term, ...] | None:
+def inconsistent(world: Facts, columns: int) -> tuple[Term, ...] | None:
     """A combination that shows that the facts of a path contradict each other: a positive number that is 0."""
     return combination(world, world.space.zero, True, columns)
 
@@ -175,7 +202,7 @@ def inconsistent(world: World, columns: int) -> tuple[Term, ...] | None:
 # -- combinations ---------------------------------------------------------------------------------
 
 
-def combination(world: World, target: Any, strict: bool, columns: int) -> tuple[Term, ...] | None:
+def combination(world: Facts, target: Any, strict: bool, columns: int) -> tuple[Term, ...] | None:
     """Terms that sum to ``target``, one of them positive if ``strict``; None if none were found."""
     if len(target) > MOST_TERMS:
         return None
@@ -185,7 +212,7 @@ def combination(world: World, target: Any, strict: bool, columns: int) -> tuple[
 
 
 class _Program:
-    def __init__(self, world: World, target: Any, most: int) -> None:
+    def __init__(self, world: Facts, target: Any, most: int) -> None:
         self.world, self.space, self.target, self.most = world, world.space, target, most
         self.terms: list[Term] = []
         self.columns: list[dict[Monomial, fmpq]] = []

@@ -15,6 +15,7 @@ from typing import Any
 
 from flint import fmpq, fmpz
 
+from verify.proofs.goals import combination
 from verify.proofs.polynomials import (
     ANY,
     NONNEGATIVE,
@@ -281,8 +282,6 @@ class World:
 
     def deduce_nonnegative(self, p: Any) -> None:
         """Learn that ``p`` is not negative where it is a sum of squares or of what else is not negative."""
-        from verify.proofs.goals import combination
-
         p = self.reduced(p)
         if self.frozen or self.signs_of_product(p) <= NONNEGATIVE:
             return
