@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from verify.networks.scores.prune import prune
     from verify.power.ablation import ablate
     from verify.power.sharpness import sharpness
+    from verify.proofs.proving import prove
     from verify.search.loop import falsify
     from verify.search.outcome import Outcome
 
@@ -33,6 +34,7 @@ __all__ = [
     "ntk_trace",
     "ntk_trace_estimate",
     "path_bound",
+    "prove",
     "prune",
     "saliency",
     "sharpness",
@@ -49,6 +51,7 @@ _WHERE = {
     "ntk_trace": "verify.networks.ntk.trace",
     "ntk_trace_estimate": "verify.networks.ntk.trace",
     "path_bound": "verify.networks.paths.bound",
+    "prove": "verify.proofs.proving",
     "prune": "verify.networks.scores.prune",
     "saliency": "verify.networks.scores.methods",
     "sharpness": "verify.power.sharpness",

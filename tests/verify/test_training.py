@@ -223,7 +223,9 @@ def test_augmentation_shifts_and_flips_whole_images():
     assert {tuple(o.flatten().tolist()) for o in out} == allowed
 
 
-@pytest.mark.parametrize("method", [m for m in scores.METHODS.values() if m.score and not m.signed], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "method", [m for m in scores.METHODS.values() if m.score and not m.signed], ids=lambda m: m.name
+)
 def test_sampling_draws_from_what_thresholding_ranks(method):
     """Every score that can be sampled is nonnegative; a signed one beside it has the same size."""
     stack = initial([5, 4, 3], [1, 2])

@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--on", metavar="MODEL", required=True, help="FILE.py:FACTORY, zoo:NAME or timm:NAME")
     one.add_argument("--claims", metavar="GLOB", default="*", help="only claims whose id matches")
     one.add_argument("--all", action="store_true", help="show claims that are not about networks on data, too")
+    one.add_argument("--report", metavar="FILE.md", default="", help="write what was found as Markdown")
     _budget(one)
     _data(one)
 

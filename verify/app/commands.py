@@ -164,16 +164,27 @@ def falsify(options: argparse.Namespace) -> int:
         options.on, data=options.data, data_dir=options.data_dir, seed=options.seed, samples=options.samples
     )
     chosen = [c for c in matching([options.claims]) if c.status is not Status.EMPIRICAL]
-    rows = _rows([_task(options, c, options.on, options.data) for c in chosen], options)
+    ordered = subject.in_order(chosen) if hasattr(subject, "in_order") else chosen
+    # In this process: what the claims share is recorded and computed once.
+    options.workers = 1
+    rows = _rows([_task(options, c, options.on, options.data) for c in ordered], options)
+    place = {c.id: n for n, c in enumerate(chosen)}
+    rows.sort(key=lambda r: place[r.claim])
     if options.json:
         print(json.dumps([r.to_json() for r in rows], indent=1))
         return _code(rows, options)
     screen = report.console()
-    screen.print(f"{getattr(subject, 'name', options.on)}\n", style="bold")
-    assumed = getattr(subject, "report", None)
-    if assumed is not None:
-        screen.print(str(assumed), markup=False, soft_wrap=True)
+    if getattr(subject, "report", None) is not None:
+        from verify.networks.claims.examine import examined
+
+        found = examined(subject, rows)
+        screen.print(str(found), markup=False, soft_wrap=True)
         screen.print()
+        if options.report:
+            Path(options.report).write_text(found.markdown())
+            print(f"report: {options.report}", file=sys.stderr)
+    else:
+        screen.print(f"{getattr(subject, 'name', options.on)}\n", style="bold")
     from theory.paths import NetworkOnData
 
     about = {c.id for c in chosen if issubclass(c.setting, NetworkOnData)}

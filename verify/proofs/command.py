@@ -134,7 +134,8 @@ def _outcome(row: dict[str, Any]) -> str:
     if row["verdict"] == "refuted":
         return f"refuted: {row['counterexample']}: {row['decision']}"
     if row["verdict"] == "proved":
-        return f"proved on {row['proved_on']} shapes ({row['paths']} paths, {row['goals']} goals)"
+        said = "proved on" if row["status"] == Status.PROVED else "no counterexample on"
+        return f"{said} {row['proved_on']} shapes ({row['paths']} paths, {row['goals']} goals)"
     return f"open ({row['left'][0] if row['left'] else 'nothing was tried'})"
 
 
@@ -144,8 +145,10 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines = [f"{'claim':{wide}}  {'believed':8}  {'verdict':8} {'on':>5} {'paths':>6} {'goals':>6} {'empty':>5}  left"]
     for r in rows:
         left = "; ".join(r["left"][:1])
+        # What is believed false and holds on these shapes has larger counterexamples.
+        verdict = "holds" if r["verdict"] == "proved" and r["status"] != Status.PROVED else r["verdict"]
         lines.append(
-            f"{r['claim']:{wide}}  {r['status']:8}  {r['verdict']:8} {r['proved_on']:5} {r['paths']:6} {r['goals']:6} "
+            f"{r['claim']:{wide}}  {r['status']:8}  {verdict:8} {r['proved_on']:5} {r['paths']:6} {r['goals']:6} "
             f"{r['empty']:5}  {left[:80]}"
         )
     closed: Counter[str] = Counter()
