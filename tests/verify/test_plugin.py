@@ -24,34 +24,34 @@ def run(pytester, *arguments):
 
 def test_claims_are_added_in_any_repository(pytester):
     result = run(pytester, "--architecture", "my_models.py:build")
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=5, skipped=1)
     result.stdout.fnmatch_lines(["*path-exclusion/trace-bound * survived*"])
 
 
 def test_deselected_theorems_do_not_run(pytester):
     pytester.makepyfile(my_models=MODELS, test_other="def test_one():\n    assert True\n")
     arguments = ("--architecture", "my_models.py:build", "--claims", "path-exclusion/trace-bound*")
-    pytester.runpytest_subprocess(*arguments, "-m", "not theorem").assert_outcomes(passed=1, deselected=4)
-    pytester.runpytest_subprocess(*arguments, "-k", "per-output").assert_outcomes(passed=1, deselected=4)
-    pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=5)
+    pytester.runpytest_subprocess(*arguments, "-m", "not theorem").assert_outcomes(passed=1, deselected=6)
+    pytester.runpytest_subprocess(*arguments, "-k", "per-output").assert_outcomes(passed=1, deselected=6)
+    pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=6, skipped=1)
 
 
 def test_the_summary_survives_xdist(pytester):
     result = run(pytester, "--architecture", "my_models.py:build", "-n", "2", "-p", "xdist")
-    result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["4 checks: 4 survived"])
+    result.assert_outcomes(passed=5, skipped=1)
+    result.stdout.fnmatch_lines(["6 checks: 5 survived, 1 not applicable"])
 
 
 def test_what_does_not_apply_is_skipped_with_the_reason(pytester):
     result = run(pytester, "--architecture", "my_models.py:smooth", "-rs")
     outcomes = result.parseoutcomes()
-    assert outcomes.get("skipped", 0) == 4, outcomes
+    assert outcomes.get("skipped", 0) == 6, outcomes
     result.stdout.fnmatch_lines(["*GELU is not piecewise linear*"])
 
 
 def test_a_factory_that_raises_is_one_line(pytester):
     result = run(pytester, "--architecture", "my_models.py:broken")
-    result.assert_outcomes(failed=4)
+    result.assert_outcomes(failed=6)
     result.stdout.fnmatch_lines(["*no weights here*"])
     result.stdout.no_fnmatch_line("*Traceback*")
 

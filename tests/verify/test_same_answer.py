@@ -16,7 +16,7 @@ from verify.app.runner import Task, disagreement, run_task
 from verify.power.ablation import ablate
 from verify.power.sharpness import sharpness
 from verify.search import budgets
-from verify.search.loop import falsify
+from verify.search.loop import Search, falsify
 from verify.search.outcome import Outcome
 
 pytestmark = pytest.mark.load
@@ -91,17 +91,11 @@ def test_exact_decisions_come_early():
     assert False in seen[:3]
 
 
-def test_no_instance_is_decided_twice():
-    keys = []
-    claim = claim_named("sketching/synflow-linear")
-
-    def watched(instance):
-        if not instance.stacked:
-            keys.append(instance.key())
-        return claim.function(instance)
-
-    falsify(type(claim)(**{**vars(claim), "function": watched}), examples=100, rounds=4)
-    assert len(keys) == len(set(keys))
+def test_no_instance_is_decided_twice(monkeypatch):
+    keys, look = [], Search.look
+    monkeypatch.setattr(Search, "look", lambda self, instance: (keys.append(instance.key()), look(self, instance))[1])
+    falsify("sketching/synflow-linear", examples=100, rounds=4)
+    assert len(keys) == len(set(keys)) > 50
 
 
 @contextmanager

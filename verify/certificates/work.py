@@ -254,6 +254,13 @@ def tested_law(law: Any) -> Work:
     return _logarithms(data * masks + data + masks, height(law) * 6)
 
 
+def conditioned_law(law: Any) -> Work:
+    """Mutual information of every table, and that of their mean."""
+    laws, data, masks = law.weights.shape
+    logs = _logarithms(data * masks + data + masks, height(law) * 6)
+    return Work((laws + 1) * logs.operations, logs.bits)
+
+
 def labelled(instance: Any) -> Work:
     """Labelings by labelings for every mask (and function), and the information of the rule."""
     labels, masks = instance.rule.shape
@@ -325,6 +332,7 @@ ESTIMATES: dict[str, Callable[[Any], Work]] = {
     "Transfer": transfer,
     "MaskLaw": mask_law,
     "TestedLaw": tested_law,
+    "ConditionedLaw": conditioned_law,
     "LabelledMasks": labelled,
     "CorrelationMask": correlation_mask,
     "ThresholdUnit": threshold_unit,

@@ -39,7 +39,7 @@ def smallest(problem: Problem, found: Any, seed: int, limit: Limit | None = None
         rng = np.random.default_rng([seed, 3, r])
         broken = problem.dropped[r % len(problem.dropped)] if problem.dropped else None
         stack = draw(problem.claim, StackChooser(rng, 128, (0, 1, 1, 2)[r % 4]), broken)
-        if _amount(stack) >= _amount(best):
+        if _amount(stack) > _amount(best):
             continue
         one = next(_refuting(problem, stack), None)
         first = stack.at(0)

@@ -33,7 +33,7 @@ NAMES = (
     "path-exclusion--beyond-piecewise-linear", "path-exclusion--energy-stays-alive",
     "path-exclusion--guarded-pruning-keeps-a-live-path--without-starts-live", "path-exclusion--kinks",
     "path-exclusion--larger-trace-trains-faster", "path-exclusion--no-collapse-literal",
-    "path-exclusion--released-score-with-batch-norm--without-average-pooled", "sketching--random-beats-top",
+    "path-exclusion--released-score-with-batch-norm--without-average-pooled", "sketching--two-draws-never-beat-top",
     "sketching--synflow-deep-literal", "sketching--synflow-l2-relu--without-independent-signs",
     "sketching--transfer-literal", "sketching--unbiased-mask--without-every-feature-can-be-drawn",
     "synaptic-flow--any-layer-rescaling", "synaptic-flow--float32-range",

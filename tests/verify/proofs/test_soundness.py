@@ -143,7 +143,7 @@ def test_a_refutation_is_an_exact_instance_that_is_an_ordinary_certificate(tmp_p
 
     proof = prove("path-exclusion/objective-is-a-bound", shapes="small")
     assert proof.verdict == "refuted"
-    assert check(save(proof.certificate, tmp_path / "c.json"))[2].verdict is Verdict.REFUTED
+    assert check(save(proof.certificate, tmp_path / "c.json")).decision.verdict is Verdict.REFUTED
 
 
 def test_refuted_carries_the_decision():
