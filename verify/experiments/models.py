@@ -41,7 +41,7 @@ from verify.trials import data as datasets
 MODELS = ("linear", "tiny-relu", "relu", "cnn")
 NETWORK_SETTINGS = (NetworkOnData, NetworkWeights, PruningRun)
 TRAINING_SAMPLES = 1000
-MOST = 100
+MOST = 25
 """Instances of a trained model that are decided at most."""
 
 

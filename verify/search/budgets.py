@@ -21,7 +21,7 @@ class Budget:
 
 BUDGETS = {
     "quick": Budget(examples=100, rounds=16),
-    "default": Budget(examples=500, rounds=24),
+    "default": Budget(examples=200, rounds=16),
     "thorough": Budget(examples=10_000, rounds=240),
 }
 

@@ -39,11 +39,12 @@ def smallest(problem: Problem, found: Any, seed: int, limit: Limit | None = None
         rng = np.random.default_rng([seed, 3, r])
         broken = problem.dropped[r % len(problem.dropped)] if problem.dropped else None
         stack = draw(problem.claim, StackChooser(rng, 128, (0, 1, 1, 2)[r % 4]), broken)
-        if _amount(stack) > _amount(best):
+        first = stack.at(0)
+        shape, less = _structure(first), _amount(stack) < _amount(best)
+        if not less and (shape in seen or _amount(stack) > _amount(best)):
             continue
         one = next(_refuting(problem, stack), None)
-        first = stack.at(0)
-        if one is None and (shape := _structure(first)) not in seen:
+        if one is None and shape not in seen:
             seen.add(shape)
             one = _on_grid(problem, first, DRAWN)
         if one is not None:
