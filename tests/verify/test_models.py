@@ -39,8 +39,8 @@ def test_same_seed_same_outcome_whatever_the_threads(model, identity):
 def test_what_a_limit_cuts_short_is_said_of_the_instances_asked_for(monkeypatch):
     on = models.subject("tiny-relu")
     monkeypatch.setattr("verify.search.budgets.Limit.passed", lambda self: setattr(self, "struck", True) or True)
-    outcome = on.falsify(claim_named("path-exclusion/trace-bound"), examples=30, seconds=1e-9)
-    assert outcome.cut == "cut short after 1 of 30 instances decided exactly"
+    outcome = on.falsify(claim_named("path-exclusion/trace-bound"), examples=20, seconds=1e-9)
+    assert outcome.cut == "cut short after 1 of 20 instances decided exactly"
     assert outcome.verdict == "survived"
 
 

@@ -74,7 +74,7 @@ def test_lines_of_studies_are_the_protocols(tmp_path):
         assert [line.name for line in lines] == list(protocol.PROTOCOLS[claim].lines)
 
 
-WORLDS = ("no-free-prune/initial-masks-have-fewer-effective-parameters",
+WORLDS = ("no-free-prune/initial-masks-have-lower-counts",
           "no-free-prune/initial-tickets-need-the-same-count")  # fmt: skip
 WORLD = ("kept", "information", "memorised")
 

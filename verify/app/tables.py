@@ -86,9 +86,7 @@ def print_table(rows: Sequence[Row], screen: Console | None = None) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     for name, justify in (("claim", "left"), ("status", "left"), ("on", "left"), ("verdict", "left"), ("by", "left"),
                           ("instances", "right"), ("margin", "right")):  # fmt: skip
-        # The names of claims give way first: what was found is to be read whole.
-        most = 43 if name == "claim" else None
-        table.add_column(name, no_wrap=True, overflow="ellipsis", justify=justify, max_width=most)  # type: ignore[arg-type]
+        table.add_column(name, no_wrap=True, overflow="ellipsis", justify=justify)  # type: ignore[arg-type]
     before: Row | None = None
     for row in rows:
         paper, name = row.claim.split("/", 1)

@@ -430,7 +430,7 @@ STUDIES: dict[str, _Study] = {
     "sketching/random-masks-train-better": _Study(sampled_configurations, _sampled),
     "no-free-prune/training-based-memorises-more": _Study(memorisation_configurations, _training_based),
     "no-free-prune/information-raises-capacity": _Study(same_law_configurations, _same_law),
-    "no-free-prune/initial-masks-have-fewer-effective-parameters": _Study(world_configurations, _less_information),
+    "no-free-prune/initial-masks-have-lower-counts": _Study(world_configurations, _less_information),
     "no-free-prune/initial-tickets-need-the-same-count": _Study(world_configurations, _same_count),
     "no-free-prune/noise-correlation-ranking": _Study(noise_configurations, _noise),
     "no-free-prune/capacity-tracks-effective-parameters": _Study(effective_configurations, _effective),

@@ -94,7 +94,7 @@ def trained_line(trained: str, method: str, scope: str) -> str:
 
 
 def world_line(trained: str, method: str, density: float) -> str:
-    """Name of a line of `no-free-prune/initial-masks-have-fewer-effective-parameters`."""
+    """Name of a line of `no-free-prune/initial-masks-have-lower-counts`."""
     return f"{trained} above {method}, {100 * density:g} %"
 
 
@@ -146,7 +146,7 @@ PROTOCOLS: dict[str, Protocol] = {
         leading=("imp: own labels memorised better",),
         beside=tuple(f"{m}: own labels memorised better" for m in SAME_LAW if m != "imp"),
     ),
-    "no-free-prune/initial-masks-have-fewer-effective-parameters": Protocol(
+    "no-free-prune/initial-masks-have-lower-counts": Protocol(
         "bits of the mask about the labels, trained method minus method at initialisation, one world",
         "greater",
         leading=tuple(

@@ -51,7 +51,7 @@ def information_raises_capacity(instance: MemorisationTrials) -> Relation:
 
 
 @claim(MemorisationTrials, EMPIRICAL, NO_FREE_PRUNE.at("seed"))
-def initial_masks_have_fewer_effective_parameters(instance: MemorisationTrials) -> Relation:
+def initial_masks_have_lower_counts(instance: MemorisationTrials) -> Relation:
     r"""Masks found at initialisation have lower effective parameter counts than training-based ones.
 
     At equal sparsity the masks differ in $I(m; y \mid w_0, x)$ alone. In small worlds all $2^n$ labelings of the same
