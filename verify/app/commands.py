@@ -18,6 +18,7 @@ from verify.app import runner
 from verify.app import tables as report
 from verify.app.runner import Row, Task
 from verify.search.budgets import budget_named
+from verify.trials import files
 
 REPORTS = Path("reports")
 
@@ -64,7 +65,7 @@ def everything(options: argparse.Namespace) -> int:
     from verify.trials.origin import of_search
 
     path = html.save(rows, REPORTS / "report.html", {**of_search(options.seed), "budget": options.budget})
-    (REPORTS / "report.json").write_text(json.dumps([r.to_json() for r in rows], indent=1) + "\n")
+    files.write(REPORTS / "report.json", json.dumps([r.to_json() for r in rows], indent=1) + "\n")
     print(f"report: {path}", file=sys.stderr if options.json else sys.stdout)
     return _code(rows, options)
 
@@ -181,7 +182,7 @@ def falsify(options: argparse.Namespace) -> int:
         screen.print(str(found), markup=False, soft_wrap=True)
         screen.print()
         if options.report:
-            Path(options.report).write_text(found.markdown())
+            files.write(options.report, found.markdown())
             print(f"report: {options.report}", file=sys.stderr)
     else:
         screen.print(f"{getattr(subject, 'name', options.on)}\n", style="bold")

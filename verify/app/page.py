@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from verify.app.runner import Row
+from verify.trials import files
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
@@ -179,11 +178,4 @@ def render(rows: Sequence[Row], provenance: dict[str, Any]) -> str:
 
 def save(rows: Sequence[Row], path: str | Path, provenance: dict[str, Any]) -> Path:
     """Write the page, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as f:
-        f.write(render(rows, provenance))
-    os.chmod(name, 0o644)  # temporary files are for their owner alone
-    os.replace(name, path)
-    return path
+    return files.write(path, render(rows, provenance))
