@@ -98,6 +98,8 @@ class Claim:
         see: ids of other claims to read beside it.
         slack: why a bound of it could be made smaller unnoticed; empty where equality is (nearly) reached.
         by_definition: why it is true by definition, so that tables can count it apart; empty where it is not.
+        proof_gap: why a PROVED claim has neither a machine-checked proof nor one for all reals on bounded shapes, so
+            that its proof is the docstring's alone; empty where it has one.
         function: instance -> Relation.
     """
 
@@ -114,6 +116,7 @@ class Claim:
     see: tuple[str, ...] = ()
     slack: str = ""
     by_definition: str = ""
+    proof_gap: str = ""
 
     @property
     def repaired_by(self) -> tuple[str, ...]:
@@ -198,6 +201,7 @@ def claim(
     twin: str = "",
     slack: str = "",
     by_definition: str = "",
+    proof_gap: str = "",
 ) -> Callable[[Callable[[Any], Relation]], Claim]:
     """Register the decorated function ``instance -> Relation`` as a claim.
 
@@ -215,6 +219,7 @@ def claim(
         twin: one more to see.
         slack: see `Claim`.
         by_definition: see `Claim`.
+        proof_gap: see `Claim`.
 
     Raises:
         ValueError: no docstring, or the id is taken.
@@ -244,6 +249,7 @@ def claim(
             tuple(_identity(i, paper) for i in beside if i),
             slack,
             by_definition,
+            proof_gap,
         )
         _REGISTRY[identity] = made
         return made

@@ -6,7 +6,7 @@
     - transfer_data_norm [sketching/transfer-data-norm]
     - transfer_relative [sketching/transfer-relative]
     - transfer_mixture [sketching/transfer-mixture] the bound for every share
-    - transfer_best_mixture [sketching/transfer-mixture] the best share, and what it gives
+    - transfer_best_mixture [sketching/transfer-best-mixture]
 
     In [transfer_relative] the excess is over (A*^2 - |X'w|^2) / s, which is the least error where some X_i w_i is not
     0 ([mse_optimal]). *)

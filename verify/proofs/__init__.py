@@ -4,3 +4,6 @@
 says which instances, `proving` puts it together (`prove`), `certificate` writes it down and `checker`, which
 shares no code with the rest, checks what was written.
 """
+
+LEVELS = ("small", "default", "large")
+"""How large the shapes are."""

@@ -9,17 +9,20 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from theory.claims import Claim, Status, claim_named, claims
+from verify.proofs import LEVELS, record
 
 EPILOG = """\
 examples:
   python -m verify prove path-exclusion/trace-bound        for all reals on networks of up to 6 weights
   python -m verify prove --all --shapes small              every claim, a table
   python -m verify prove --all --save proofs/              ... and the certificates
+  python -m verify prove --all --record                    what results/proofs_reals.csv does not hold yet
   python -m verify prove --check proofs/*.json             check them with sympy and the claims themselves
 """
 
@@ -34,10 +37,13 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     one.add_argument("claim", nargs="*", help="ids or globs")
     one.add_argument("--all", action="store_true", help="every claim but the empirical ones")
-    one.add_argument("--shapes", choices=("small", "default", "large"), default="default", help="how large (default)")
+    one.add_argument("--shapes", choices=LEVELS, default="default", help="how large (default)")
     one.add_argument("--drop", metavar="ASSUMPTION", action="append", default=[], help="do not use an assumption")
     one.add_argument("--seconds", type=float, help="stop a claim after so long; what is left out is named")
     one.add_argument("--save", metavar="DIR", help="write the certificates of proofs and counterexamples there")
+    one.add_argument("--record", action="store_true", help="prove what is not recorded in results/proofs_reals.csv, or "
+                     "was proved of other code or on smaller shapes, and record it")  # fmt: skip
+    one.add_argument("--again", action="store_true", help="with --record: prove everything again")
     one.add_argument("--check", action="store_true", help="the arguments are certificates of proofs: check them")
     one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable rows")
     one.add_argument("--workers", type=int, default=argparse.SUPPRESS, help="processes (default: 2)")
@@ -55,6 +61,11 @@ def run(options: argparse.Namespace) -> int:
     for name in options.drop:
         for c in chosen:
             c.assumption(name)
+    if options.record:
+        if options.drop or options.seconds is not None:
+            raise ValueError("what is recorded is proved with all assumptions and without a limit in seconds")
+        if not options.again:
+            chosen = [c for c in chosen if not record.covers(c, options.shapes)]
     rows = []
     for number, row in enumerate(_rows(chosen, options), 1):
         rows.append(row)
@@ -62,8 +73,12 @@ def run(options: argparse.Namespace) -> int:
             print(f"[{number}/{len(chosen)}] {row['claim']}: {_outcome(row)}", file=sys.stderr, flush=True)
     order = {c.id: i for i, c in enumerate(chosen)}
     rows.sort(key=lambda r: order[r["claim"]])
+    if options.record:
+        record.update(record.Line(**row["line"]) for row in rows)
     if options.json:
         print(json.dumps(rows, indent=1))
+    elif not rows:
+        print(f"nothing to prove: {record.TABLE.name} holds it all")
     else:
         print(table(rows))
     return int(any(r["status"] == Status.PROVED and r["verdict"] == "refuted" for r in rows))
@@ -84,7 +99,7 @@ def _chosen(options: argparse.Namespace) -> list[Claim]:
 
 def _rows(chosen: list[Claim], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     task = (options.shapes, options.seconds, tuple(options.drop), options.save)
-    if options.workers < 2 or len(chosen) == 1:
+    if options.workers < 2 or len(chosen) < 2:
         for c in chosen:
             yield row(c.id, *task)
         return
@@ -127,6 +142,7 @@ def row(identity: str, shapes: str, seconds: float | None, drop: tuple[str, ...]
         "decision": str(proof.decision) if proof.decision is not None else "",
         "certificate": saved,
         "seconds": round(proof.seconds, 1),
+        "line": asdict(record.line(proof, claim)),
     }
 
 

@@ -242,6 +242,7 @@ class _Program:
 
     def add(self, term: Term, p: Any, strict: bool) -> None:
         self.tried += 1
+        self.space.spend(len(p))
         if len(self.columns) >= self.most or self.tried > 4 * self.most:
             return
         p = self.world.reduced(p)
@@ -353,6 +354,7 @@ class _Program:
             strictly = [k for k in range(n) if self.strict[k]]
             i, j, v = (*i, *[len(rows)] * len(strictly)), (*j, *strictly), (*v, *[1.0] * len(strictly))
             b = np.append(b, 1.0)
+        self.space.spend(10 * len(v))
         matrix = coo_array((v, (i, j)), shape=(len(b), n)).tocsr()
         cost = np.array([-1.0 if strict and s else 0.001 for s in self.strict])
         found: Any = linprog(cost, A_eq=matrix, b_eq=b, bounds=(0, 1000), method="highs-ds")  # type: ignore[call-overload]
@@ -384,6 +386,7 @@ class _Program:
             table.append([fmpq(int(self.strict[k])) for k in support] + [fmpq(1)])
         if not table or not support:
             return None
+        self.space.spend(len(table) * len(support) ** 2 // 10)
         # Fewer unknowns than the rank leave room: those without a pivot keep a rounded value of 0 (a vertex has none).
         reduced, rank = fmpq_mat(len(table), len(support) + 1, [v for row in table for v in row]).rref()
         values = [fmpq(0)] * len(support)

@@ -30,21 +30,36 @@ class TooLarge(Exception):
     """More than the budget allows; the message says what."""
 
 
+WORK_LIMIT = "work limit reached"
+
+
 class Space:
     """The ring that the numbers of a shape live in: its variables, and generators for roots.
 
     Attributes:
         names: names of the variables, then of the roots.
         count: number of variables.
+        work: terms handled so far; see `spend`.
+        most_work: how much may be done.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.count = len(names)
+    def __init__(self, names: tuple[str, ...], most_work: int = 1 << 62) -> None:
+        self.count, self.work, self.most_work = len(names), 0, most_work
         self.names = (*names, *(f"root{i}" for i in range(ROOTS)))
         self.context = fmpq_mpoly_ctx.get(self.names, Ordering.lex)
         self.gens: tuple[Any, ...] = tuple(self.context.gens())
         self.zero, self.one = self.context.from_dict({}), self.gens[0] ** 0
         self._factors: dict[str, tuple[fmpq, tuple[tuple[Any, int], ...]]] = {}
+
+    def spend(self, work: int) -> None:
+        """Count work: about one unit for each term of a polynomial that is read or made.
+
+        Raises:
+            TooLarge: more than the budget has been done.
+        """
+        self.work += work
+        if self.work > self.most_work:
+            raise TooLarge(WORK_LIMIT)
 
     def constant(self, value: Any) -> Any:
         """A rational as a polynomial."""
@@ -56,7 +71,9 @@ class Space:
             raise TooLarge(f"a polynomial of {len(p)} terms; at most {MOST_TERMS} are factored")
         key = str(p)
         found = self._factors.get(key)
+        self.spend(len(p))
         if found is None:
+            self.spend(20 * len(p) * max(1, int(p.total_degree())))
             c, factors = p.factor()
             c, out = fmpq(c), []
             for f, e in factors:
@@ -78,6 +95,7 @@ class Space:
 
     def evaluate(self, p: Any, points: np.ndarray) -> np.ndarray:
         """Values of ``p`` in float64 at ``points`` of shape (n, generators): a screen, never an answer."""
+        self.spend(20 * len(p))
         out = np.zeros(len(points))
         for exponents, c in zip(p.monoms(), p.coeffs(), strict=True):
             term = np.full(len(points), float(int(c.p)) / float(int(c.q)))
@@ -95,6 +113,7 @@ def _index_of(names: tuple[str, ...]) -> dict[str, int]:
 
 def by_power(space: Space, p: Any, v: int) -> list[Any]:
     """Coefficients of the powers 0, 1, ... of generator ``v``, as polynomials without it."""
+    space.spend(2 * len(p))
     parts: dict[int, dict[tuple[int, ...], fmpq]] = {}
     for exponents, c in zip(p.monoms(), p.coeffs(), strict=True):
         e = list(exponents)
@@ -112,13 +131,16 @@ def substituted(space: Space, p: Any, v: int, num: Any, den: Any) -> Any:
     if den.is_one():
         out = space.zero
         for part in reversed(parts):
+            space.spend(len(out) * len(num) // 10)
             out = out * num + part
         return out
     top += top % 2
     out = space.zero
     for k, part in enumerate(parts):
         if not part.is_zero():
-            out = out + part * num**k * den ** (top - k)
+            factor = num**k * den ** (top - k)
+            space.spend(len(part) * len(factor) // 10 + len(out))
+            out = out + part * factor
     return out
 
 

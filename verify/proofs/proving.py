@@ -18,7 +18,7 @@ from verify.proofs import goals, logarithms, sampling
 from verify.proofs.explore import Path, TooManyPaths, explore
 from verify.proofs.goals import Term
 from verify.proofs.polynomials import Signs, Space
-from verify.proofs.shapes import Shape, shapes
+from verify.proofs.shapes import Shape, kind_of, shapes
 from verify.proofs.symbols import Quotient, signed, variable
 from verify.proofs.world import TooLarge, Undecided, World, active
 
@@ -37,6 +37,7 @@ class Budget:
     Attributes:
         paths: paths of one shape.
         total: paths of one claim; shapes beyond are left out, and named.
+        work: polynomial terms handled for one claim (about a microsecond each); shapes beyond are left out, and named.
         columns: columns of a linear program.
         solver: z3's resource limit for one goal; 0 for no solver.
         attempts: batches of sampled points for a goal that is not closed.
@@ -44,15 +45,16 @@ class Budget:
 
     paths: int
     total: int
+    work: int
     columns: int
     solver: int
     attempts: int = 4
 
 
 BUDGETS = {
-    "small": Budget(paths=80, total=80, columns=200, solver=0),
-    "default": Budget(paths=600, total=1200, columns=1500, solver=2_000_000),
-    "large": Budget(paths=6000, total=60_000, columns=4000, solver=20_000_000),
+    "small": Budget(paths=80, total=80, work=1_000_000, columns=200, solver=0),
+    "default": Budget(paths=600, total=1200, work=20_000_000, columns=1500, solver=2_000_000),
+    "large": Budget(paths=6000, total=60_000, work=1_000_000_000, columns=4000, solver=20_000_000),
 }
 
 
@@ -147,6 +149,7 @@ class Proof:
         certificate: of a proof (see `verify.proofs.certificate`), or of the counterexample; None where open.
         counterexample, decision: an exact instance and its decision.
         trusted: goals that rest on the solver alone.
+        kind: what the proved shapes are, "networks of up to 3 weights".
         seconds: wall time, for display.
     """
 
@@ -159,6 +162,7 @@ class Proof:
     counterexample: Any = None
     decision: Decision | None = None
     trusted: int = 0
+    kind: str = ""
     seconds: float = 0.0
 
     @property
@@ -226,13 +230,18 @@ class Prover:
         except (ArithmeticError, ValueError, TypeError, NotImplementedError) as e:
             return f"{FAILED}{e}"  # as it may where the conditions of the path contradict each other
 
-    def shape(self, shape: Shape, most: int) -> ShapeProof:
+    def shape(self, shape: Shape, most: int, work: int | None = None) -> ShapeProof:
         """Run all paths of a shape and close their goals.
+
+        Args:
+            shape: the shape.
+            most: paths to run at most.
+            work: polynomial terms to handle at most; None for the budget of a claim.
 
         Raises:
             Refuted: with an exact instance.
         """
-        space = Space(shape.names)
+        space = Space(shape.names, self.budget.work if work is None else work)
         out = ShapeProof(shape.name, shape=shape, space=space)
         try:
             for path in explore(lambda: self.run(shape, space), space, min(most, self.budget.paths)):
@@ -395,11 +404,11 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
     claim = claim_named(claim) if isinstance(claim, str) else claim
     start = time.monotonic()
     out = Proof(claim.id, shapes)
-    prover = Prover(claim, BUDGETS[shapes] if shapes in BUDGETS else Budget(0, 0, 0, 0), drop)
+    prover = Prover(claim, BUDGETS[shapes] if shapes in BUDGETS else Budget(0, 0, 0, 0, 0), drop)
     todo = _shapes(claim, shapes)
     if not todo:
         out.left.append("no shapes: its setting is not one of algebra")
-    spent, beyond = 0, 0
+    spent, worked, beyond = 0, 0, 0
     try:
         for shape in todo:
             if seconds is not None and time.monotonic() - start > seconds:
@@ -409,13 +418,15 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
                 out.left.append(f"{len(todo) - len(out.shapes)} shapes left out: {MOST_OPEN_SHAPES} have open goals")
                 break
             room = prover.budget.total - spent
-            if room <= 0:
+            left = prover.budget.work - worked
+            if room <= 0 or left <= 0:
                 beyond += 1
                 continue
             if progress is not None:
                 progress(shape.name)
-            done = prover.shape(shape, room)
-            spent += done.paths
+            done = prover.shape(shape, room, left)
+            assert done.space is not None
+            spent, worked = spent + done.paths, worked + done.space.work
             out.shapes.append(done)
     except Refuted as e:
         from verify import certificates
@@ -425,9 +436,13 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
         out.seconds = time.monotonic() - start
         return out
     if beyond:
-        out.left.append(f"{beyond} larger shapes are beyond the budget of {prover.budget.total} paths")
+        out.left.append(
+            f"{beyond} larger shapes are beyond the budget of {prover.budget.total} paths "
+            f"and {prover.budget.work} terms"
+        )
     out.left += [f"{s.name}: {reason}" for s in out.shapes for reason in s.left[:2]]
     out.trusted = sum(s.closed[goals.SOLVER] for s in out.shapes)
+    out.kind = kind_of(claim, [s.shape for s in out.shapes if s.verdict == "proved" and s.shape is not None])
     wrong = [s for s in out.shapes if any(OPEN in reason for reason in s.left)]
     if out.proved_on and not wrong:
         out.verdict = "proved"

@@ -18,7 +18,7 @@ from theory.claims import Claim
 from theory.descent import KernelDescent
 from theory.flows import ObjectiveOnNetwork, RescaledNetwork
 from theory.guarded import GuardedRun
-from theory.information import MaskLaw
+from theory.information import ConditionedLaw, MaskLaw, TestedLaw
 from theory.memorisation import CorrelationMask, MemorisingMasks, PrunedUnit, ThresholdUnit
 from theory.network_sketches import NetworkWeights, SignAverage, network_reads_inputs
 from theory.networks import Network
@@ -27,10 +27,9 @@ from theory.pruning import PruningRun
 from theory.released import NormalisedNetwork
 from theory.saliency import SCORERS
 from theory.scalars import exact
-from theory.sketches import Sketch, Transfer
+from theory.sketches import MovingSketch, Sketch, Transfer
+from verify.proofs import LEVELS
 from verify.proofs.architectures import architectures
-
-LEVELS = ("small", "default", "large")
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,13 @@ class Shape:
         name: what it is.
         arrays: name of a field -> shape of its array of symbols.
         make: arrays by name -> the instance.
-        size: rank among the shapes of a claim, smallest first.
+        size: how large it is, in the unit of its setting (weights of a network, features of a sketch).
     """
 
     name: str
     arrays: dict[str, tuple[int, ...]]
     make: Callable[..., Any]
+    size: int
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,18 +68,35 @@ class Shape:
         return self.make(**arrays)
 
 
-_SHAPES: dict[type, Callable[[Claim, str], Iterator[Shape]]] = {}
 Maker = Callable[[Claim, str], Iterator[Shape]]
+_SHAPES: dict[type, tuple[Maker, str, str]] = {}
 
 
-def shapes_of(setting: type) -> Callable[[Maker], Maker]:
-    """Register the shapes of a setting."""
+def shapes_of(setting: type, kind: str, unit: str) -> Callable[[Maker], Maker]:
+    """Register the shapes of a setting.
+
+    Args:
+        setting: class of instances.
+        kind: what they are, in the plural.
+        unit: what their sizes count, in the plural.
+    """
 
     def register(f: Maker) -> Maker:
-        _SHAPES[setting] = f
+        _SHAPES[setting] = (f, kind, unit)
         return f
 
     return register
+
+
+def kind_of(claim: Claim, proved: Sequence[Shape]) -> str:
+    """What shapes these are: "networks of up to 3 weights", "sketch of 2 features"."""
+    if not proved:
+        return ""
+    _, kind, unit = _SHAPES[claim.setting]
+    most, several = max(s.size for s in proved), len({s.size for s in proved}) > 1
+    one = kind.removesuffix("es") if kind.endswith("ches") else kind.removesuffix("s")
+    unit = unit if most > 1 else unit.removesuffix("s")
+    return f"{kind if len(proved) > 1 else one} of {'up to ' * several}{most} {unit}"
 
 
 def shapes(claim: Claim, level: str) -> tuple[Shape, ...]:
@@ -90,7 +107,7 @@ def shapes(claim: Claim, level: str) -> tuple[Shape, ...]:
     """
     if level not in LEVELS:
         raise ValueError(f"unknown shapes {level!r}; known: {', '.join(LEVELS)}")
-    return tuple(_SHAPES[claim.setting](claim, level)) if claim.setting in _SHAPES else ()
+    return tuple(_SHAPES[claim.setting][0](claim, level)) if claim.setting in _SHAPES else ()
 
 
 def _at(level: str, small: int, default: int, large: int) -> int:
@@ -107,43 +124,42 @@ def _networks(level: str, small: int, default: int, large: int) -> Iterator[tupl
             yield f"{name}, {samples} sample{'s' * (samples > 1)}", net, samples
 
 
-@shapes_of(NetworkOnData)
+def _on(net: Network, setting: Callable[..., Any], name: str, **arrays: tuple[int, ...]) -> Shape:
+    whole = {"theta": (net.parameters,), **arrays}
+    return Shape(name, whole, lambda **values: setting(net, **values), net.parameters)
+
+
+@shapes_of(NetworkOnData, "networks", "weights")
 def _network_on_data(claim: Claim, level: str) -> Iterator[Shape]:
     for name, net, n in _networks(level, 3, 6, 8):
-        arrays = {"theta": (net.parameters,), "x": (n, len(net.inputs))}
-        yield Shape(name, arrays, lambda theta, x, net=net: NetworkOnData(net, theta, x))
+        yield _on(net, NetworkOnData, name, x=(n, len(net.inputs)))
 
 
-@shapes_of(ObjectiveOnNetwork)
+@shapes_of(ObjectiveOnNetwork, "networks", "weights")
 def _objective_on_network(claim: Claim, level: str) -> Iterator[Shape]:
     for name, net, n in _networks(level, 3, 6, 8):
-        arrays = {"theta": (net.parameters,), "x": (n, len(net.inputs)), "gradient": (n, len(net.outputs))}
-        yield Shape(name, arrays, lambda theta, x, gradient, net=net: ObjectiveOnNetwork(net, theta, x, gradient))
+        yield _on(net, ObjectiveOnNetwork, name, x=(n, len(net.inputs)), gradient=(n, len(net.outputs)))
 
 
-@shapes_of(RescaledNetwork)
+@shapes_of(RescaledNetwork, "networks", "weights")
 def _rescaled_network(claim: Claim, level: str) -> Iterator[Shape]:
     for name, net, n in _networks(level, 3, 6, 8):
-        arrays: dict[str, tuple[int, ...]] = {"theta": (net.parameters,), "x": (n, len(net.inputs)), "factor": ()}
-        yield Shape(name, arrays, lambda theta, x, factor, net=net: RescaledNetwork(net, theta, x, factor))
+        yield _on(net, RescaledNetwork, name, x=(n, len(net.inputs)), factor=())
 
 
-@shapes_of(NetworkWeights)
+@shapes_of(NetworkWeights, "networks", "weights")
 def _network_weights(claim: Claim, level: str) -> Iterator[Shape]:
     for name, net in architectures(_at(level, 3, 6, 8)):
         if network_reads_inputs(net):
-            yield Shape(name, {"theta": (net.parameters,)}, lambda theta, net=net: NetworkWeights(net, theta))
+            yield _on(net, NetworkWeights, name)
 
 
-@shapes_of(SignAverage)
+@shapes_of(SignAverage, "networks", "weights")
 def _sign_average(claim: Claim, level: str) -> Iterator[Shape]:
     """All ones as inputs (symbols for them at most in one dimension): unit second moments are an equation."""
     for name, net in architectures(_at(level, 3, 5, 6)):
-        if not network_reads_inputs(net):
-            continue
-        d = len(net.inputs)
-        arrays = {"theta": (net.parameters,), "x": (1, d)}
-        yield Shape(f"{name}, 1 sample", arrays, lambda theta, x, net=net: SignAverage(net, theta, x))
+        if network_reads_inputs(net):
+            yield _on(net, SignAverage, f"{name}, 1 sample", x=(1, len(net.inputs)))
 
 
 # -- pruning runs ---------------------------------------------------------------------------------
@@ -167,15 +183,15 @@ def _run_shapes(claim: Claim, level: str, setting: type[PruningRun]) -> Iterator
                          schedule: str = schedule, rounds: int = rounds) -> Any:  # fmt: skip
                     return setting(net, theta, x, keep=keep, rounds=rounds, scorer=scorer, schedule=schedule, rule=rule)
 
-                yield Shape(f"{name}, {scorer}, {schedule}, keeps {keep}", arrays, make)
+                yield Shape(f"{name}, {scorer}, {schedule}, keeps {keep}", arrays, make, net.parameters)
 
 
-@shapes_of(PruningRun)
+@shapes_of(PruningRun, "pruning runs", "weights")
 def _pruning_run(claim: Claim, level: str) -> Iterator[Shape]:
     yield from _run_shapes(claim, level, PruningRun)
 
 
-@shapes_of(GuardedRun)
+@shapes_of(GuardedRun, "pruning runs", "weights")
 def _guarded_run(claim: Claim, level: str) -> Iterator[Shape]:
     yield from _run_shapes(claim, level, GuardedRun)
 
@@ -183,7 +199,7 @@ def _guarded_run(claim: Claim, level: str) -> Iterator[Shape]:
 # -- sketches -------------------------------------------------------------------------------------
 
 
-@shapes_of(Sketch)
+@shapes_of(Sketch, "sketches", "features")
 def _sketch(claim: Claim, level: str) -> Iterator[Shape]:
     with_law = claim.draws.get("q", True)
     grid = [(d, n, s) for d in range(1, _at(level, 2, 4, 4) + 1) for n in range(1, _at(level, 1, 2, 3) + 1)
@@ -192,10 +208,19 @@ def _sketch(claim: Claim, level: str) -> Iterator[Shape]:
         arrays: dict[str, tuple[int, ...]] = {"x": (d, n), "w": (d,)}
         if with_law:
             arrays["q"] = (d,)
-        yield Shape(f"d = {d}, n = {n}, s = {s}", arrays, lambda x, w, q=None, s=s: Sketch(s, x, w, q))
+        yield Shape(f"d = {d}, n = {n}, s = {s}", arrays, lambda x, w, q=None, s=s: Sketch(s, x, w, q), d)
 
 
-@shapes_of(Transfer)
+@shapes_of(MovingSketch, "sketches", "features")
+def _moving_sketch(claim: Claim, level: str) -> Iterator[Shape]:
+    for d, n in [(1, 1), (2, 1), (1, 2), (3, 1), (2, 2)][: _at(level, 2, 4, 5)]:
+        arrays: dict[str, tuple[int, ...]] = {"x": (d, n), "w": (d,), "q": (d,), "step": ()}
+        yield Shape(
+            f"d = {d}, n = {n}", arrays, lambda x, w, q, step: MovingSketch(1, x, w, q, step), d
+        )  # fmt: skip
+
+
+@shapes_of(Transfer, "sketches", "features")
 def _transfer(claim: Claim, level: str) -> Iterator[Shape]:
     grid = [(d, n, s) for d in range(1, _at(level, 2, 3, 4) + 1) for n in range(1, _at(level, 1, 2, 2) + 1)
             for s in range(1, _at(level, 1, 2, 2) + 1)]  # fmt: skip
@@ -206,14 +231,14 @@ def _transfer(claim: Claim, level: str) -> Iterator[Shape]:
         constant = max(claim.draws.get("constants", (1,))) if level == "large" else 1
         yield Shape(
             f"d = {d}, n = {n}, s = {s}", arrays,
-            lambda x, w0, w, legs=None, s=s, c=constant: Transfer(s, x, w0, w, legs, c),
+            lambda x, w0, w, legs=None, s=s, c=constant: Transfer(s, x, w0, w, legs, c), d,
         )  # fmt: skip
 
 
 # -- laws -----------------------------------------------------------------------------------------
 
 
-@shapes_of(MaskLaw)
+@shapes_of(MaskLaw, "laws", "numbers")
 def _mask_law(claim: Claim, level: str) -> Iterator[Shape]:
     most = _at(level, 2, 2, 3)
     for n in range(1, _at(level, 1, 2, 3) + 1):
@@ -221,7 +246,27 @@ def _mask_law(claim: Claim, level: str) -> Iterator[Shape]:
         for data, count in product(range(1, most + 1), range(1, most + 1)):
             for masks in _choices(every, count):
                 name = f"{data} data, masks {' '.join(''.join(map(str, m)) for m in masks)}"
-                yield Shape(name, {"weights": (data, count)}, lambda weights, masks=masks: MaskLaw(masks, weights))
+                yield Shape(
+                    name, {"weights": (data, count)}, lambda weights, masks=masks: MaskLaw(masks, weights), data * count
+                )
+
+
+@shapes_of(ConditionedLaw, "laws", "numbers")
+def _conditioned_law(claim: Claim, level: str) -> Iterator[Shape]:
+    most = _at(level, 4, 8, 12)
+    for shape in sorted(product((1, 2, 3), repeat=3), key=lambda s: (prod(s), s)):
+        if prod(shape) <= most:
+            name = f"{shape[0]} initial weights, {shape[1]} data, {shape[2]} masks"
+            yield Shape(name, {"weights": shape}, ConditionedLaw, prod(shape))
+
+
+@shapes_of(TestedLaw, "laws", "numbers")
+def _tested_law(claim: Claim, level: str) -> Iterator[Shape]:
+    most = _at(level, 4, 4, 6)  # with one datum or one mask there is no information
+    for shape in sorted(product((2, 3), repeat=2), key=lambda s: (prod(s), s)):
+        if prod(shape) <= most:
+            arrays: dict[str, tuple[int, ...]] = {"weights": shape, "tests": shape, "proxy": ()}
+            yield Shape(f"{shape[0]} data, {shape[1]} masks", arrays, TestedLaw, prod(shape))
 
 
 def _choices(masks: list[tuple[int, ...]], count: int) -> Iterator[tuple[tuple[int, ...], ...]]:
@@ -236,7 +281,7 @@ def _choices(masks: list[tuple[int, ...]], count: int) -> Iterator[tuple[tuple[i
             yield chosen
 
 
-@shapes_of(MemorisingMasks)
+@shapes_of(MemorisingMasks, "laws", "numbers")
 def _memorising_masks(claim: Claim, level: str) -> Iterator[Shape]:
     for n in range(1, _at(level, 1, 2, 2) + 1):
         rows = 2**n
@@ -246,7 +291,7 @@ def _memorising_masks(claim: Claim, level: str) -> Iterator[Shape]:
                 name = f"{n} point{'s' * (n > 1)}, G = {' '.join(''.join(map(str, s)) for s in sets)}"
                 yield Shape(
                     name, {"labels": (rows,), "rule": (rows, masks)},
-                    lambda labels, rule, fixed=fixed: MemorisingMasks(labels, rule, fixed),
+                    lambda labels, rule, fixed=fixed: MemorisingMasks(labels, rule, fixed), rows * (masks + 1),
                 )  # fmt: skip
 
 
@@ -258,44 +303,44 @@ def _sets(rows: int, masks: int, most: int) -> Iterator[tuple[tuple[int, ...], .
     yield from islice(combinations_with_replacement(every, masks), most)
 
 
-@shapes_of(ThresholdUnit)
+@shapes_of(ThresholdUnit, "threshold units", "points")
 def _threshold_unit(claim: Claim, level: str) -> Iterator[Shape]:
     sizes = [(1, 1), (2, 1), (1, 2), (2, 2), (3, 1), (3, 2)]
     for n, k in sizes[: _at(level, 3, 5, 6)]:
         for bias in (False, True):
             name = f"{n} point{'s' * (n > 1)}, {k} input{'s' * (k > 1)}{', bias' * bias}"
-            yield Shape(name, {"x": (n, k)}, lambda x, bias=bias: ThresholdUnit(bias, x))
+            yield Shape(name, {"x": (n, k)}, lambda x, bias=bias: ThresholdUnit(bias, x), n)
 
 
-@shapes_of(PrunedUnit)
+@shapes_of(PrunedUnit, "pruned units", "points")
 def _pruned_unit(claim: Claim, level: str) -> Iterator[Shape]:
     sizes = [(1, 1, 1), (1, 2, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (2, 3, 1)]
     for n, inputs, keep in sizes[: _at(level, 3, 5, 6)]:
         name = f"{n} point{'s' * (n > 1)}, {keep} of {inputs} inputs"
         arrays = {"x": (n, inputs), "labels": (2**n,)}
-        yield Shape(name, arrays, lambda x, labels, keep=keep: PrunedUnit(keep, x, labels))
+        yield Shape(name, arrays, lambda x, labels, keep=keep: PrunedUnit(keep, x, labels), n)
 
 
-@shapes_of(CorrelationMask)
+@shapes_of(CorrelationMask, "masks", "points")
 def _correlation_mask(claim: Claim, level: str) -> Iterator[Shape]:
     for n, inputs in ((1, 1), (1, 2), (2, 1), (2, 2), (3, 2))[: _at(level, 3, 4, 5)]:
-        yield Shape(f"{n} points, {inputs} inputs", {"x": (n, inputs)}, lambda x: CorrelationMask(x))
+        yield Shape(f"{n} points, {inputs} inputs", {"x": (n, inputs)}, lambda x: CorrelationMask(x), n)
 
 
 # -- the rest -------------------------------------------------------------------------------------
 
 
-@shapes_of(KernelDescent)
+@shapes_of(KernelDescent, "descents", "eigenvalues")
 def _kernel_descent(claim: Claim, level: str) -> Iterator[Shape]:
     for m, steps in product(range(1, _at(level, 2, 3, 4) + 1), range(1, _at(level, 1, 2, 3) + 1)):
         arrays: dict[str, tuple[int, ...]] = {"larger": (m,), "smaller": (m,), "residual": (m,), "eta": ()}
         yield Shape(
             f"{m} eigenvalue{'s' * (m > 1)}, {steps} step{'s' * (steps > 1)}", arrays,
-            lambda larger, smaller, residual, eta, steps=steps: KernelDescent(steps, larger, smaller, residual, eta),
+            lambda larger, smaller, residual, eta, steps=steps: KernelDescent(steps, larger, smaller, residual, eta), m,
         )  # fmt: skip
 
 
-@shapes_of(NormalisedNetwork)
+@shapes_of(NormalisedNetwork, "normalised networks", "weights")
 def _normalised_network(claim: Claim, level: str) -> Iterator[Shape]:
     grid = [(1, 0, 1), (1, 0, 2), (1, 1, 1), (2, 0, 1)][: _at(level, 1, 2, 4)]
     for (channels, blocks, outputs), n, positions in product(grid, (1, 2)[: _at(level, 1, 2, 2)], (2, 3)):
@@ -307,4 +352,5 @@ def _normalised_network(claim: Claim, level: str) -> Iterator[Shape]:
             lambda theta, x, d, c=channels, b=blocks, o=outputs: NormalisedNetwork(
                 c, b, o, True, False, True, theta, x, d
             ),
+            empty.parameters,
         )  # fmt: skip

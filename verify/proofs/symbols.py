@@ -61,6 +61,8 @@ class Quotient:
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Quotient):
+            if (terms := len(self.num) * len(other.num)) > 20:
+                active().space.spend(terms // 10)
             num = self.num * other.num
             if not self.den and not other.den:
                 return Quotient(num, self.den)
@@ -204,6 +206,8 @@ def cancelled(num: Any, den: Denominator) -> Quotient:
         return Quotient(num, out)
     for key, (f, e) in den.items():
         while e:
+            if len(num) > 20:
+                active().space.spend(len(num))
             q, r = divmod(num, f)
             if not r.is_zero():
                 break

@@ -137,6 +137,7 @@ class World:
         """What the signs of its terms say about a polynomial."""
         out = {0}
         signs: dict[int, Signs] = {}
+        self.space.spend(len(f))
         for exponents, c in zip(f.monoms(), f.coeffs(), strict=True):
             term = {1 if c > 0 else -1}
             for v, e in enumerate(exponents):
@@ -187,6 +188,7 @@ class World:
         if self.broken is not None:
             raise self.broken
         while True:
+            self.space.spend(5)
             p = self.reduced(p)
             possible = self.signs_of_product(p)
             if possible <= wanted:
@@ -250,7 +252,7 @@ class World:
         if signs == ZERO:
             self._vanishes(f)
             for v, g, _ in list(self.roots):
-                if str(g) == str(f):
+                if any(v == r for r, _, _ in self.roots) and self.signs_of_product(self.reduced(g)) == ZERO:
                     self.learn(self.space.gens[v], ZERO)
             return
         # A root that was learned to be positive, or 0, says so of its radicand.
@@ -262,6 +264,7 @@ class World:
         if self.broken is not None:
             raise self.broken
         while True:
+            self.space.spend(5)
             p = self.reduced(p)
             possible = self.signs_of_product(p)
             if possible <= signs:

@@ -10,7 +10,6 @@ the only one; the table, the page and the tests read it.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import re
 import shutil
@@ -20,6 +19,8 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from verify.proofs.slices import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "theory" / "proofs"
@@ -96,11 +97,6 @@ def statement(path: Path, name: str) -> str:
     if not found:
         raise ValueError(f"{path.name} has no theorem {name}")
     return " ".join(found[0].split())
-
-
-def digest(text: str) -> str:
-    """The first 16 hexadecimal digits of SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 # -- Coq ------------------------------------------------------------------------------------------------------

@@ -174,7 +174,14 @@ def decoupling(instance: TestedLaw) -> Relation:
     return at_most_logs(rational_part(gap * gap, instance.weights), instance.information() * (2 * instance.proxy))
 
 
-@claim(TestedLaw, PROVED, ours("beside No Free Prune: which test sees most"), assumes=(sub_gaussian,), see="decoupling")
+@claim(
+    TestedLaw,
+    PROVED,
+    ours("beside No Free Prune: which test sees most"),
+    assumes=(sub_gaussian,),
+    see="decoupling",
+    proof_gap="rests on Pinsker's inequality, a bound of a logarithm by a square",
+)
 def decoupling_total_variation(instance: TestedLaw) -> Relation:
     r"""The test that sees most of the information is whether the pair is likelier than by chance.
 

@@ -106,7 +106,13 @@ best_fit = Assumption(
 )  # fmt: skip
 
 
-@claim(FittedMasks, PROVED, NO_FREE_PRUNE.at("seed"), assumes=(independent_labels, best_fit))
+@claim(
+    FittedMasks,
+    PROVED,
+    NO_FREE_PRUNE.at("seed"),
+    assumes=(independent_labels, best_fit),
+    proof_gap="rests on Hoeffding's lemma (McDiarmid), a bound of an exponential by the exponential of a square",
+)
 def data_gain(instance: FittedMasks) -> Relation:
     r"""What it gains to let the mask see the labels.
 

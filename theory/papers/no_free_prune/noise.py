@@ -27,6 +27,7 @@ bounded_functions = Assumption(
     NO_FREE_PRUNE.at("seed"),
     assumes=(uniform_labels, bounded_functions),
     repairs="noise-correlation-without-information",
+    proof_gap="rests on Hoeffding's lemma, a bound of an exponential by the exponential of a square",
 )
 def noise_correlation(instance: NoisyFits) -> Relation:
     r"""Fitting noise costs functions or information.

@@ -16,6 +16,7 @@ from theory.robustness import BestDirection, FarComponents, LinearEnsemble
     NO_FREE_PRUNE.at("seed; after Bubeck & Sellke 2021; two classes with closed forms"),
     see="law-of-robustness-many-components",
     slack="a tail bound with constants for every class of functions; the classes with closed forms stay far below it",
+    proof_gap="closed forms over integers with the error function and exponentials, beyond polynomials",
 )
 def law_of_robustness_finite(instance: LinearEnsemble) -> Relation:
     r"""On two classes with closed forms, what fits below the noise level is not smooth.
@@ -56,6 +57,7 @@ def law_of_robustness_many_components(instance: FarComponents) -> Relation:
     PROVED,
     NO_FREE_PRUNE.at("seed; the step that brings in I(M; D), for one selection with a closed form"),
     slack="the constant 2 is approached only as log N grows: 1.365 is needed at N = 100, 1.712 at N = 10^6",
+    proof_gap="an integral of powers of the error function for each integer, beyond polynomials",
 )
 def law_of_robustness_effective(instance: BestDirection) -> Relation:
     r"""Selecting among directions buys no more correlation with the noise than information.

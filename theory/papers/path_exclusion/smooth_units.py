@@ -30,6 +30,7 @@ tanh_units = Assumption("tanh-units", "the unit is tanh", lambda i: i.unit == "t
     assumes=(tanh_units,),
     repairs="beyond-piecewise-linear",
     slack="tanh stays below the identity except at 0; equality is approached as the inputs go to 0",
+    proof_gap="the hyperbolic tangent is no polynomial, and its values at different numbers are tied to each other",
 )
 @hints(units=("tanh",))
 def tanh_with_every_gate_on(instance: SmoothNetwork) -> Relation:

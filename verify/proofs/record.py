@@ -1,0 +1,225 @@
+"""What is known of a claim, as one rung of a ladder: the recorded proofs, formal and for all reals, and certificates.
+
+``results/proofs_reals.csv`` holds what ``python -m verify prove --all --record`` proved, with a digest of the source of
+each claim (`verify.proofs.slices`): a line whose digest is no longer that of the code counts for nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from theory.claims import Claim, Status
+from verify.proofs import LEVELS
+from verify.proofs.slices import digest, digest_of
+from verify.trials import files
+
+if TYPE_CHECKING:
+    from verify.proofs.proving import Proof
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "results" / "proofs_reals.csv"
+FORMAL = ROOT / "results" / "proofs.csv"
+TEXTS = ROOT / "theory" / "proofs"
+CERTIFICATES = ROOT / "docs" / "certificates"
+IN_PART = "in part"
+
+
+class Rung(StrEnum):
+    """The rungs, the highest first."""
+
+    FORMAL = "formal"
+    REALS = "for all reals"
+    SURVIVED = "survived"
+    FALSE = "false as stated"
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a claim.
+
+    Attributes:
+        rung: the highest that it stands on.
+        sentence: that in one line, for a table or a page; no full stop.
+    """
+
+    rung: Rung
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: what the prover showed of one claim.
+
+    Attributes:
+        claim: its id.
+        shapes: small, default or large.
+        verdict: proved, refuted or open.
+        proved_on, tried: number of shapes.
+        kind: what its shapes are: "networks of up to 3 weights", of those that were proved.
+        paths, goals: branches and goals of the shapes proved.
+        closed: how the goals were closed, "identity 12, signs 4".
+        trusted: goals that rest on a solver alone.
+        left: what stayed open or was left out, the first reason.
+        digest: of the claim's source when it was proved.
+    """
+
+    claim: str
+    shapes: str
+    verdict: str
+    proved_on: int
+    tried: int
+    kind: str
+    paths: int
+    goals: int
+    closed: str
+    trusted: int
+    left: str
+    digest: str
+
+    @property
+    def sentence(self) -> str:
+        """What it says of a proved claim: "for all reals on 26 networks of up to 9 weights"."""
+        trusted = f", {self.trusted} goals by a solver alone" if self.trusted else ""
+        return f"for all reals on {self.proved_on} {self.kind}{trusted}"
+
+
+def line(proof: Proof, claim: Claim) -> Line:
+    """The line of a proof that `verify.prove` returned."""
+    proved = [s for s in proof.shapes if s.verdict == "proved"]
+    closed: Counter[str] = Counter()
+    for s in proved:
+        closed.update(s.closed)
+    return Line(
+        proof.claim, proof.level, proof.verdict, len(proved), len(proof.shapes), proof.kind,
+        sum(s.paths for s in proved), sum(s.goals for s in proved),
+        ", ".join(f"{how} {n}" for how, n in sorted(closed.items())), proof.trusted,
+        proof.left[0] if proof.left else "", digest_of(claim),
+    )  # fmt: skip
+
+
+def text(lines: Iterable[Line]) -> str:
+    """The table as CSV."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [f.name for f in fields(Line)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(one) for one in lines)
+    return out.getvalue()
+
+
+def read(path: Path = TABLE) -> dict[str, Line]:
+    """The table, by claim; empty where there is none, as in an installed package without it."""
+    if not path.is_file():
+        return {}
+    numbers = {f.name for f in fields(Line) if f.type == "int"}
+    with path.open(newline="") as file:
+        rows = [{k: int(v) if k in numbers else v for k, v in row.items()} for row in csv.DictReader(file)]
+    return {str(row["claim"]): Line(**row) for row in rows}  # type: ignore[arg-type]
+
+
+def covers(claim: Claim, shapes: str) -> bool:
+    """Whether a proof or refutation of the claim's code is recorded, on shapes of that level or a higher one."""
+    found = _recorded().get(claim.id)
+    if found is None or found.verdict == "open":
+        return False
+    return LEVELS.index(found.shapes) >= LEVELS.index(shapes) and not stale(claim)
+
+
+def update(lines: Iterable[Line], path: Path = TABLE) -> None:
+    """Enter lines into the table, each for its claim; claims that are gone are dropped, the order is the registry's."""
+    from theory.claims import claims
+
+    known = read(path) | {one.claim: one for one in lines}
+    files.write(path, text(known[c.id] for c in claims() if c.id in known))
+    _recorded.cache_clear()
+
+
+@functools.cache
+def _recorded() -> dict[str, Line]:
+    return read()
+
+
+@functools.cache
+def _formal() -> dict[str, tuple[str, ...]]:
+    """Claim -> its theorems in Coq: those without axioms whose file is unchanged, parts of a claim left out."""
+    out: dict[str, list[str]] = {}
+    if FORMAL.is_file():
+        with FORMAL.open(newline="") as file:
+            for row in csv.DictReader(file):
+                source = TEXTS / row["file"]
+                current = source.is_file() and digest(source.read_text()) == row["file_digest"]
+                if (
+                    row["claim"]
+                    and current
+                    and row["assumptions"] == "closed"
+                    and not row["differs"].startswith(IN_PART)
+                ):
+                    out.setdefault(row["claim"], []).append(row["theorem"])
+    return {claim: tuple(names) for claim, names in out.items()}
+
+
+def formal(claim: Claim) -> tuple[str, ...]:
+    """The theorems in Coq that state the claim for all sizes, as ``make proofs`` recorded them."""
+    return _formal().get(claim.id, ())
+
+
+def reals(claim: Claim) -> Line | None:
+    """The recorded proof for all reals; None where there is none, or the claim's code has changed since."""
+    found = _recorded().get(claim.id)
+    return found if found is not None and found.verdict == "proved" and not stale(claim) else None
+
+
+def stale(claim: Claim) -> bool:
+    """Whether something is recorded of the claim, but of other code: ``prove --record`` proves it again."""
+    found = _recorded().get(claim.id)
+    return found is not None and found.digest != digest_of(claim)
+
+
+def evidence(claim: Claim, verdict: str = "", instances: int = 0) -> Evidence:
+    """On which rung a claim stands, and a sentence for it.
+
+    Args:
+        claim: any claim.
+        verdict: what a search or sequential tests just said of it, if they did: "survived", "refuted", "supported",
+            "contradicted", "undecided"; "" for what is recorded alone.
+        instances: how many instances that was.
+    """
+    if verdict == "refuted" or (not verdict and _certified(claim)):
+        return Evidence(Rung.FALSE, "false as stated: an exact counterexample")
+    if claim.status is Status.EMPIRICAL:
+        rung = Rung(verdict) if verdict in ("supported", "contradicted") else Rung.UNDECIDED
+        return Evidence(
+            rung, f"{rung} by experiments" if verdict else "a statement about training: see the experiments"
+        )
+    names = formal(claim)
+    proved = reals(claim) if claim.status is Status.PROVED else None
+    beside = f"; the code {proved.sentence}" if proved is not None else ""
+    if names:
+        return Evidence(Rung.FORMAL, f"machine-checked for all sizes ({', '.join(names)}){beside}")
+    if proved is not None:
+        return Evidence(Rung.REALS, proved.sentence)
+    if verdict == "survived" or claim.status is Status.PROVED:
+        old = "; a recorded proof is of older code" if stale(claim) else ""
+        return Evidence(
+            Rung.SURVIVED, (f"survived {instances} instances" if instances else "survived the search") + old
+        )
+    return Evidence(Rung.UNDECIDED, "open")
+
+
+@functools.cache
+def _certificates() -> frozenset[str]:
+    return frozenset(p.stem for p in CERTIFICATES.glob("*.json"))
+
+
+def _certified(claim: Claim) -> bool:
+    return claim.id.replace("/", "--") in _certificates()
