@@ -21,6 +21,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from verify.trials.files import write
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "theory" / "proofs"
 TABLE, PAGE = ROOT / "results" / "proofs.csv", ROOT / "docs" / "proofs.md"
@@ -246,7 +248,7 @@ def claim_titles() -> dict[str, str]:
 def main() -> int:
     """Compile everything, write table and page, and say what was found; 1 if a theorem rests on an axiom."""
     if sys.argv[1:] == ["--page"]:
-        PAGE.write_text(page(read_table(), claim_titles()))
+        write(PAGE, page(read_table(), claim_titles()))
         return 0
     if problem := missing():
         print(problem, file=sys.stderr)
@@ -263,8 +265,8 @@ def main() -> int:
             return 1
     for line in lines:
         line.update(assumptions=rest[line["file"], line["theorem"]], coq=coq, mathcomp=mathcomp)
-    TABLE.write_text(table(lines))
-    PAGE.write_text(page(lines, claim_titles()))
+    write(TABLE, table(lines))
+    write(PAGE, page(lines, claim_titles()))
     open_ones = [line for line in lines if line["assumptions"] != CLOSED]
     for line in open_ones:
         print(f"{line['file']}: {line['theorem']} rests on {line['assumptions']}", file=sys.stderr)
