@@ -8,9 +8,10 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -331,6 +332,26 @@ def claim_named(identity: str) -> Claim:
         return known[identity]
     hint = did_you_mean(identity, known, "`python -m verify list` shows all", count=5)
     raise KeyError(f"no claim is called {identity!r}; {hint}")
+
+
+def matching(patterns: Iterable[str]) -> list[Claim]:
+    """The claims that ids or globs such as ``sketching/*`` name, in the papers' order, each once.
+
+    Raises:
+        KeyError: an id that no claim has; the message names near misses.
+        ValueError: a glob that matches nothing.
+    """
+    every, chosen = claims(), set()
+    for pattern in patterns:
+        if not any(ch in pattern for ch in "*?["):
+            chosen.add(claim_named(pattern).id)
+            continue
+        hits = {c.id for c in every if fnmatchcase(c.id, pattern)}
+        if not hits:
+            papers = ", ".join(dict.fromkeys(c.id.split("/")[0] for c in every))
+            raise ValueError(f"no claim matches {pattern!r}; `python -m verify list` shows all; papers: {papers}")
+        chosen |= hits
+    return [c for c in every if c.id in chosen]
 
 
 def plain(statement: str) -> str:

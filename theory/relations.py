@@ -197,7 +197,7 @@ def _margin(part: Comparison) -> np.ndarray:
 
 def _reduce(m: np.ndarray, stacked: bool) -> np.ndarray:
     axes = tuple(range(1 if stacked else 0, m.ndim))
-    return m.min(axis=axes, initial=np.inf)
+    return np.asarray(m.min(axis=axes, initial=np.inf))
 
 
 def decide(relation: Relation) -> Decision:

@@ -1,6 +1,8 @@
 """The command line: what it prints, exit codes, and one line for every mistake of a user."""
 
+import importlib
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from theory.claims import claim_named, claims
-from verify.app.cli import _parser, main
+from verify.app.arguments import COMMANDS, EVERYTHING, parser
+from verify.app.cli import main
 from verify.certificates import digest, replay
 from verify.search.loop import falsify
 
@@ -157,7 +160,7 @@ def test_mistakes_with_inputs(capsys, tmp_path):
 
 def test_options_count_before_and_after_the_command():
     options = [
-        _parser().parse_args(words.split())
+        parser().parse_args(words.split())
         for words in ("--budget quick --seed 3 run a --on relu", "run a --budget quick --seed 3 --on relu")
     ]
     assert vars(options[0]) == vars(options[1])
@@ -236,3 +239,37 @@ def test_a_verdict_that_contradicts_the_status_is_loud(capsys, monkeypatch, tmp_
     out = capsys.readouterr().out
     assert "!!" in out
     assert "reproduce: python -m verify run" in out
+
+
+def every_command(command=EVERYTHING, words=()):
+    yield words, command
+    for one in command.commands:
+        yield from every_command(one, (*words, one.name))
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), [*every_command()], ids=lambda v: " ".join(v) if type(v) is tuple else ""
+)
+def test_every_command_has_examples_that_parse_and_a_function_that_is_there(words, command, capsys):
+    assert command.examples
+    for line, what in command.examples:
+        typed = shlex.split(line)
+        assert tuple(typed[: len(words)]) == words
+        assert what
+        if not command.commands or command is EVERYTHING:
+            assert parser().parse_args(typed).run == command.run
+    if command.run:
+        module, _, function = command.run.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--help"])
+    assert end.value.code == 0
+    assert f"python -m verify {command.examples[0][0]}".rstrip() in capsys.readouterr().out
+
+
+def test_the_list_of_benchmarks_is_complete():
+    (names,) = [
+        a.settings["choices"] for c in COMMANDS if c.name == "bench" for a in c.arguments if "choices" in a.settings
+    ]
+    folder = ROOT / "verify" / "bench"
+    assert sorted(names) == sorted(p.stem for p in folder.glob("*.py") if "\ndef run(" in p.read_text())

@@ -1,6 +1,5 @@
 """`trials ls | show | export | gc | retry`."""
 
-import argparse
 import os
 import sys
 import types
@@ -9,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from verify import trials
+from verify.app.cli import main
 from verify.experiments import selfcheck
-from verify.trials import command
 
 
 @pytest.fixture
@@ -27,10 +26,7 @@ def store(tmp_path):
 
 
 def cli(store, *arguments):
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers(dest="command"))
-    name, *rest = arguments
-    return command.run(parser.parse_args(["trials", name, "--trials", str(store.folder), *rest]))
+    return main(["trials", *arguments, "--trials", str(store.folder)])
 
 
 def test_ls_counts_by_experiment_and_code(store, capsys):

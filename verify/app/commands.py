@@ -6,13 +6,12 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from theory.claims import Claim, Status, claim_named, claims
+from theory.claims import Claim, Status, claims, matching
 from verify.app import page as html
 from verify.app import runner
 from verify.app import tables as report
@@ -21,25 +20,6 @@ from verify.search.budgets import budget_named
 from verify.trials import files
 
 REPORTS = Path("reports")
-
-
-def matching(patterns: Iterable[str]) -> list[Claim]:
-    """The claims whose ids match, in the papers' order.
-
-    Raises:
-        KeyError: a name without wildcards that no claim has.
-        ValueError: a pattern that matches nothing.
-    """
-    every, chosen = claims(), set()
-    for pattern in patterns:
-        if not any(ch in pattern for ch in "*?["):
-            chosen.add(claim_named(pattern).id)
-            continue
-        hits = {c.id for c in every if fnmatch(c.id, pattern)}
-        if not hits:
-            raise ValueError(f"no claim matches {pattern!r}; `python -m verify list` shows all")
-        chosen |= hits
-    return [c for c in every if c.id in chosen]
 
 
 def everything(options: argparse.Namespace) -> int:
@@ -71,11 +51,10 @@ def everything(options: argparse.Namespace) -> int:
 
 
 def _task(options: argparse.Namespace, claim: Claim, model: str, data: str = "", drop: Sequence[str] = ()) -> Task:
-    folder = getattr(options, "data_dir", "") if data != "digits" else ""
-    samples, device = getattr(options, "samples", 8), getattr(options, "device", "cpu")
+    folder = options.data_dir if data != "digits" else ""
     return Task(
-        claim.id, options.budget, options.seed, model, data, folder, samples, device, tuple(drop), options.seconds,
-        claims_from=tuple(options.claims_from),
+        claim.id, options.budget, options.seed, model, data, folder, options.samples, options.device, tuple(drop),
+        options.seconds, claims_from=tuple(options.claims_from),
     )  # fmt: skip
 
 

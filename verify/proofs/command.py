@@ -10,43 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from theory.claims import Claim, Status, claim_named, claims
-from verify.proofs import LEVELS, record
-
-EPILOG = """\
-examples:
-  python -m verify prove path-exclusion/trace-bound        for all reals on networks of up to 6 weights
-  python -m verify prove --all --shapes small              every claim, a table
-  python -m verify prove --all --save proofs/              ... and the certificates
-  python -m verify prove --all --record                    what results/proofs_reals.csv does not hold yet
-  python -m verify prove --check proofs/*.json             check them with sympy and the claims themselves
-"""
-
-
-def add_parser(commands: Any) -> None:
-    """The command's options."""
-    one = commands.add_parser(
-        "prove", help="prove claims for all real numbers on small shapes", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Run claims on symbols, once for each pattern of comparisons, and close what each path states. A "
-        "goal that fails becomes an exact counterexample where one is found.",
-    )  # fmt: skip
-    one.add_argument("claim", nargs="*", help="ids or globs")
-    one.add_argument("--all", action="store_true", help="every claim but the empirical ones")
-    one.add_argument("--shapes", choices=LEVELS, default="default", help="how large (default)")
-    one.add_argument("--drop", metavar="ASSUMPTION", action="append", default=[], help="do not use an assumption")
-    one.add_argument("--seconds", type=float, help="stop a claim after so long; what is left out is named")
-    one.add_argument("--save", metavar="DIR", help="write the certificates of proofs and counterexamples there")
-    one.add_argument("--record", action="store_true", help="prove what is not recorded in results/proofs_reals.csv, or "
-                     "was proved of other code or on smaller shapes, and record it")  # fmt: skip
-    one.add_argument("--again", action="store_true", help="with --record: prove everything again")
-    one.add_argument("--check", action="store_true", help="the arguments are certificates of proofs: check them")
-    one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable rows")
-    one.add_argument("--workers", type=int, default=argparse.SUPPRESS, help="processes (default: 2)")
+from theory.claims import Claim, Status, claim_named, claims, matching
+from verify.proofs import record
 
 
 def run(options: argparse.Namespace) -> int:
@@ -87,14 +55,9 @@ def run(options: argparse.Namespace) -> int:
 def _chosen(options: argparse.Namespace) -> list[Claim]:
     if not options.claim and not options.all:
         raise ValueError("name claims or globs, or say --all")
-    every = [c for c in claims() if c.status is not Status.EMPIRICAL]
     if options.all:
-        return every
-    out: list[Claim] = []
-    for glob in options.claim:
-        found = [c for c in every if fnmatch(c.id, glob)] or [claim_named(glob)]
-        out += [c for c in found if c not in out]
-    return out
+        return [c for c in claims() if c.status is not Status.EMPIRICAL]
+    return [c for c in matching(options.claim) if c.status is not Status.EMPIRICAL or c.id in options.claim]
 
 
 def _rows(chosen: list[Claim], options: argparse.Namespace) -> Iterator[dict[str, Any]]:

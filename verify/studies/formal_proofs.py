@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verify.proofs.slices import digest
+from verify.trials.files import write
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "theory" / "proofs"
@@ -242,7 +243,7 @@ def claim_titles() -> dict[str, str]:
 def main() -> int:
     """Compile everything, write table and page, and say what was found; 1 if a theorem rests on an axiom."""
     if sys.argv[1:] == ["--page"]:
-        PAGE.write_text(page(read_table(), claim_titles()))
+        write(PAGE, page(read_table(), claim_titles()))
         return 0
     if problem := missing():
         print(problem, file=sys.stderr)
@@ -259,8 +260,8 @@ def main() -> int:
             return 1
     for line in lines:
         line.update(assumptions=rest[line["file"], line["theorem"]], coq=coq, mathcomp=mathcomp)
-    TABLE.write_text(table(lines))
-    PAGE.write_text(page(lines, claim_titles()))
+    write(TABLE, table(lines))
+    write(PAGE, page(lines, claim_titles()))
     open_ones = [line for line in lines if line["assumptions"] != CLOSED]
     for line in open_ones:
         print(f"{line['file']}: {line['theorem']} rests on {line['assumptions']}", file=sys.stderr)

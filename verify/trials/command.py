@@ -1,7 +1,6 @@
 """`trials ls | show | export | gc | retry`: look at a store of trials, take tables from it, tidy it.
 
-add_parser(subparsers)     # adds the command and its own commands
-run(options)               # does what they say; the exit code
+Each command takes the parsed options and returns the exit code; `verify.app.arguments` says which options there are.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,46 +27,12 @@ from verify.trials.store import (
     table,
 )
 
-COMMANDS = ("ls", "show", "export", "gc", "retry")
 
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add ``trials`` and its commands to the subparsers of a command line."""
-    top = subparsers.add_parser("trials", help="look at finished trials, export, tidy, let failed ones run again")
-    commands = top.add_subparsers(dest="trials_command", required=True, metavar="|".join(COMMANDS))
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--trials", default="trials", metavar="DIR", help="where the trials are kept (trials)")
-    which = argparse.ArgumentParser(add_help=False)
-    which.add_argument("experiment", nargs="?", default="", metavar="EXPERIMENT", help="part of an experiment's name")
-    commands.add_parser("ls", parents=[common, which], help="how many are finished, failed, in hand, by experiment")
-    show = commands.add_parser("show", parents=[common], help="one trial: parameters, results or failure, origin")
-    show.add_argument("id", metavar="ID", help="the first digits of its name, as `ls` and messages give it")
-    out = commands.add_parser("export", parents=[common, which], help="write finished trials as one table")
-    kinds = out.add_mutually_exclusive_group(required=True)
-    kinds.add_argument("--csv", metavar="FILE", help="as CSV")
-    kinds.add_argument("--parquet", metavar="FILE", help="as Parquet")
-    out.add_argument("--code", metavar="HASH", help="only those made by this version of the code")
-    gc = commands.add_parser("gc", parents=[common], help="remove what killed runs left behind")
-    gc.add_argument("--old", action="store_true", help="also trials and failures of other code, and idle checkpoints")
-    gc.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    commands.add_parser("retry", parents=[common, which], help="let failed trials run again in the next sweep")
-    return top
-
-
-def run(options: argparse.Namespace) -> int:
-    """Do what the command line says; 0 when done, 2 for bad input (one line on stderr)."""
-    job: Callable[[argparse.Namespace, Store], None] = {
-        "ls": _ls, "show": _show, "export": _export, "gc": _gc, "retry": _retry
-    }[options.trials_command]  # fmt: skip
-    try:
-        folder = Path(options.trials)
-        if not folder.is_dir():
-            raise ValueError(f"there are no trials in {str(folder)!r}; give their folder with --trials")
-        job(options, Store(folder))
-    except (ValueError, OSError) as e:
-        print(f"trials: {e}", file=sys.stderr)
-        return 2
-    return 0
+def _store(options: argparse.Namespace) -> Store:
+    folder = Path(options.trials)
+    if not folder.is_dir():
+        raise ValueError(f"there are no trials in {str(folder)!r}; give their folder with --trials")
+    return Store(folder)
 
 
 # -- looking ----------------------------------------------------------------------------------------
@@ -122,7 +87,9 @@ def _readable(store: Store, experiment: str = "") -> Iterator[Trial]:
             yield trial
 
 
-def _ls(options: argparse.Namespace, store: Store) -> None:
+def ls(options: argparse.Namespace) -> int:
+    """Experiments, with how many trials are finished, failed and in hand."""
+    store = _store(options)
     rows = counts(store, options.experiment)
     if not rows:
         raise ValueError(f"no trials{f' of {options.experiment!r}' if options.experiment else ''} in {store.folder}")
@@ -133,6 +100,7 @@ def _ls(options: argparse.Namespace, store: Store) -> None:
         print(f"{r['experiment']:<{width}}  {r['finished']:>6} finished{more}  code {code}")
     for f in store.failures(options.experiment):
         print(f"failed: {f}")
+    return 0
 
 
 def find(store: Store, start: str) -> Trial | Failure:
@@ -153,7 +121,9 @@ def find(store: Store, start: str) -> Trial | Failure:
     return read_trial(finished[0]) if finished or not failed else failed[0]
 
 
-def _show(options: argparse.Namespace, store: Store) -> None:
+def show(options: argparse.Namespace) -> int:
+    """One trial."""
+    store = _store(options)
     found = find(store, options.id)
     print(f"{found.configuration['experiment']}  code {found.configuration.get('code')}")
     for k, v in found.configuration.items():
@@ -167,6 +137,7 @@ def _show(options: argparse.Namespace, store: Store) -> None:
             print(f"  {k}: {text if len(text) <= 200 else text[:200] + f' ... ({len(text)} characters)'}")
     for k, v in found.provenance.items():
         print(f"  {k}: {v if isinstance(v, str) else json.dumps(v)}")
+    return 0
 
 
 # -- taking out -------------------------------------------------------------------------------------
@@ -196,7 +167,11 @@ def export(trials: Iterable[Trial], path: Path, kind: str) -> int:
     return len(rows)
 
 
-def _export(options: argparse.Namespace, store: Store) -> None:
+def export_table(options: argparse.Namespace) -> int:
+    """Write finished trials as one table."""
+    if bool(options.csv) == bool(options.parquet):
+        raise ValueError("say where the table goes: --csv FILE or --parquet FILE")
+    store = _store(options)
     trials = list(store.trials(options.experiment))
     if options.code:
         trials = [t for t in trials if t.configuration.get("code") == options.code]
@@ -207,6 +182,7 @@ def _export(options: argparse.Namespace, store: Store) -> None:
         hint = "; choose one with --code, today's is marked in `trials ls`" if "versions of its code" in str(e) else ""
         raise ValueError(f"{e}{hint}") from None
     print(f"{path}: {count} trials")
+    return 0
 
 
 # -- tidying ----------------------------------------------------------------------------------------
@@ -231,7 +207,9 @@ def rubbish(store: Store, *, old: bool = False) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _gc(options: argparse.Namespace, store: Store) -> None:
+def gc(options: argparse.Namespace) -> int:
+    """Remove what killed runs left behind."""
+    store = _store(options)
     found = rubbish(store, old=options.old)
     for path in found:
         if options.dry_run:
@@ -239,13 +217,17 @@ def _gc(options: argparse.Namespace, store: Store) -> None:
         else:
             path.unlink(missing_ok=True)
     print(f"{len(found)} files {'would be' if options.dry_run else 'were'} removed")
+    return 0
 
 
-def _retry(options: argparse.Namespace, store: Store) -> None:
+def retry(options: argparse.Namespace) -> int:
+    """Forget failures, so that their trials run again."""
+    store = _store(options)
     failures = list(store.failures(options.experiment))
     for f in failures:
         store.forget_failure(f.configuration)
     print(f"{len(failures)} failed trials will run again in the next sweep that asks for them")
+    return 0
 
 
-__all__ = ["add_parser", "counts", "export", "find", "is_current", "rubbish", "run"]
+__all__ = ["counts", "export", "export_table", "find", "gc", "is_current", "ls", "retry", "rubbish", "show"]

@@ -19,7 +19,7 @@ from theory.networks import Network
 from theory.paths import paths_of
 from theory.pruning import PruningRun
 from verify.networks.exact.fixed_point import GUARD, work
-from verify.networks.recording.record import Graph
+from verify.networks.recording.graph import Graph
 
 FIXED = 2e7
 """Operations that an instance costs besides those of its layers."""

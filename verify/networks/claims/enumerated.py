@@ -16,7 +16,7 @@ from theory.networks import LINEAR, Edge, Network
 from theory.paths import NetworkOnData, paths_of
 from theory.scalars import exact
 from verify.networks.exact.to_graph import to_network
-from verify.networks.recording.record import Graph
+from verify.networks.recording.graph import Graph
 from verify.search.strategies import StackChooser, draw
 
 PATHS = 2_000
