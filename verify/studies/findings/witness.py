@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "docs" / "certificates" / "findings"
 
 
-def _nonzero(*names: str) -> Callable[[Any], Any]:
+def nonzero(*names: str) -> Callable[[Any], Any]:
+    """A predicate: no entry of these arrays of an instance is 0."""
+
     def predicate(instance: Any) -> Any:
         ok: Any = True
         for name in names:
@@ -39,11 +41,11 @@ def _distinct(run: PruningRun) -> Any:
     return np.asarray(ordered[..., 1:] != ordered[..., :-1], dtype=bool).all(axis=-1)
 
 
-no_zeros = Assumption("no-zeros", "no weight and no input is 0", _nonzero("theta", "x"))
-no_zero_weights = Assumption("no-zero-weights", "no weight is 0", _nonzero("theta"))
+no_zeros = Assumption("no-zeros", "no weight and no input is 0", nonzero("theta", "x"))
+no_zero_weights = Assumption("no-zero-weights", "no weight is 0", nonzero("theta"))
 no_ties = Assumption("no-ties", "in the first round no two scores are equal", _distinct)
 one_output = Assumption("one-output", "one output", lambda i: len(i.network.outputs) == 1)
-no_zero_start = Assumption("no-zeros", "no data, initial or trained weight is 0", _nonzero("x", "w0", "w"))
+no_zero_start = Assumption("no-zeros", "no data, initial or trained weight is 0", nonzero("x", "w0", "w"))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""The pages of the site: complete, current, and without a link that leads nowhere."""
+
+import doctest
+import re
+
+import pytest
+
+import theory
+import verify
+from theory.claims import claims
+from theory.relations import Verdict
+from verify import certificates
+from verify.studies import shown
+from verify.studies.site import api, claim_pages, links, papers
+
+EXAMPLES = api.examples()
+START = re.findall(r"```python\n(.*?)```", api.EXAMPLES.read_text(), re.S)[0]
+
+
+def test_every_public_name_has_an_example():
+    assert sorted(EXAMPLES) == sorted(api.public())
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_of_the_api(name):
+    from flint import fmpq
+
+    from theory.relations import at_most
+
+    code = START + "".join(re.findall(r"```python\n(.*?)```", EXAMPLES[name], re.S))
+    names = {"verify": verify, "theory": theory, "fmpq": fmpq, "at_most": at_most, "__name__": "example"}
+    test = doctest.DocTestParser().get_doctest(code, names, name, str(api.EXAMPLES), 0)
+    said = []
+    failed = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append).failed
+    assert not failed, "".join(said)
+    assert test.examples[5:], "an example must do something"
+
+
+@pytest.mark.parametrize("path", sorted(shown.FOLDER.glob("*.json")), ids=lambda p: p.stem)
+def test_counterexamples_shown_are_decided_again(path):
+    assert certificates.check(path).decision.verdict is Verdict.REFUTED
+
+
+@pytest.mark.parametrize("claim", claims(), ids=lambda c: c.id)
+def test_pages_of_claims(claim):
+    page = claim_pages.claim_page(claim)
+    assert page.count("$") % 2 == 0
+    moved, needed = links.moved(page, f"claims/{claim.id}.md")
+    assert "repo:" not in moved
+    if claim.status is theory.Status.REFUTED:
+        assert "## A counterexample" in page
+        assert any(path.startswith("docs/certificates/") for path in needed.values())
+
+
+@pytest.mark.parametrize("path", sorted(papers.FOLDER.glob("*.md")), ids=lambda p: p.stem)
+def test_pages_of_papers_have_every_claim(path):
+    page = papers.filled(path)
+    for section in papers.sections(path.stem).values():
+        for claim in section:
+            assert f"`{claim.id}`" in page
+
+
+def test_a_page_that_leaves_out_a_section_is_refused(tmp_path):
+    short = tmp_path / "sketching.md"
+    short.write_text("<!-- claims sampling -->")
+    with pytest.raises(ValueError, match="the registry has sampling, transfer"):
+        papers.filled(short)
+
+
+def test_a_link_to_a_file_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="there is no file docs/nowhere"):
+        links.moved("[a](nowhere.md)", "adding.md", "docs/adding.md")
+
+
+def test_links_are_moved():
+    text = "[a](claims.md#path-exclusiontrace-bound) [b](../results/proofs.csv) [c](#here) [d](https://x.org/y)"
+    moved, needed = links.moved(text, "findings.md", "docs/findings.md")
+    there = "[a](claims/path-exclusion/trace-bound.md) [b](files/results/proofs.csv) [c](#here) [d](https://x.org/y)"
+    assert moved == there
+    assert needed == {"files/results/proofs.csv": "results/proofs.csv"}
+
+
+def test_broken_links_are_found(tmp_path):
+    (tmp_path / "a.html").write_text("<a href=b.html#there></a><a href=b.html#not></a><img src=c.png><a href=#top></a>")
+    (tmp_path / "b.html").write_text("<p id=there></p>")
+    found = list(links.broken(tmp_path))
+    assert [f.split(": ", 1)[1] for f in found] == [
+        "b.html#not: no such place on that page",
+        "c.png: no such file",
+        "#top: no such place on that page",
+    ]
