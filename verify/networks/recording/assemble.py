@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from verify.networks.recording.graph import UNKNOWN, Batch, Graph, Named, NotCovered, Operation, Ref
 from verify.networks.recording.operations import classify
-from verify.networks.recording.recorder import Comparison, Names, Start
+from verify.networks.recording.recorder import Comparison, Names, Recorder, Start
 
 VIEWS = (
     "t", "transpose", "permute", "view", "reshape", "unsqueeze", "squeeze", "flatten", "__get__", "contiguous",
@@ -18,8 +18,8 @@ VIEWS = (
 """Calls that put a parameter into another shape, each entry in one place."""
 
 
-def assembled(start: Start, both: Comparison) -> tuple[Graph, list[int]]:
-    """The graph of what leads to the output, and the numbers of its operations among the calls."""
+def assembled(start: Start, both: Comparison) -> tuple[Graph, list[int], list[int]]:
+    """The graph of what leads to the output, and which calls its operations and its constants are."""
     names, recorder, output = start.names, start.run, start.output
     found: dict[int, list[Any]] = {}
     stack = [output.index]
@@ -35,9 +35,9 @@ def assembled(start: Start, both: Comparison) -> tuple[Graph, list[int]]:
     order = [i for i in sorted(found) if i not in constants and i not in views]
     renumber = {-1: -1, **{i: j for j, i in enumerate(order)}}
     named = {i: f"{bases[0]} as of call {i}" for i, bases in views.items()}
-    results = [part for i in constants for part in _parts(i, both.run.results[i])]
-    others = {r: _result(r) for r, _ in results} | {Ref(i): n for i, n in named.items()}
-    held = {**recorder.constants, **{_result(r): t for r, t in results}}
+    results = {r: t for i in constants for r, t in _parts(i, both.run.results[i])}
+    others = {r: _result(r) for r in results} | {Ref(i): n for i, n in named.items()}
+    held = {**recorder.constants, **parts(both.run, constants)}
     shapes_of_views = {n: recorder.calls[i].shape for i, n in named.items()}
     shapes = {renumber[j]: recorder.calls[j].shape for j in order} | {-1: recorder.input_shape}
     sizes = {n: tuple(t.shape) for n, t in (names.tensors | held).items()} | shapes_of_views
@@ -62,7 +62,7 @@ def assembled(start: Start, both: Comparison) -> tuple[Graph, list[int]]:
     end = Ref(renumber[output.index], output.part)
     parameters = tuple(names.parameters)
     graph = Graph(operations, end, parameters, held, recorder.input_shape[1:], start.shape, both.alone, seen)
-    return graph, order
+    return graph, order, sorted(constants)
 
 
 def _constants(start: Start, both: Comparison, found: Mapping[int, list[Any]]) -> set[int]:
@@ -144,6 +144,11 @@ def _follows_batch(a: Any) -> bool:
     if isinstance(a, slice):
         a = (a.start, a.stop, a.step)
     return any(_follows_batch(b) for b in a) if isinstance(a, tuple | list) else isinstance(a, Batch)
+
+
+def parts(run: Recorder, constants: Iterable[int]) -> dict[str, Tensor]:
+    """What the calls that make constants gave in a run, by the names that the graph has for them."""
+    return {_result(r): t for i in constants for r, t in _parts(i, run.results[i])}
 
 
 def _parts(index: int, result: Any) -> list[tuple[Ref, Tensor]]:

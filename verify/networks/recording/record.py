@@ -14,6 +14,8 @@ neither data nor parameters nor the batch size is a constant.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,7 +24,8 @@ from torch import Tensor, nn
 from verify.networks.recording.assemble import assembled
 from verify.networks.recording.checks import alike, check_alone, check_inputs, check_module, check_output
 from verify.networks.recording.graph import Batch, Graph, NotCovered, Ref, in_place, store
-from verify.networks.recording.recorder import Comparison, Names, Start, run_recorded
+from verify.networks.recording.known import Known, keep, kind, kinds, known, same_numbers
+from verify.networks.recording.recorder import Call, Comparison, Names, Recorder, Start, run_recorded
 
 CHANGES = "calls other operations for other data: its operations change with the data, a static graph is needed"
 
@@ -38,19 +41,13 @@ def record(module: nn.Module, x: Tensor) -> Graph:
         NotCovered: the module does not return one tensor with the samples first, its operations change with the
             data, or a record of its calls would not be what it does.
     """
-    return _small(_first(module, x), x)
-
-
-def _small(start: Start, x: Tensor) -> Graph:
-    """The record from a second run on three samples."""
-    few = x.detach()[torch.tensor([0, 1 % len(x), len(x) - 1])]
-    return assembled(start, _compared(start, few))[0]
+    return record_and_run(module, x, 0)[0]
 
 
 def record_and_run(
     module: nn.Module, x: Tensor, limit: int, *, once: bool = False
 ) -> tuple[Graph, dict[Ref, Tensor] | None]:
-    """`record`, and the value of every operation on ``x`` if the second run can be on all of ``x``.
+    """`record`, and the value of every operation on ``x`` if a run for the record can be on all of ``x``.
 
     Args:
         module: the module.
@@ -61,27 +58,48 @@ def record_and_run(
 
     Returns:
         The record, and what `Graph.run` would return; None if it was not had on the way: the limit, an operation
-        that writes to its argument, or a batch of two.
+        that writes to its argument, or a first recording with a batch of two.
 
     Raises:
         NotCovered: as `record`.
     """
-    start = _first(module, x)
-    shapes = [math.prod(c.shape[1:]) for c in start.run.calls]
-    numbers = sum(shapes) if once else math.prod(start.shape) * max(shapes, default=0)
-    fits = x.element_size() * len(x) * numbers <= limit
-    if fits and len(x) != 2 and not any(in_place(c.function, c.kwargs) for c in start.run.calls):
-        try:
-            both = _compared(start, x.detach())
-        except ValueError:
-            # It may be this number of samples, one say, that the module treats differently.
-            return _small(start, x), None
-        graph, order = assembled(start, both)
-        values: dict[Ref, Tensor] = {Ref(-1): x.detach()}
-        for j, i in enumerate(order):
-            store(values, j, both.run.results[i])
-        return graph, values
-    return _small(start, x), None
+    names, before, x = Names(module, x), known(module), x.detach()
+    if before is not None:
+        whole = _fits(before.calls, before.graph.output_shape, x, limit, once)
+        run = before.again(names, x if whole else x[:1])
+        if run is not None:
+            return before.graph, _values(x, run, before.order) if whole else None
+    start = _first(names, x)
+    whole = len(x) != 2 and _fits(start.run.calls, start.shape, x, limit, once)
+    try:
+        both = _compared(start, x) if whole else None
+    except ValueError:
+        # It may be this number of samples, one say, that the module treats differently.
+        both = None
+    if both is None:
+        whole, both = False, _compared(start, x[torch.tensor([0, 1 % len(x), len(x) - 1])])
+    graph, order, constants = assembled(start, both)
+    pairs = zip(start.run.calls, both.templates, strict=True)
+    calls = [replace(c, args=args, kwargs=kwargs) for c, (args, kwargs) in pairs]
+    paths, inputs = list(names.submodules.values()), kind(x[:1])
+    found = Known(graph, order, calls, both.by_sample, start.output, constants, kinds(names.tensors), paths, inputs)
+    keep(module, found)
+    return graph, _values(x, both.run, order) if whole else None
+
+
+def _fits(calls: Sequence[Call], outputs: Sequence[int], x: Tensor, limit: int, once: bool) -> bool:
+    """Whether all results of ``calls`` may be had on all of ``x``, see `record_and_run`."""
+    shapes = [math.prod(c.shape[1:]) for c in calls]
+    numbers = sum(shapes) if once else math.prod(outputs) * max(shapes, default=0)
+    return x.element_size() * len(x) * numbers <= limit and not any(in_place(c.function, c.kwargs) for c in calls)
+
+
+def _values(x: Tensor, run: Recorder, order: Sequence[int]) -> dict[Ref, Tensor]:
+    """The value of every operation of the graph in a run on ``x``."""
+    values: dict[Ref, Tensor] = {Ref(-1): x}
+    for j, i in enumerate(order):
+        store(values, j, run.results[i])
+    return values
 
 
 def record_for(module: nn.Module, x: Tensor) -> Graph:
@@ -98,12 +116,11 @@ def record_for(module: nn.Module, x: Tensor) -> Graph:
     return graph
 
 
-def _first(module: nn.Module, x: Tensor) -> Start:
+def _first(names: Names, x: Tensor) -> Start:
     """Run on two samples that the second run meets again, in other company: the last one, and of several the second.
 
     Where there is no such second sample, another that the module has not seen takes its place.
     """
-    names, x = Names(module, x), x.detach()
     several = len(x) > 2
     run, out = run_recorded(names, torch.stack([x[-1], x[1] if several else -x[0]]))
     check_output(out, 2)
@@ -129,18 +146,12 @@ def _compared(start: Start, x: Tensor) -> Comparison:
             raise NotCovered(a.where, "", CHANGES)
         templates.append((_merge(a.args, b.args, a.where, count), _merge(a.kwargs, b.kwargs, a.where, count)))
     for name, constant in first.constants.items():
-        if not _equal(constant, second.constants.get(name)):
+        if not same_numbers(constant, second.constants.get(name)):
             raise NotCovered("", name, "that forward makes or takes from elsewhere changes with the data")
     pairs = zip(first.calls, second.calls, strict=True)
     by_sample = [a.shape[:1] == (2,) and b.shape[:1] == (count,) for a, b in pairs]
     again = out.detach()[[-1, 1][: len(start.shared)]]
     return Comparison(templates, by_sample, alike(start.shared, again), second)
-
-
-def _equal(one: Tensor, other: Tensor | None) -> bool:
-    if other is None or one.shape != other.shape or one.dtype != other.dtype:
-        return False
-    return torch.equal(one, other) or bool(((one == other) | ((one != one) & (other != other))).all())
 
 
 def _merge(a: Any, b: Any, where: str, count: int) -> Any:

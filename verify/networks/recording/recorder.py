@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,8 +229,13 @@ def _same_tensors(names: Names) -> Iterator[None]:
                     b.copy_(before[n])
 
 
-def run_recorded(names: Names, x: Tensor) -> tuple[Recorder, Any]:
+def run_recorded(names: Names, x: Tensor, paths: bool = True) -> tuple[Recorder, Any]:
     """The calls of one run on ``x``, and what the module returns.
+
+    Args:
+        names: what is looked up.
+        x: inputs.
+        paths: whether calls are to know the submodule that makes them.
 
     Raises:
         NotCovered: forward fails, or does what a list of its calls would get wrong.
@@ -238,7 +243,8 @@ def run_recorded(names: Names, x: Tensor) -> tuple[Recorder, Any]:
     path = [""]
     recorder, generator = Recorder(names, path, x), torch.get_rng_state()
     # Gradients are on for the module, so that it shows where it switches them off, and off in every call.
-    with torch.enable_grad(), evaluation_mode(names.module), _same_tensors(names), _paths(names, path), recorder:
+    where = _paths(names, path) if paths else nullcontext()
+    with torch.enable_grad(), evaluation_mode(names.module), _same_tensors(names), where, recorder:
         try:
             out = names.module(x)
         except NotCovered:
