@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from verify.networks.ntk.layers import keep_pages
     from verify.networks.ntk.trace import ntk_trace, ntk_trace_estimate
     from verify.networks.paths.bound import path_bound
+    from verify.networks.scores.masks import Masks
     from verify.networks.scores.methods import methods, saliency
     from verify.networks.scores.prune import prune
     from verify.power.ablation import ablate
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from verify.search.outcome import Outcome
 
 __all__ = [
+    "Masks",
     "Outcome",
     "ablate",
     "assumptions",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 _WHERE = {
+    "Masks": "verify.networks.scores.masks",
     "Outcome": "verify.search.outcome",
     "ablate": "verify.power.ablation",
     "assumptions": "verify.networks.claims.assumptions",

@@ -36,7 +36,7 @@ def test_where_names_are_and_what_an_editor_reads_agree():
 
 
 def test_an_unknown_name_says_what_there_is():
-    with pytest.raises(AttributeError, match="it has Outcome, ablate"):
+    with pytest.raises(AttributeError, match="it has Masks, Outcome, ablate"):
         _ = verify.nonsense
 
 

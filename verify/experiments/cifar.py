@@ -92,6 +92,7 @@ def resnet20(
     """
     from verify.experiments import published
     from verify.networks import zoo
+    from verify.networks.scores.masks import counting_losses
     from verify.networks.scores.methods import constant_on
     from verify.networks.scores.prune import prune
     from verify.trials.training import ImageRecipe, train_module
@@ -110,9 +111,11 @@ def resnet20(
         if method in published.METHODS:
             masks = published.prune(module, method, mode, density, x[pick], y[pick], rounds=rounds, seed=seed)
         else:
-            masks = dict(
-                prune(module, method, density=density, rounds=rounds, x=x[pick], y=y[pick], seed=seed, biases=False)
-            )
+            with counting_losses():
+                found = prune(
+                    module, method, density=density, rounds=rounds, x=x[pick], y=y[pick], seed=seed, biases=False
+                )
+            masks = dict(found)
         kept = sum(int(m.sum()) for m in masks.values())
         lost = int((~masks["fc.weight"]).all(1).sum())
         emptied, constant = sum(not m.any() for m in masks.values()), constant_on(module, x[pick], masks)

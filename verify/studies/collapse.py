@@ -24,8 +24,9 @@ from torch import Tensor, nn
 from verify import trials
 from verify.networks import zoo
 from verify.networks.recording.record import record
-from verify.networks.scores.methods import PATHS, activation_per_output, on_live_paths, scored_names, scores
-from verify.networks.scores.prune import Masks, prune
+from verify.networks.scores.masks import Masks, counting_losses
+from verify.networks.scores.methods import PATHS, activation_per_output, on_live_paths, scored_names, scorer, scores
+from verify.networks.scores.prune import prune
 from verify.studies.extended import PathSums
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10" / "train.parquet"
@@ -85,9 +86,11 @@ def collapse(
     x, y = cifar10_images(samples)
     x = x.to(getattr(torch, dtype))
     keep = CRITICAL[network] if density is None else None
-    masks = prune(
-        module, method, density=density, keep=keep, rounds=rounds, x=x, y=y, seed=seed, biases=False, study=True
-    )
+    with counting_losses():
+        masks = prune(
+            module, method, density=density, keep=keep, rounds=rounds, x=x, y=y, seed=seed, biases=False, study=True,
+            **scorer(method).definition,
+        )  # fmt: skip
     return summary(module, x, masks)
 
 

@@ -11,6 +11,9 @@ from verify.studies.collapse import CRITICAL, branches, collapse, ranges, rows_o
 from verify.studies.released_px import score
 from verify.trials import perform, read_csv
 
+# What is lost is what is tested.
+pytestmark = pytest.mark.filterwarnings("ignore::verify.networks.scores.masks.LostWarning")
+
 
 def test_live_weights_are_those_on_paths():
     module = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))

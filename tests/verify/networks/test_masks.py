@@ -10,7 +10,11 @@ from theory.pruning import PruningRun, keep_top_layerwise
 from theory.pruning import keep_top as theory_keep_top
 from verify.networks import zoo
 from verify.networks.scores import prune as pruning
-from verify.networks.scores.prune import Masks, chosen, keep_top, prune
+from verify.networks.scores.masks import Masks
+from verify.networks.scores.prune import chosen, keep_top, prune
+
+# What is lost is what is tested.
+pytestmark = pytest.mark.filterwarnings("ignore::verify.networks.scores.masks.LostWarning")
 
 
 def network(rng, widths):
@@ -145,7 +149,7 @@ def test_apply_sets_masked_weights_to_zero():
         ({"keep": 7}, "between 1 and the 6 weights"),
         ({"keep": 3, "density": 0.5}, "give either"),
         ({"keep": 3, "rounds": 0}, "at least one round"),
-        ({"keep": 3, "select": "best"}, "select is one of top, sample"),
+        ({"keep": 3, "select": "best"}, "select is one of top, bottom, sample"),
         ({"keep": 3, "scope": "local"}, "scope is one of global, layerwise"),
         ({"keep": 3, "schedule": "cubic"}, "unknown schedule"),
         ({"keep": 3, "study": True}, "study needs data"),

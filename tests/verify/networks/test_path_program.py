@@ -14,6 +14,9 @@ from verify.networks.scores import prune as pruning
 from verify.networks.scores.methods import activation_per_output, scored_names, scores
 from verify.networks.scores.prune import prune
 
+# What is lost is what is tested.
+pytestmark = pytest.mark.filterwarnings("ignore::verify.networks.scores.masks.LostWarning")
+
 FAMILIES = ("mlp", "mlp-bias", "residual", "convolution", "normalised", "dilated")
 
 

@@ -17,6 +17,7 @@ from verify.networks.recording.graph import NotCovered
 from verify.networks.recording.record import record
 from verify.networks.scores.methods import (
     METHODS,
+    STATISTICS,
     Scorer,
     activation_per_output,
     constant_on,
@@ -270,7 +271,7 @@ def test_every_method_says_what_it_computes_and_needs():
     for s in methods():
         assert s.sentence
         assert s.needs in ("nothing", "shape", "data", "data and labels")
-        assert s.statistics in ("evaluation", "batch")
+        assert s.statistics in STATISTICS
 
 
 def test_bad_masks_and_weights():

@@ -9,8 +9,9 @@ A method is a `Scorer` in `METHODS`; whoever offers methods by name reads that t
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ from verify.networks.scores.released import released
 from verify.networks.scores.task import Scores, Task
 
 SCORED = ("weights", "all")
+STATISTICS = {"evaluation": "stored statistics", "batch": "batch statistics", "held": "statistics of the batch, held"}
+"""Which statistics normalisations take while a module is scored; "held": those of the batch, as constants."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,10 @@ class Scorer:
         needs: "nothing", "shape" (of a sample), "data" or "data and labels".
         score: the scores of a `Task`.
         paths: whether it sums over paths, and so needs a module that `verify.assumptions` finds piecewise linear.
-        statistics: of which mode its normalisations are, "evaluation" (stored) or "batch".
         power: of a sum over paths, the q of |v_p|^q, where rounds can be compiled.
+        rounds, statistics, temperature: with which it was published; what `prune` takes when nobody says.
+        modes: whether statistics and temperature can be chosen.
+        published: where, and in what `prune` differs from it.
     """
 
     name: str
@@ -47,8 +52,12 @@ class Scorer:
     needs: str
     score: Callable[[Task], Scores]
     paths: bool = False
-    statistics: str = "evaluation"
     power: int | None = None
+    rounds: int = 1
+    statistics: str = "evaluation"
+    temperature: float = 1.0
+    modes: bool = False
+    published: str = ""
 
     @property
     def needs_x(self) -> bool:
@@ -59,6 +68,38 @@ class Scorer:
     def needs_y(self) -> bool:
         """Whether labels must be given."""
         return self.needs == "data and labels"
+
+    def settings(
+        self, rounds: int | None = None, statistics: str | None = None, temperature: float | None = None
+    ) -> str:
+        """Rounds, statistics and temperature in words; those published where not given."""
+        rounds, temperature = rounds or self.rounds, temperature or self.temperature
+        parts = ["one round" if rounds == 1 else f"{rounds} rounds"]
+        parts += [STATISTICS[statistics or self.statistics]] if self.needs_x else []
+        parts += [f"outputs divided by {temperature:g}"] if temperature != 1 else []
+        return ", ".join(parts)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Statistics and temperature of the score as the theory defines it; those released where that is its point."""
+        return {"statistics": "evaluation" if self.modes else self.statistics, "temperature": 1.0}
+
+    def check_mode(self, statistics: str, temperature: float) -> None:
+        """Raise unless the method can be scored so.
+
+        Raises:
+            ValueError: unknown statistics, a temperature that is not positive, or a mode that it does not have.
+        """
+        if statistics not in STATISTICS:
+            raise ValueError(f"statistics are {', '.join(STATISTICS)}; got {statistics!r}")
+        if not temperature > 0:
+            raise ValueError(f"a temperature is positive; got {temperature}")
+        if not self.modes and (statistics, temperature) != (self.statistics, self.temperature):
+            raise ValueError(f"{self.name} is scored in one way only: {self.settings()}")
+
+    def __str__(self) -> str:
+        where = f" ({self.published})" if self.published else ""
+        return f"{self.name}: {self.sentence}; needs {self.needs}; {self.settings()}{where}"
 
 
 # -- the methods --------------------------------------------------------------------------------------
@@ -125,8 +166,46 @@ def _loss(outputs: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(outputs, y)
 
 
-def _evaluated(module: nn.Module, theta: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    with substituted(module, theta):
+def _normalisations(module: nn.Module) -> list[Any]:
+    """The submodules that normalise by stored statistics in evaluation mode."""
+    return [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and m.track_running_stats]
+
+
+@contextlib.contextmanager
+def _batch_statistics(module: nn.Module, momentum: float | None) -> Iterator[None]:
+    """Context in which a module in evaluation mode normalises by its batch; what is stored moves by ``momentum``."""
+    norms = [] if momentum is None else _normalisations(module)
+    before = [m.momentum for m in norms]
+    try:
+        for m in norms:
+            m.training, m.momentum = True, momentum
+        yield
+    finally:
+        for m, b in zip(norms, before, strict=True):
+            m.training, m.momentum = False, b
+
+
+@contextlib.contextmanager
+def _statistics(task: Task, theta: Mapping[str, Tensor], x: Tensor) -> Iterator[None]:
+    """Context in which the stored statistics are, if they are to be held, those of the batch ``x``."""
+    if task.statistics != "held":
+        yield
+        return
+    stored = [b for m in _normalisations(task.module) for b in m.buffers(recurse=False)]
+    before = [b.clone() for b in stored]
+    try:
+        with torch.no_grad():
+            _evaluated(task.module, theta, x, momentum=1.0)
+        yield
+    finally:
+        with torch.no_grad():
+            for b, was in zip(stored, before, strict=True):
+                b.copy_(was)
+
+
+def _evaluated(module: nn.Module, theta: Mapping[str, Tensor], x: Tensor, momentum: float | None = None) -> Tensor:
+    """The outputs (n, K) with other parameters; with ``momentum`` normalised by the batch, see `_batch_statistics`."""
+    with substituted(module, theta), _batch_statistics(module, momentum):
         try:
             out = module(x)
         except Exception as e:
@@ -139,11 +218,16 @@ def _evaluated(module: nn.Module, theta: Mapping[str, Tensor], x: Tensor) -> Ten
     return out.reshape(len(out), -1)
 
 
+def _outputs(task: Task, theta: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """The outputs in the mode that was asked for."""
+    return _evaluated(task.module, theta, x, 0.0 if task.statistics == "batch" else None) / task.temperature
+
+
 def _of_loss(task: Task, twice: bool) -> dict[str, Tensor]:
     theta = {n: t.clone().requires_grad_(n in task.names) for n, t in task.theta.items()}
     leaves = [theta[n] for n in task.names]
-    with torch.enable_grad():
-        loss = _loss(_evaluated(task.module, theta, task.inputs), task.labels)
+    with torch.enable_grad(), _statistics(task, theta, task.inputs):
+        loss = _loss(_outputs(task, theta, task.inputs), task.labels)
         g = gradients(loss, leaves, create_graph=twice)
         if twice:
             # H g is the gradient of g'g with one g held fixed.
@@ -169,10 +253,10 @@ def _ntk_sap(task: Task, epsilon: float = 1e-2) -> Scores:
     inputs = torch.randn(task.inputs.shape, generator=generator, dtype=torch.float64).to(task.inputs)
     shifts = {n: torch.randn(theta[n].shape, generator=generator, dtype=torch.float64).to(theta[n]) for n in names}
     here = {n: (theta[n] != 0).to(theta[n]).requires_grad_() for n in names}
-    with torch.enable_grad():
-        dense = _evaluated(task.module, {**theta, **{n: theta[n] * here[n] for n in names}}, inputs)
+    with torch.enable_grad(), _statistics(task, theta, inputs):
+        dense = _outputs(task, {**theta, **{n: theta[n] * here[n] for n in names}}, inputs)
         moved = {n: (theta[n] + epsilon * shifts[n]) * here[n] for n in names}
-        distance = ((dense - _evaluated(task.module, {**theta, **moved}, inputs)) ** 2).sum()
+        distance = ((dense - _outputs(task, {**theta, **moved}, inputs)) ** 2).sum()
         g = gradients(distance, list(here.values()))
     return Scores({n: (a * here[n].detach()).abs() for n, a in zip(names, g, strict=True)})
 
@@ -181,42 +265,38 @@ def _released(task: Task) -> Scores:
     return Scores({n: v for n, v in released(task.module, task.inputs, task.masks).items() if n in task.names})
 
 
+ITERATED = 100
+SYNFLOW, PX = "arXiv 2006.05467", "arXiv 2406.01820, released as iurada/px-ntk-pruning"
+OURS = "ours, rounds as PX"
+
 METHODS: dict[str, Scorer] = {
     s.name: s
     for s in (
-        Scorer("magnitude", "|theta_j|", "nothing", _magnitude),
-        Scorer("random", "uniform numbers from the seed", "nothing", _random),
-        Scorer("snip", "|theta_j dL/dtheta_j|", "data and labels", _snip),
-        Scorer("grasp", "theta_j (H g)_j, g and H the gradient and the Hessian of L", "data and labels", _grasp),
-        Scorer(
-            "synflow", "sum of |v_p| over the paths through j", "shape", lambda t: _flow(t, 1), paths=True, power=1
-        ),
-        Scorer(
-            "synflow-l2", "sum of v_p^2 over the paths through j", "shape", lambda t: _flow(t, 2), paths=True, power=2
-        ),
-        Scorer(
-            "px", "sum over outputs of D_k times the sum of v_p^2 over the paths through j to k", "data", _px,
-            paths=True, power=2,
-        ),
-        Scorer(
-            "px-frozen", "px with D_k of the dense network in every round", "data", _px_frozen, paths=True, power=2
-        ),
-        Scorer(
-            "px-released", "px as its public code computes it (see `verify.networks.scores.released`)", "data",
-            _released, statistics="batch",
-        ),
-        Scorer(
-            "path-energy", "sum over samples of the squares of what the paths through j add to the output (ours)",
-            "data", _path_energy, paths=True,
-        ),
-        Scorer(
-            "px-per-sample", "px with the gates of each sample in both factors of the bound (ours)", "data",
-            _px_per_sample, paths=True,
-        ),
-        Scorer(
-            "ntk-sap", "|d/dm_j of |f(x; m theta) - f(x; m (theta + perturbation))|^2| at Gaussian inputs", "shape",
-            _ntk_sap,
-        ),
+        Scorer("magnitude", "|theta_j|", "nothing", _magnitude, published="the baseline of arXiv 2009.08576"),
+        Scorer("random", "uniform numbers from the seed", "nothing", _random,
+            published="the baseline of arXiv 2009.08576"),
+        Scorer("snip", "|theta_j dL/dtheta_j|", "data and labels", _snip, modes=True,
+            published="arXiv 1810.02340, released as namhoonlee/snip-public"),
+        Scorer("grasp", "theta_j (H g)_j, g and H the gradient and the Hessian of L", "data and labels", _grasp,
+            modes=True, statistics="batch", temperature=200.0,
+            published="arXiv 2002.07376, released as alecwangcq/GraSP, which takes the batch in two halves"),
+        Scorer("synflow", "sum of |v_p| over the paths through j", "shape", lambda t: _flow(t, 1), paths=True, power=1,
+            rounds=ITERATED, published=SYNFLOW),
+        Scorer("synflow-l2", "sum of v_p^2 over the paths through j", "shape", lambda t: _flow(t, 2), paths=True,
+            power=2, rounds=ITERATED, published=f"as SynFlow, {SYNFLOW}"),
+        Scorer("px", "sum over outputs of D_k times the sum of v_p^2 over the paths through j to k", "data", _px,
+            paths=True, power=2, rounds=ITERATED, published=PX),
+        Scorer("px-frozen", "px with D_k of the dense network in every round", "data", _px_frozen, paths=True, power=2,
+            rounds=ITERATED, published=OURS),
+        Scorer("px-released", "px as its public code computes it (see `verify.networks.scores.released`)", "data",
+            _released, statistics="batch", rounds=ITERATED, published=PX),
+        Scorer("path-energy", "sum over samples of the squares of what the paths through j add to the output",
+            "data", _path_energy, paths=True, rounds=ITERATED, published=OURS),
+        Scorer("px-per-sample", "px with the gates of each sample in both factors of the bound", "data",
+            _px_per_sample, paths=True, rounds=ITERATED, published=OURS),
+        Scorer("ntk-sap", "|d/dm_j of |f(x; m theta) - f(x; m (theta + perturbation))|^2| at Gaussian inputs", "shape",
+            _ntk_sap, modes=True, statistics="held", rounds=20,
+            published="arXiv 2304.02840, released as YiteWang/NTK-SAP, which draws 5 sets of weights a round"),
     )
 }  # fmt: skip
 """Every method by name."""
@@ -275,7 +355,8 @@ def saliency(
 def scores(
     module: nn.Module, method: str, x: Tensor | None = None, y: Tensor | None = None, *,
     masks: Mapping[str, Tensor] | None = None, scored: str = "weights", biases: bool = True,
-    frozen: Tensor | None = None, rescale: bool = True, seed: int = 0,
+    frozen: Tensor | None = None, rescale: bool = True, seed: int = 0, statistics: str | None = None,
+    temperature: float | None = None,
 ) -> Scores:  # fmt: skip
     """`saliency`, with R and D_k beside the scores.
 
@@ -290,14 +371,19 @@ def scores(
         frozen: D_k to use instead of measuring it ("px-frozen").
         rescale: keep values in range by powers of two; without it float32 overflows on deep networks.
         seed: for "random" and "ntk-sap".
+        statistics: of normalisations while scoring, see `STATISTICS`; None: the stored ones, of which the theory is
+            (`px-released` has its own), whatever was published.
+        temperature: what the outputs are divided by while scoring; None: 1.
     """
     check_data(module, method, x, y)
+    own = scorer(method)
+    asked = {"statistics": statistics, "temperature": temperature}
+    mode = own.definition | {k: v for k, v in asked.items() if v is not None}
+    own.check_mode(**mode)
     if masks is not None:
         check_masks(module, masks)
     names = scored_names(module, scored)
-    return scorer(method).score(
-        Task(module, names, x, y, masks, biases=biases, frozen=frozen, rescale=rescale, seed=seed)
-    )
+    return own.score(Task(module, names, x, y, masks, biases=biases, frozen=frozen, rescale=rescale, seed=seed, **mode))
 
 
 def scored_names(module: nn.Module, scored: str = "weights") -> list[str]:
@@ -375,34 +461,50 @@ def live_paths(
     Paths from biases do not count: what they carry does not depend on the input.
     """
     with torch.no_grad():
-        return _counted(module, x, masks or {}, graph)[0].log10()
+        return _counted(module, x, masks or {}, graph).log10()
 
 
 @untouched
-def on_live_paths(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """For each masked parameter, which of its unmasked weights stand on an input-output path (bool)."""
+def on_live_paths(
+    module: nn.Module, x: Tensor, masks: Mapping[str, Tensor], *, gates: bool = False
+) -> dict[str, Tensor]:
+    """For each masked parameter, which of its unmasked weights stand on an input-output path (bool).
+
+    With ``gates`` on one that carries something for some sample: its input is not 0 and its gates are on, in the
+    masked module.
+    """
+    task = Task(module, (), x, masks=masks)
+    values = {r: v.double() for r, v in task.values().items()} if gates else None
+    graph = task.recorded()
+    ones, weights = _ones(module, masks, True)
     with torch.enable_grad():
-        count, ones = _counted(module, x, masks, None)
-        g = gradients(count.value.sum(), [ones[n] for n in masks])
+        walk = Pass(graph, graph.tensors(module, torch.float64), weights, 0, gates=values, slopes=0, constant=False,
+                    rescale=True)  # fmt: skip
+        start = (x != 0).double() if gates else torch.ones(1, *graph.input_shape, dtype=torch.float64, device=x.device)
+        g = gradients(walk.sums(start).value.sum(), [ones[n] for n in masks])
     return {n: m.bool() & (a > 0) for (n, m), a in zip(masks.items(), g, strict=True)}
+
+
+def _ones(
+    module: nn.Module, masks: Mapping[str, Tensor], differentiate: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The masks in float64, and for every parameter 1, or its mask."""
+    there = {n: m.to(torch.float64).requires_grad_(differentiate) for n, m in masks.items()}
+    every = {n: torch.ones_like(p, dtype=torch.float64, requires_grad=False) for n, p in module.named_parameters()}
+    return there, {**every, **there}
 
 
 def paths_per_output(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
     """The number of paths from inputs to each output through unmasked weights, up to one power of two; (K,)."""
     with torch.no_grad():
-        return _counted(module, x, masks, None)[0].value[0]
+        return _counted(module, x, masks, None).value[0]
 
 
-def _counted(
-    module: nn.Module, x: Tensor, masks: Mapping[str, Tensor], graph: Graph | None
-) -> tuple[Scaled, dict[str, Tensor]]:
-    """How many paths lead to each output, in float64, and the ones that were counted with."""
+def _counted(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor], graph: Graph | None) -> Scaled:
+    """How many paths lead to each output, in float64."""
     graph = Task(module, (), x, graph=graph).recorded()
-    ones = {n: torch.ones_like(p, dtype=torch.float64) for n, p in module.named_parameters()}
-    for n, m in masks.items():
-        ones[n] = m.to(torch.float64).requires_grad_(torch.is_grad_enabled())
     tensors = graph.tensors(module, torch.float64)
-    return flow(graph, tensors, ones, 0, constant=False, rescale=True), ones
+    return flow(graph, tensors, _ones(module, masks, False)[1], 0, constant=False, rescale=True)
 
 
 @untouched
@@ -414,7 +516,7 @@ def constant_on(module: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None
 
 
 __all__ = [
-    "METHODS", "PATHS", "Scorer", "Scores", "Task", "activation_per_output", "check_data", "check_masks",
+    "METHODS", "PATHS", "STATISTICS", "Scorer", "Scores", "Task", "activation_per_output", "check_data", "check_masks",
     "constant_on", "live_paths", "methods", "on_live_paths", "paths_per_output", "saliency", "scored_names",
     "scorer", "scores",
 ]  # fmt: skip

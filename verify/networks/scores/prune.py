@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,152 +17,85 @@ from verify.networks.paths.sums import Scaled
 from verify.networks.recording.checks import all_finite
 from verify.networks.recording.graph import Graph, NotCovered
 from verify.networks.recording.modes import untouched
-from verify.networks.scores.methods import PATHS, check_data, check_masks, constant_on, live_paths, scored_names, scorer
+from verify.networks.scores.masks import LostWarning, Masks, Round
+from verify.networks.scores.methods import PATHS, Scorer, check_data, constant_on, live_paths, scored_names, scorer
 from verify.networks.scores.task import Task
 
-SELECTIONS, SCOPES = ("top", "sample"), ("global", "layerwise")
+SELECTIONS, SCOPES = ("top", "bottom", "sample"), ("global", "layerwise")
 COMPILED_FROM = 5
 """Rounds from which it pays to compile path scores."""
 
 
-@dataclass(frozen=True)
-class Round:
-    """What one round left.
-
-    Attributes:
-        kept: number of weights left.
-        layers: number of weights left in each scored parameter.
-        log10_objective: log10 of the R by which the round pruned, -inf for 0 (None for methods without one).
-        log10_paths: log10 of the number of input-output paths left, -inf for none (None if not asked for).
-        constant: whether the outputs are the same for every sample (None if not asked for).
-    """
-
-    kept: int
-    layers: dict[str, int]
-    log10_objective: float | None = None
-    log10_paths: float | None = None
-    constant: bool | None = None
-
-    @property
-    def alive(self) -> bool | None:
-        """Whether an input-output path is left (None if not asked for)."""
-        return None if self.log10_paths is None else self.log10_paths > float("-inf")
-
-    @property
-    def emptied(self) -> tuple[str, ...]:
-        """The parameters that have lost all their weights."""
-        return tuple(n for n, k in self.layers.items() if k == 0)
-
-
-@dataclass(frozen=True)
-class Masks(Mapping[str, Tensor]):
-    """Boolean masks by parameter name, True where a weight stays, and how they came about.
-
-    Attributes:
-        masks: the masks.
-        method: the method that chose them.
-        rounds: one record a round.
-    """
-
-    masks: dict[str, Tensor]
-    method: str = ""
-    rounds: tuple[Round, ...] = field(default=())
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.masks[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.masks)
-
-    def __len__(self) -> int:
-        return len(self.masks)
-
-    @property
-    def kept(self) -> int:
-        """Number of weights that stay."""
-        return sum(int(m.sum()) for m in self.masks.values())
-
-    @property
-    def total(self) -> int:
-        """Number of weights."""
-        return sum(m.numel() for m in self.masks.values())
-
-    @property
-    def density(self) -> float:
-        """Fraction of the weights that stays."""
-        return self.kept / self.total
-
-    def layers(self) -> dict[str, int]:
-        """Number of weights that stay in each parameter."""
-        return {n: int(m.sum()) for n, m in self.masks.items()}
-
-    @torch.no_grad()
-    def apply(self, module: nn.Module) -> nn.Module:
-        """Set the masked weights of ``module`` to 0, in place, and return it.
-
-        Raises:
-            KeyError: a mask for a parameter that the module does not have.
-            ValueError: a mask whose shape is not its parameter's.
-        """
-        check_masks(module, self.masks)
-        for n, p in module.named_parameters():
-            if n in self.masks:
-                p.mul_(self.masks[n].to(p))
-        return module
-
-
 @untouched
 def prune(
-    module: nn.Module, method: str, *, density: float | None = None, keep: int | None = None, rounds: int = 100,
-    select: str = "top", x: Tensor | None = None, y: Tensor | None = None, scope: str = "global", seed: int = 0,
-    schedule: str = "exponential", scored: str = "weights", biases: bool = True, rescale: bool = True,
+    module: nn.Module, method: str, *, density: float | None = None, keep: int | None = None,
+    rounds: int | None = None, select: str = "top", x: Tensor | None = None, y: Tensor | None = None,
+    scope: str = "global", seed: int = 0, schedule: str = "exponential", scored: str = "weights",
+    statistics: str | None = None, temperature: float | None = None, biases: bool = True, rescale: bool = True,
     study: bool = False,
 ) -> Masks:  # fmt: skip
     """Masks that keep a share of the weights of ``module``, scored anew in each round; the module is not changed.
 
     Exactly the number asked for is kept ("layerwise": in each layer the same share, rounded up); masked
-    weights stay masked; of equal scores the weight with the higher index stays.
+    weights stay masked; of equal scores the weight with the higher index stays. Rounds, statistics and temperature
+    are those with which the method was published (`verify.methods`) where they are not given; `Masks.settings` says
+    which were taken.
 
     Args:
         module: the module.
         method: a name from `verify.networks.scores.methods.METHODS`.
         density: share of the weights to keep, in (0, 1]; or
         keep: number of weights to keep.
-        rounds: number of rounds.
-        select: "top" keeps the largest scores; "sample" draws weights one by one without replacement with
-            probabilities proportional to |score|, weights of score 0 last.
+        rounds: number of rounds; None: as published.
+        select: "top" keeps the largest scores, "bottom" the smallest (the inverted scores of arXiv 2009.08576);
+            "sample" draws weights one by one without replacement with probabilities proportional to |score|,
+            weights of score 0 last.
         x: inputs, where the method needs them.
         y: labels or targets, where the method needs them.
         scope: "global" or "layerwise".
         seed: seed of every random choice.
         schedule: "exponential", "linear", "one-at-a-time" or "one-shot".
         scored: "weights" (tensors with two axes or more) or "all" parameters.
+        statistics: of normalisations while scoring, see `verify.networks.scores.methods.STATISTICS`; None: as
+            published.
+        temperature: what the outputs are divided by while scoring; None: as published.
         biases: whether paths from the constant input count in path scores.
         rescale: keep path sums in range by powers of two.
         study: also record the number of live paths and whether the network is constant on ``x``, each round.
 
     Raises:
         KeyError: unknown method.
-        ValueError: bad settings or data, or scores that are not finite.
+        ValueError: bad settings or data, a density that no mask can reach, or scores that are not finite.
+
+    Warns:
+        LostWarning: a layer has lost all its weights, or an output all its paths from the input.
     """
     check_data(module, method, x, y)
+    chosen_method = scorer(method)
     for name, value, known in (("select", select, SELECTIONS), ("scope", scope, SCOPES)):
         if value not in known:
             raise ValueError(f"{name} is one of {', '.join(known)}; got {value!r}")
     if study and x is None:
         raise ValueError("study needs data: give x")
+    rounds = chosen_method.rounds if rounds is None else rounds
+    mode: dict[str, Any] = {
+        "statistics": chosen_method.statistics if statistics is None else statistics,
+        "temperature": chosen_method.temperature if temperature is None else temperature,
+    }
+    chosen_method.check_mode(**mode)
     own = dict(module.named_parameters())
     names = scored_names(module, scored)
     shapes = {n: own[n].shape for n in names}
     count = sum(own[n].numel() for n in names)
-    goal = _goal(count, density, keep)
-    settings = {"biases": biases, "rescale": rescale, "seed": seed}
+    goal = _goal(count, density, keep, len(names) if scope == "layerwise" else 1)
+    settings = {"biases": biases, "rescale": rescale, "seed": seed, **mode}
     score = _scorer(module, method, names, rounds, x, y, settings, compiled=scored == "weights" and rescale)
     graph = Task(module, names, x).recorded() if study else None
     left = _Left(shapes, own[names[0]].device)
     generator = torch.Generator().manual_seed(seed)
     records = []
-    for r, kept in enumerate(kept_by_round(count, goal, rounds, schedule)):
+    steps = kept_by_round(count, goal, rounds, schedule)
+    for r, kept in enumerate(steps):
         found, log10_objective = score(r, left)
         gone = left.choose(found, kept, select, scope, generator)
         score.drop(gone)
@@ -172,7 +105,37 @@ def prune(
             masks = left.masks()
             more = {"log10_paths": live_paths(module, x, masks, graph), "constant": constant_on(module, x, masks)}
         records.append(Round(len(left.indices), dict(left.layers), log10_objective, **more))  # type: ignore[arg-type]
-    return Masks(left.masks(), method, tuple(records))
+    out = Masks(left.masks(), method, _in_words(chosen_method, len(steps), select, scope, mode), tuple(records))
+    _warn_of_losses(out, module, x)
+    return out
+
+
+def _in_words(method: Scorer, rounds: int, select: str, scope: str, mode: Mapping[str, Any]) -> str:
+    parts = [method.settings(rounds, **mode)]
+    parts += {"sample": ["sampled"], "bottom": ["lowest scores kept"]}.get(select, [])
+    return ", ".join([*parts, *(["layer by layer"] if scope == "layerwise" else [])])
+
+
+def _warn_of_losses(masks: Masks, module: nn.Module, x: Tensor | None) -> None:
+    """Say which layers and outputs are lost, of outputs only where paths to them can be counted."""
+    lost = []
+    if masks.emptied:
+        lost.append(f"{_few(masks.emptied)} {'has' if len(masks.emptied) == 1 else 'have'} lost all weights")
+    if x is not None:
+        try:
+            outputs = masks.lost_outputs(module, x)
+        except (NotCovered, ValueError):
+            outputs = ()
+        if outputs:
+            said = f"output{'s' * (len(outputs) > 1)} {_few(tuple(map(str, outputs)))}"
+            lost.append(f"no path from the input leads to {said}")
+    if lost:
+        warnings.warn(f"{masks.method} at density {masks.density:.3g}: {'; '.join(lost)}", LostWarning, stacklevel=4)
+
+
+def _few(names: Sequence[str], shown: int = 3) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 class _CallByCall:
@@ -263,6 +226,7 @@ class _Left:
 
     def choose(self, found: Tensor, kept: int, select: str, scope: str, generator: torch.Generator) -> Tensor:
         """Keep ``kept`` weights by the scores ``found``, shape (all,), and return the numbers of those that go."""
+        found, select = (-found, "top") if select == "bottom" else (found, select)
         if select == "top" and scope == "global" and self.device.type == "cpu":
             _check_finite(found)
             stays = _top(torch.from_numpy(found.detach().numpy()[self.indices]), kept).numpy()
@@ -277,17 +241,21 @@ class _Left:
         return out
 
 
-def _goal(count: int, density: float | None, keep: int | None) -> int:
+def _goal(count: int, density: float | None, keep: int | None, least: int) -> int:
+    """How many of ``count`` weights to keep, at least ``least``: one, or one of each layer."""
     if (density is None) == (keep is None):
         raise ValueError("give either density or keep")
-    if keep is not None:
-        if not 1 <= keep <= count:
-            raise ValueError(f"keep must be between 1 and the {count} weights; got {keep}")
-        return keep
-    assert density is not None
-    if not 0 < density <= 1:
+    if keep is not None and not 1 <= keep <= count:
+        raise ValueError(f"keep must be between 1 and the {count} weights; got {keep}")
+    if density is not None and not 0 < density <= 1:
         raise ValueError(f"density must be above 0 and at most 1; got {density}")
-    return max(1, round(density * count))
+    goal = round(density * count) if density is not None else keep
+    assert goal is not None
+    if goal < least:
+        asked = f"density {density:g}" if density is not None else f"keep={keep}"
+        what = "one weight of each layer" if least > 1 else "one weight"
+        raise ValueError(f"{asked} keeps less than {what} of {count}: the smallest density is {least / count:.3g}")
+    return goal
 
 
 def _check_finite(found: Tensor) -> None:
@@ -361,4 +329,4 @@ def _smallest(values: Tensor, position: int) -> Tensor:
     return torch.as_tensor(np.partition(values.numpy(), position - 1)[position - 1])
 
 
-__all__ = ["Masks", "Round", "chosen", "keep_top", "prune"]
+__all__ = ["chosen", "keep_top", "prune"]

@@ -48,6 +48,8 @@ class Task:
     frozen: Tensor | None = None
     rescale: bool = True
     seed: int = 0
+    statistics: str = "evaluation"
+    temperature: float = 1.0
     graph: Graph | None = None
     _values: dict[Ref, Tensor] | None = field(default=None, repr=False)
 

@@ -146,13 +146,15 @@ def synflow_and_sketch(network: str, *, draws: int = 32, seed: int) -> dict[str,
 @experiment
 def data_overlap(network: str, density: float, *, rounds: int = 100, samples: int = 32, seed: int) -> dict[str, Any]:
     """How much of PX's final mask depends on the data: two disjoint sets of Gaussian images, and SynFlow-L2."""
+    from verify.networks.scores.masks import counting_losses
     from verify.networks.scores.prune import prune
 
     module = _module(network, seed, torch.float32)
     x = _images(2 * samples, seed, torch.float32)
 
     def mask(method: str, data: Tensor) -> Tensor:
-        found = prune(module, method, density=density, rounds=rounds, x=data, biases=False)
+        with counting_losses():
+            found = prune(module, method, density=density, rounds=rounds, x=data, biases=False)
         return torch.cat([m.flatten() for m in found.values()])
 
     one, other, l2 = mask("px", x[:samples]), mask("px", x[samples:]), mask("synflow-l2", x[:samples])
@@ -175,10 +177,12 @@ def run_ends(
         ``path``: whether a path keeps all its weights; ``live_<dtype>``: whether some output is not exactly 0
         for some image (biases are 0); ``objective_<dtype>``: whether sum_k D_k R_k is positive.
     """
+    from verify.networks.scores.masks import counting_losses
     from verify.networks.scores.prune import prune
 
     module, x = _module(network, seed, torch.float32), _images(samples, seed, torch.float32)
-    masks = prune(module, method, keep=keep, rounds=rounds, x=x, biases=False)
+    with counting_losses():
+        masks = prune(module, method, keep=keep, rounds=rounds, x=x, biases=False)
     out: dict[str, Any] = {}
     for dtype in DTYPES:
         kind = np.dtype(dtype).type
@@ -199,11 +203,13 @@ def outputs_lost(
     network: str, method: str, density: float, *, rounds: int = 30, samples: int = 16, seed: int
 ) -> dict[str, Any]:  # fmt: skip
     """How many outputs iterated pruning leaves without a path from any input, Gaussian images."""
+    from verify.networks.scores.masks import counting_losses
     from verify.networks.scores.methods import paths_per_output
     from verify.networks.scores.prune import prune
 
     module, x = _module(network, seed, torch.float32), _images(samples, seed, torch.float32)
-    masks = prune(module, method, density=density, rounds=rounds, x=x, biases=False)
+    with counting_losses():
+        masks = prune(module, method, density=density, rounds=rounds, x=x, biases=False)
     reached = paths_per_output(module, x, masks) > 0
     return {"kept": masks.kept, "outputs": len(reached), "lost": int((~reached).sum())}
 
@@ -231,16 +237,19 @@ def kept_of_the_kernel(
     kernel is that of ``images`` fresh ones. ``precise`` adds the share of the trace on one image in float32,
     float64 (torch) and extended precision (plain).
     """
+    from verify.networks.scores.masks import counting_losses
+    from verify.networks.scores.methods import scorer
     from verify.networks.scores.prune import prune
 
     iterative = method in ("px", "synflow", "synflow-l2", "path-energy", "px-per-sample")
     module, x = _module(network, seed, torch.float32), _images(samples + images, seed, torch.float32)
-    masks = prune(
-        module, method, density=density, rounds=rounds if iterative else 1, x=x[:samples],
-        y=torch.arange(samples) % 10, seed=seed, biases=False,
-    )  # fmt: skip
+    with counting_losses():
+        masks = prune(
+            module, method, density=density, rounds=rounds if iterative else 1, x=x[:samples],
+            y=torch.arange(samples) % 10, seed=seed, biases=False, **scorer(method).definition,
+        )  # fmt: skip
     every = {n: torch.ones_like(m) for n, m in masks.items()}
-    out: dict[str, Any] = {"emptied": sum(k == 0 for k in masks.layers().values())}
+    out: dict[str, Any] = {"emptied": len(masks.emptied)}
     shares: dict[str, float] = {}
     for kind in (torch.float64, torch.float32) if precise else (torch.float64,):
         dense, fresh = _module(network, seed, kind), x[samples:].to(kind)
