@@ -167,7 +167,7 @@ COMMANDS = (
         (_one("claim", nargs="*", help=_IDS), _flag("--all", "every claim but the EMPIRICAL ones"),
          _one("--shapes", choices=SHAPES, default="default", help="how large (default: default)"),
          _DROP, _one("--save", metavar="DIR", help="write the certificates of proofs and counterexamples there"),
-         _flag("--record", "prove what results/proofs_reals.csv does not hold, or holds for other code or smaller shapes"),
+         _flag("--record", "prove and record what results/proofs_reals.csv lacks or holds for other code"),
          _flag("--again", "with --record: prove everything again"),
          _flag("--check", "the arguments are certificates of proofs: check them"), _JSON, _WORKERS, _SECONDS, _OWN),
         (("prove path-exclusion/trace-bound", "for all reals on networks of up to 6 weights"),

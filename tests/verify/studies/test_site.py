@@ -4,6 +4,7 @@ import doctest
 import re
 
 import pytest
+from verify.studies.site import api, claim_pages, links, papers
 
 import theory
 import verify
@@ -11,7 +12,6 @@ from theory.claims import claims
 from theory.relations import Verdict
 from verify import certificates
 from verify.studies import shown
-from verify.studies.site import api, claim_pages, links, papers
 
 EXAMPLES = api.examples()
 START = re.findall(r"```python\n(.*?)```", api.EXAMPLES.read_text(), re.S)[0]

@@ -243,8 +243,8 @@ def run_recorded(names: Names, x: Tensor, paths: bool = True) -> tuple[Recorder,
     path = [""]
     recorder, generator = Recorder(names, path, x), torch.get_rng_state()
     # Gradients are on for the module, so that it shows where it switches them off, and off in every call.
-    where = _paths(names, path) if paths else nullcontext()
-    with torch.enable_grad(), evaluation_mode(names.module), _same_tensors(names), where, recorder:
+    hooks = _paths(names, path) if paths else nullcontext()
+    with torch.enable_grad(), evaluation_mode(names.module), _same_tensors(names), hooks, recorder:
         try:
             out = names.module(x)
         except NotCovered:
