@@ -19,6 +19,7 @@ from verify.networks.recording.graph import Graph, NotCovered
 from verify.networks.recording.modes import untouched
 from verify.networks.scores.methods import PATHS, check_data, check_masks, constant_on, live_paths, scored_names, scorer
 from verify.networks.scores.task import Task
+from verify.trials.streams import stream
 
 SELECTIONS, SCOPES = ("top", "sample"), ("global", "layerwise")
 COMPILED_FROM = 5
@@ -160,7 +161,7 @@ def prune(
     score = _scorer(module, method, names, rounds, x, y, settings, compiled=scored == "weights" and rescale)
     graph = Task(module, names, x).recorded() if study else None
     left = _Left(shapes, own[names[0]].device)
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream("sampled mask", seed)
     records = []
     for r, kept in enumerate(kept_by_round(count, goal, rounds, schedule)):
         found, log10_objective = score(r, left)
