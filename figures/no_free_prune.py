@@ -15,7 +15,7 @@ from figures.style import (
     BLUE,
     GREEN,
     GREY,
-    METHODS,
+    LOOKS,
     ORANGE,
     RED,
     canvas,
@@ -108,7 +108,7 @@ def same_law(rows: Rows) -> Figure:
     fig, (left, right) = canvas(2, height=3.0)
     methods = distinct(rows, "method")
     for i, method in enumerate(methods):
-        color, marker, _, _ = METHODS[method]
+        color, marker, _, _ = LOOKS[method]
         part = select(rows, method=method)
         gain = part[0]
         left.errorbar(gain["mean"], i, xerr=gain["mean"] - gain["low"], fmt=marker, ms=5, color=color, capsize=2)
@@ -155,7 +155,7 @@ def noise_correlation(rows: Rows) -> Figure:
         for method in distinct(rows, "method"):
             part = select(rows, data=data, method=method)
             series(ax, method, [r["step"] for r in part], part, markevery=5)
-            color, marker, _, _ = METHODS[method]
+            color, marker, _, _ = LOOKS[method]
             axes[-1].plot(
                 part[-1]["memorised"], part[-1]["mean"], marker, color=color, fillstyle=fills[data], ms=6,
                 markerfacecoloralt="white",
@@ -202,7 +202,7 @@ def effective_parameter_bounds(rows: Rows) -> Figure:
     """
     fig, (left, right) = canvas(2, height=2.8)
     for r in rows:
-        color, marker, _, _ = METHODS[r["method"]]
+        color, marker, _, _ = LOOKS[r["method"]]
         error = [[r["mean"] - r["low"]], [r["high"] - r["mean"]]]
         for ax in (left, right):
             if r["most"] > r["kept"]:

@@ -221,21 +221,14 @@ def cifar10_resnet20(rows: Rows) -> Figure:
 
 
 ALL = (
-    "random",
-    "magnitude",
-    "snip",
-    "grasp-200",
-    "synflow",
-    "synflow-l2",
-    "px",
-    "magnitude-after-training",
-    "imp",
-)
+    "random", "magnitude", "snip", "force", "grasp-200", "synflow", "synflow-l2", "px", "magnitude-after-training",
+    "imp", "imp-rewind",
+)  # fmt: skip
 DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 
 
 def _accuracy(scale: str) -> list[Configuration]:
-    seeds = {"smoke": 1, "small": 5, "full": 25}[scale]
+    seeds = {"smoke": 1, "small": 3, "full": 25}[scale]
     dense = [digits.classify.configuration(method="magnitude", density=1.0, seed=s) for s in range(seeds)]
     return dense + [
         digits.classify.configuration(method=m, density=d, seed=s) for s in range(seeds) for m in ALL for d in DENSITIES
@@ -284,7 +277,7 @@ ARMS = {
 
 
 def _ablation(scale: str) -> list[Configuration]:
-    seeds = {"smoke": 1, "small": 5, "full": 25}[scale]
+    seeds = {"smoke": 1, "small": 3, "full": 25}[scale]
     return [
         digits.classify.configuration(method=m, density=d, score_data=data, seed=s)
         for s in range(seeds)

@@ -22,7 +22,7 @@ from verify import trials
 from verify.experiments.scores import METHODS
 from verify.trials import Configuration, Trial
 
-MODULES = ("sketching", "path_exclusion", "no_free_prune", "ours")
+MODULES = ("sketching", "synaptic_flow", "path_exclusion", "no_free_prune", "ours")
 SCALES = ("smoke", "small", "full")
 Rows = list[dict[str, Any]]
 

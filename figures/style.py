@@ -43,13 +43,15 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK, GREY = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#D9C400", "#0072B2", "#D55E00", "#CC79A7", "#888888",
 )  # fmt: skip
 
-WINE, TEAL = "#882255", "#44AA99"
-"""Two of Tol's muted colours, for more methods than Okabe and Ito have colours."""
+WINE, TEAL, BROWN = "#882255", "#44AA99", "#999933"
+"""Three of Tol's muted colours, for more methods than Okabe and Ito have colours."""
 
-METHODS: dict[str, tuple[str, str, str, str]] = {
+LOOKS: dict[str, tuple[str, str, str, str]] = {
     "random": (GREY, "x", ":", "random"),
     "magnitude": (YELLOW, "v", "-", "magnitude"),
     "snip": (ORANGE, "s", "-", "SNIP"),
+    "snip-iterative": (ORANGE, "s", "--", "SNIP, iterative"),
+    "force": (BROWN, "h", "-", "FORCE"),
     "grasp": (WINE, "d", ":", "GraSP, no temperature"),
     "grasp-200": (PINK, "D", "-", "GraSP"),
     "grasp-200-absolute": (PINK, "D", "--", "|GraSP|"),
@@ -62,6 +64,7 @@ METHODS: dict[str, tuple[str, str, str, str]] = {
     "ntk-sap": (BLACK, "D", ":", "NTK-SAP"),
     "magnitude-after-training": (TEAL, "<", "--", "magnitude after training"),
     "imp": (GREEN, "*", "-", "iterative magnitude"),
+    "imp-rewind": (GREEN, "*", ":", "iterative magnitude, rewound early"),
     "dense": (BLACK, "", "-", "dense"),
 }
 """Method -> colour, marker, line style, label."""
@@ -69,7 +72,7 @@ METHODS: dict[str, tuple[str, str, str, str]] = {
 
 def label(method: str) -> str:
     """What a method is called in a legend."""
-    return METHODS[method][3] if method in METHODS else method
+    return LOOKS[method][3] if method in LOOKS else method
 
 
 def canvas(columns: int = 1, rows: int = 1, *, width: float = 6.8, height: float = 2.7) -> tuple[Figure, list[Axes]]:
@@ -80,7 +83,7 @@ def canvas(columns: int = 1, rows: int = 1, *, width: float = 6.8, height: float
 
 def series(ax: Axes, method: str, x: Sequence[float], rows: Sequence[dict[str, Any]], **more: Any) -> None:
     """A method's line through ``mean`` with its band ``low`` .. ``high``."""
-    color, marker, line, name = METHODS.get(method, (BLACK, ".", "-", method))
+    color, marker, line, name = LOOKS.get(method, (BLACK, ".", "-", method))
     look = {"color": color, "marker": marker or None, "linestyle": line, "label": name, **more}
     ax.plot(x, [r["mean"] for r in rows], **look)
     ax.fill_between(x, [r["low"] for r in rows], [r["high"] for r in rows], color=look["color"], alpha=0.15, lw=0)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from verify import trials
 from verify.experiments import capacity, cifar, protocol, spectra
 from verify.experiments import decide as empirical
 from verify.experiments.scores import make_masks
@@ -42,7 +43,11 @@ def test_noise_is_the_flipped_labels_and_memorised_by_a_dense_network():
 def test_cifar_configurations_are_ordered_by_seed_and_say_what_is_reduced():
     found = cifar.configurations("small")
     assert [c["seed"] for c in found] == sorted(c["seed"] for c in found)
-    assert len(found) == 3 * (1 + len(cifar.ARMS) * len(cifar.DENSITIES))
+    assert len(found) == 10 * (1 + len(cifar.ARMS))
+    checks = cifar.sanity_configurations("small")
+    assert len(checks) == 10 * (4 * len(cifar.CHECKED) + len(cifar.LABELLED))
+    unchanged = {trials.identity(c) for c in checks if c["sanity"] == "none"}
+    assert unchanged <= {trials.identity(c) for c in found}
     assert {"samples", "test", "size", "epochs", "rounds"} <= set(found[0])
     with pytest.raises(ValueError, match="size divides 32"):
         cifar.images("train", 10, 5)
@@ -124,6 +129,35 @@ def test_less_information_and_the_same_count_are_paired_by_seed():
     assert len(same) == 4
     bound = protocol.PROTOCOLS["no-free-prune/initial-tickets-need-the-same-count"].bound
     assert all((abs(values) < bound).all() for values in same.values())
+
+
+@needs_cifar
+@pytest.mark.parametrize("method", ["px", "snip"])
+def test_sanity_checks_of_resnet20_keep_what_they_say(method, monkeypatch):
+    """Masks as training sees them: of the same layers, on other weights, of the lowest scores, of other labels."""
+    seen = {}
+
+    def look(module, masks, x, y, recipe, seed):
+        seen[check] = ({n: m.clone() for n, m in masks.items()}, module.fc.weight.detach().clone())
+        return [0.0]
+
+    monkeypatch.setattr("verify.trials.training.train_module", look)
+    small = {"samples": 60, "test": 40, "size": 8, "epochs": 1, "rounds": 2, "scored_on": 8}
+    for check in ("none", "shuffle", "reinitialise", "invert"):
+        cifar.resnet20(method=method, density=0.1, **small, sanity=check, seed=0)
+    (plain, weights), (shuffled, same) = seen["none"], seen["shuffle"]
+    assert {n: int(m.sum()) for n, m in plain.items()} == {n: int(m.sum()) for n, m in shuffled.items()}
+    assert any(not torch.equal(m, shuffled[n]) for n, m in plain.items())
+    assert torch.equal(weights, same)
+    again, fresh = seen["reinitialise"]
+    assert all(torch.equal(m, again[n]) for n, m in plain.items())
+    assert not torch.equal(weights, fresh)
+    lowest, _ = seen["invert"]
+    assert sum(int(m.sum()) for m in lowest.values()) == sum(int(m.sum()) for m in plain.values())
+    assert sum(int((m & lowest[n]).sum()) for n, m in plain.items()) == 0
+    if method == "px":
+        with pytest.raises(ValueError, match="px sees no labels"):
+            cifar.resnet20(method=method, density=0.1, **small, sanity="relabel", seed=0)
 
 
 @needs_cifar

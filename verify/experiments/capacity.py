@@ -8,6 +8,7 @@ import torch
 
 from verify.experiments.scores import live_weights, make_masks
 from verify.trials import experiment
+from verify.trials.streams import stream
 from verify.trials.training import Recipe, accuracy, initial, train
 
 
@@ -17,7 +18,7 @@ def _seeds(seed: int, copies: int) -> list[int]:
 
 def _gaussian(seed: int, copies: int, n: int, d: int, label_sets: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """Gaussian inputs (copies, n, d) and uniform signs (label_sets, copies, n)."""
-    g = torch.Generator().manual_seed(1_000_003 * (seed + 1))
+    g = stream("gaussian data", seed)
     x = torch.randn(copies, n, d, generator=g)
     y = torch.randint(0, 2, (label_sets, copies, n), generator=g).float() * 2 - 1
     return x, y
@@ -126,7 +127,7 @@ def informed_masks(
     recipe = Recipe(steps)
     y = 2.0 * ((torch.arange(2**samples)[:, None] >> torch.arange(samples)) & 1) - 1
     stack = initial(widths, [seed] * len(y), bias=True)
-    x = torch.randn(samples, widths[0], generator=torch.Generator().manual_seed(1_000_003 * (seed + 1)))
+    x = torch.randn(samples, widths[0], generator=stream("gaussian data", seed))
     x = x.expand(len(y), *x.shape)
     found: dict[str, Any] = {"weights": stack.parameters, "kept": [], "information": [], "memorised": []}
     for density in densities:
@@ -173,7 +174,7 @@ def noise_correlation(
     recipe = Recipe(steps)
     seeds = _seeds(seed, copies)
     x, clean = _labelled(data, seed, copies, samples)
-    g = torch.Generator().manual_seed(900_001 * (seed + 1))
+    g = stream("label noise", seed)
     y = torch.where(torch.rand(clean.shape, generator=g) < flip, -clean, clean)
     noise = y - (1 - 2 * flip) * clean
     stack = initial([x.shape[-1], *hidden, 1], seeds, bias=True)
@@ -200,7 +201,7 @@ def noise_correlation(
 
 def _labelled(data: str, seed: int, copies: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Inputs (copies, n, d) and clean labels +-1 (copies, n)."""
-    g = torch.Generator().manual_seed(700_001 * (seed + 1))
+    g = stream("labelled data", seed)
     if data == "gaussian":
         x = torch.randn(copies, samples, 16, generator=g)
         return x, (x @ torch.randn(copies, 16, 1, generator=g))[..., 0].sign()

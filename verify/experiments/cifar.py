@@ -15,26 +15,41 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from verify.experiments.scores import SANITY, relabelled
 from verify.trials import Trial, data, experiment
+from verify.trials.streams import stream, stream_seed
 
-ARMS: tuple[dict[str, Any], ...] = (
+PUBLISHED: tuple[dict[str, Any], ...] = (
     *({"method": m} for m in ("px", "px-released", "synflow", "synflow-l2")),
     {"method": "ntk-sap", "statistics": "held", "draws": 5},
     {"method": "snip"},
     {"method": "grasp", "statistics": "batch", "temperature": 200.0},
     *({"method": m} for m in ("magnitude", "random")),
-    # In other modes: stored statistics, which normalise nothing before training, against the batch's; GraSP's size.
+)
+"""Each method as it was published.
+
+Not "px-frozen": its activation is that of the dense network, the same for every output where the last layer is dense,
+so its masks are those of "synflow-l2"."""
+MODES: tuple[dict[str, Any], ...] = (
     *({"method": m} for m in ("ntk-sap", "grasp")),
     {"method": "snip", "statistics": "batch"},
     {"method": "grasp", "statistics": "batch", "temperature": 200.0, "absolute": True},
 )
-"""What is compared, "dense" beside it: first each method as it was published, then in other modes.
-
-Not "px-frozen": its activation is that of the dense network, the same for every output where the last layer is dense,
-so its masks are those of "synflow-l2"."""
-DENSITIES = (0.005, 0.0688, 0.02)
+"""Other modes: stored statistics, which normalise nothing before training, against the batch's; GraSP's size."""
+ARMS = (*PUBLISHED, *MODES)
+DENSITIES = (0.02, 0.0688, 0.005)
 """In the order in which they are run. The second is the sparsity of the Path eXclusion paper's headline, 93.12 %."""
+CHECKED = ("magnitude", "snip", "grasp", "synflow", "px")
+"""Methods whose masks are put to the literature's sanity checks, in their published modes, at the first density."""
 ONE_SHOT = ("snip", "grasp", "magnitude", "random")
+LABELLED = ("snip", "grasp")
+"""Methods whose scores see labels."""
+SEEDS = {"smoke": 1, "small": 10, "full": 10}
+SIZES: dict[str, dict[str, Any]] = {
+    "smoke": {"samples": 500, "test": 500, "size": 8, "epochs": 2},
+    "small": {"samples": 2000, "test": 2000, "size": 8, "epochs": 4},
+    "full": {"samples": 50000, "test": 10000, "size": 32, "epochs": 30, "rounds": 100},
+}
 
 
 @functools.cache
@@ -59,7 +74,7 @@ def images(split: str, samples: int, size: int) -> tuple[Tensor, Tensor]:
 def resnet20(
     method: str, density: float, *, samples: int = 5000, test: int = 2000, size: int = 16, epochs: int = 8,
     rounds: int = 30, scored_on: int = 64, statistics: str = "evaluation", temperature: float = 1.0,
-    absolute: bool = False, draws: int = 0, seed: int,
+    absolute: bool = False, draws: int = 0, sanity: str = "none", seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Prune ResNet-20 at initialisation, train it, and measure its test accuracy.
 
@@ -80,6 +95,7 @@ def resnet20(
         temperature: what the outputs are divided by while scoring; likewise.
         absolute: rank by the score's absolute value; likewise.
         draws: of fresh weights to score; NTK-SAP only. See `published.Mode`.
+        sanity: "none", or a check of the literature: see `verify.experiments.scores.pruned`.
         seed: of the initial weights, the images scored on, and the order in training.
 
     Returns:
@@ -88,12 +104,12 @@ def resnet20(
         network's outputs are the same for all images that it was scored on.
 
     Raises:
-        ValueError: a mode that the method does not have.
+        ValueError: a mode that the method does not have, an unknown check, or labels permuted for a method without.
     """
     from verify.experiments import published
     from verify.networks import zoo
+    from verify.networks.scores import methods
     from verify.networks.scores.masks import counting_losses
-    from verify.networks.scores.methods import constant_on
     from verify.networks.scores.prune import prune
     from verify.trials.training import ImageRecipe, train_module
 
@@ -102,23 +118,40 @@ def resnet20(
         raise ValueError(f"{method} is scored with {scoring({'method': method})}, in one way only; not with {mode}")
     module = zoo.build("resnet20", seed=seed)
     x, y = images("train", samples, size)
-    pick = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:scored_on]
+    pick = torch.randperm(len(x), generator=stream("scored on", seed))[:scored_on]
+    xs, ys = x[pick], y[pick]
+    if sanity not in SANITY:
+        raise ValueError(f"sanity is {', '.join(SANITY)}, not {sanity!r}")
+    if sanity == "relabel":
+        if method not in LABELLED:
+            raise ValueError(f"{method} sees no labels: there are none to permute")
+        ys = relabelled(ys, seed)
     masks: dict[str, Tensor] = {}
     constant, emptied, lost, kept = False, 0, 0, sum(p.numel() for p in module.parameters() if p.dim() > 1)
     total = kept
     if method != "dense":
         rounds = 1 if method in ONE_SHOT else rounds
+        upside = sanity == "invert"
         if method in published.METHODS:
-            masks = published.prune(module, method, mode, density, x[pick], y[pick], rounds=rounds, seed=seed)
+            masks = published.prune(module, method, mode, density, xs, ys, rounds=rounds, seed=seed, invert=upside)
+        elif upside:
+
+            def score(masks: Mapping[str, Tensor], r: int) -> dict[str, Tensor]:
+                return methods.scores(module, method, xs, ys, masks=masks, seed=seed, biases=False).values
+
+            masks = published.prune_by(module, score, density, rounds=rounds, invert=True)
         else:
             with counting_losses():
-                found = prune(
-                    module, method, density=density, rounds=rounds, x=x[pick], y=y[pick], seed=seed, biases=False
-                )
+                found = prune(module, method, density=density, rounds=rounds, x=xs, y=ys, seed=seed, biases=False)
             masks = dict(found)
+        if sanity == "shuffle":
+            g = stream("shuffle", seed)
+            masks = {n: m.flatten()[torch.randperm(m.numel(), generator=g)].view(m.shape) for n, m in masks.items()}
+        if sanity == "reinitialise":
+            module = zoo.build("resnet20", seed=stream_seed("fresh weights", seed))
         kept = sum(int(m.sum()) for m in masks.values())
         lost = int((~masks["fc.weight"]).all(1).sum())
-        emptied, constant = sum(not m.any() for m in masks.values()), constant_on(module, x[pick], masks)
+        emptied, constant = sum(not m.any() for m in masks.values()), methods.constant_on(module, xs, masks)
     recipe = ImageRecipe(epochs, 64, 0.05, milestones=(epochs * 2 // 3,), shift=size // 8)
     history = train_module(module, masks, x, y, recipe, seed=seed)
     module.eval()
@@ -137,13 +170,25 @@ def resnet20(
 
 
 def configurations(scale: str) -> list[dict[str, Any]]:
-    """Every method at every density, seed by seed, so that what is finished early is a whole study of fewer seeds."""
-    seeds = {"smoke": 1, "small": 3, "full": 5}[scale]
-    size: dict[str, Any] = {"smoke": {"samples": 500, "test": 500, "epochs": 2, "size": 8}, "small": {}}.get(
-        scale, {"samples": 50000, "test": 10000, "size": 32, "epochs": 30, "rounds": 100}
-    )
-    arms = [{"method": "dense", "density": 1.0}, *({**arm, "density": d} for d in DENSITIES for arm in ARMS)]
-    return [resnet20.configuration(**arm, seed=s, **size) for s in range(seeds) for arm in arms]
+    """Every method at every density, seed by seed, so that what is finished early is a whole study of fewer seeds.
+
+    Below "full" the first density alone.
+    """
+    densities = DENSITIES if scale == "full" else DENSITIES[:1]
+    arms = [{"method": "dense", "density": 1.0}, *({**arm, "density": d} for d in densities for arm in ARMS)]
+    return [resnet20.configuration(**arm, seed=s, **SIZES[scale]) for s in range(SEEDS[scale]) for arm in arms]
+
+
+def sanity_configurations(scale: str) -> list[dict[str, Any]]:
+    """The methods in `CHECKED` as they are, and under every check that applies to them, seed by seed."""
+    arms = [arm for arm in PUBLISHED if arm["method"] in CHECKED]
+    return [
+        resnet20.configuration(**arm, density=DENSITIES[0], sanity=check, seed=s, **SIZES[scale])
+        for s in range(SEEDS[scale])
+        for arm in arms
+        for check in SANITY
+        if check != "relabel" or arm["method"] in LABELLED
+    ]
 
 
 def scoring(trial: Mapping[str, Any] | Trial) -> str:

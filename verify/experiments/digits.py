@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from verify.experiments.scores import live_weights, pruned
+from verify.experiments.scores import live_weights, method_named, pruned, starting_point
 from verify.trials import experiment
+from verify.trials.streams import stream
 from verify.trials.training import Recipe, accuracy, initial, train
 
 TEST = 597
@@ -47,7 +48,7 @@ def classify(
         method: one of `verify.experiments.scores.METHODS`.
         density: share of weights kept.
         select: "top", or "sample" to draw the mask from the one-shot scores by which "top" ranks.
-        sanity: "none", "shuffle", "reinitialise" or "invert"; see `verify.experiments.scores.pruned`.
+        sanity: "none", "shuffle", "reinitialise", "invert" or "relabel"; see `verify.experiments.scores.pruned`.
         scope: "global" or "layer".
         rounds: of pruning; None takes the method's own.
         score_data: what the score sees: "digits", or "noise" (Gaussian inputs and random labels).
@@ -66,13 +67,14 @@ def classify(
     recipe = Recipe(steps, batch=batch)
     stack = initial([x.shape[1], *hidden, 10], seeds, bias=True)
     if density < 1:
-        g = torch.Generator().manual_seed(seed)
+        g = stream("scored on", seed)
         pick = torch.randperm(len(x), generator=g)[:256]
         xs, ys = x[pick], y[pick]
         if score_data == "noise":
             xs, ys = torch.randn(xs.shape, generator=g), torch.randint(0, 10, ys.shape, generator=g)
-        if method in ("imp", "magnitude-after-training"):
+        if method_named(method).score is None:
             xs, ys = x, y
+        stack, recipe = starting_point(stack, method, x, y, recipe, seed=seed)
         stack = pruned(
             stack, method, xs, ys, density, sanity, scope=scope, select=select, rounds=rounds, seeds=seeds,
             recipe=recipe

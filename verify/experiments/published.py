@@ -14,7 +14,7 @@ normalisation at all. What the releases do:
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from theory.names import did_you_mean
 from verify.networks import zoo
+from verify.trials.streams import stream, stream_seed
 
 STATISTICS = {"batch": "batch statistics", "held": "statistics of the batch, held", "evaluation": "stored statistics"}
 
@@ -116,7 +117,7 @@ def _grasp(scored: _Scored, x: Tensor, y: Tensor, seed: int) -> dict[str, Tensor
 
 
 def _ntk_sap(scored: _Scored, x: Tensor, y: Tensor, seed: int) -> dict[str, Tensor]:
-    generator, epsilon = torch.Generator().manual_seed(seed), 1e-2
+    generator, epsilon = stream("ntk-sap", seed), 1e-2
 
     def normal(like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like)
@@ -124,7 +125,7 @@ def _ntk_sap(scored: _Scored, x: Tensor, y: Tensor, seed: int) -> dict[str, Tens
     total: dict[str, Tensor] = {}
     for draw in range(max(1, scored.mode.draws)):
         if scored.mode.draws:
-            zoo.initialise(scored.module, 1_000_003 * (seed + 1) + draw)
+            zoo.initialise(scored.module, stream_seed(f"ntk-sap weights {draw}", seed))
         theta = {n: p.detach() for n, p in scored.weights().items()}
         inputs, shifts = normal(x), {n: normal(p) for n, p in theta.items()}
         scored.prepare(theta, inputs)
@@ -172,24 +173,46 @@ def scores(
 
 
 def prune(
-    module: nn.Module, method: str, mode: Mode, density: float, x: Tensor, y: Tensor, *, rounds: int = 1, seed: int = 0
-) -> dict[str, Tensor]:
+    module: nn.Module, method: str, mode: Mode, density: float, x: Tensor, y: Tensor, *, rounds: int = 1,
+    seed: int = 0, invert: bool = False,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Boolean masks by the scores of `scores`; arguments as there and in `prune_by`."""
+
+    def score(masks: Mapping[str, Tensor], r: int) -> dict[str, Tensor]:
+        found = scores(module, method, mode, x, y, masks=masks, seed=seed + r - 1)
+        if not all(bool(torch.isfinite(s).all()) for s in found.values()):
+            raise ValueError(f"{method} ({mode}): scores of round {r} are not finite")
+        return found
+
+    return prune_by(module, score, density, rounds=rounds, invert=invert)
+
+
+def prune_by(
+    module: nn.Module, score: Callable[[Mapping[str, Tensor], int], Mapping[str, Tensor]], density: float, *,
+    rounds: int = 1, invert: bool = False,
+) -> dict[str, Tensor]:  # fmt: skip
     """Boolean masks with the ``density`` of highest scores in one global ranking, in exponential rounds.
 
     Exactly as many as asked are kept; of equal scores the later weight stays, as in `verify.networks.scores.prune`.
 
+    Args:
+        module: a classifier; its tensors with two axes or more are pruned.
+        score: masks of what is left and the round, from 1 -> scores.
+        density: share kept.
+        rounds: how many.
+        invert: keep the lowest scores.
+
     Raises:
-        ValueError: an unknown method, a density outside (0, 1], fewer than one round, scores that are not finite.
+        ValueError: a density outside (0, 1], or fewer than one round.
     """
     if not 0 < density <= 1 or rounds < 1:
         raise ValueError(f"a density in (0, 1] and at least one round are needed; got {density} and {rounds}")
     masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in module.named_parameters() if p.ndim > 1}
     total = sum(m.numel() for m in masks.values())
     for r in range(1, rounds + 1):
-        found = scores(module, method, mode, x, y, masks=masks, seed=seed + r - 1)
+        found = score(masks, r)
         flat = torch.cat([found[n].flatten().double() for n in masks])
-        if not bool(torch.isfinite(flat).all()):
-            raise ValueError(f"{method} ({mode}): scores of round {r} are not finite")
+        flat = -flat if invert else flat
         there = torch.cat([m.flatten() for m in masks.values()])
         flat[~there] = -torch.inf
         order = torch.sort(flat, stable=True).indices
@@ -200,4 +223,4 @@ def prune(
     return masks
 
 
-__all__ = ["METHODS", "Mode", "prune", "scores"]
+__all__ = ["METHODS", "Mode", "prune", "prune_by", "scores"]

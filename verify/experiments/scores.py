@@ -8,13 +8,14 @@ are left out of the path quantities.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from theory.names import did_you_mean
+from verify.trials.streams import stream, stream_seed
 from verify.trials.training import (
     CAPACITY,
     Masks,
@@ -27,6 +28,7 @@ from verify.trials.training import (
     magnitude_after_training,
     sampled_masks,
     top_masks,
+    train,
 )
 
 
@@ -118,6 +120,8 @@ class Method:
         signed: whether scores may be negative. Ranking them is one rule and sampling by their size another, so that
             they are not sampled.
         scope: "" compares weights as asked, "erk" fixes each layer's share.
+        revives: whether a round may bring back weights that an earlier one removed.
+        rewind: share of the training after which the weights are taken that masks are put on; 0 takes the initial ones.
     """
 
     name: str
@@ -128,6 +132,8 @@ class Method:
     temperature: float = 1.0
     signed: bool = False
     scope: str = ""
+    revives: bool = False
+    rewind: float = 0.0
 
     @property
     def settings(self) -> str:
@@ -137,15 +143,15 @@ class Method:
             parts.append(f"outputs divided by {self.temperature:g}")
         if self.signed:
             parts.append("signed")
+        if self.rewind:
+            parts.append(f"weights after {100 * self.rewind:g} % of the training")
         if self.score is not None or self.rounds > 1:
             parts.append("one round" if self.rounds == 1 else f"{self.rounds} rounds")
         return ", ".join(parts)
 
 
 def _random(task: Task) -> list[Tensor]:
-    # Not the seeds of the initial weights: normal numbers are made from the same uniform ones, and a "random" mask
-    # would keep weights a quarter larger than the average.
-    generators = [torch.Generator().manual_seed(int(s) + 15_485_863) for s in task.seeds]
+    generators = [stream("random scores", s) for s in task.seeds]
     return [torch.stack([torch.rand(w.shape[1:], generator=g) for g in generators]) for w in task.stack.weights]
 
 
@@ -173,6 +179,12 @@ def _snip(task: Task) -> list[Tensor]:
     return [(w * g).abs() for w, g in zip(weights, gradients, strict=True)]
 
 
+def _force(task: Task) -> list[Tensor]:
+    # The gradient is the pruned network's, the weight the dense one's: what is gone still has a score.
+    _, gradients = _gradients(task, 1.0, False)
+    return [(w * g).abs() for w, g in zip(task.stack.weights, gradients, strict=True)]
+
+
 def _grasp(temperature: float) -> Callable[[Task], list[Tensor]]:
     def score(task: Task) -> list[Tensor]:
         # GraSP drops the highest -w * Hg, so the lowest of it, the highest w * Hg, is kept.
@@ -195,6 +207,9 @@ _REGISTRY = (
     Method("grasp", "w Hg", "data and labels", _grasp(1.0), signed=True),
     Method("grasp-200", "w Hg as released", "data and labels", _grasp(200.0), temperature=200.0, signed=True),
     Method("grasp-200-absolute", "|w Hg|", "data and labels", _absolute(_grasp(200.0)), temperature=200.0),
+    Method("snip-iterative", "|w dL/dw| of what is left", "data and labels", _snip, ITERATED),
+    Method("force", "|w dL/dw|, dense w and the pruned network's gradient", "data and labels", _force, ITERATED,
+        revives=True),
     Method("synflow", "sum of |v_p| over the paths", "nothing", lambda t: path_scores(t.stack, 1), ITERATED),
     Method("synflow-l2", "sum of v_p^2 over the paths", "nothing", lambda t: path_scores(t.stack, 2), ITERATED),
     Method("px", "sum of D_k v_p^2 over the paths", "data", _px, ITERATED),
@@ -203,6 +218,8 @@ _REGISTRY = (
         lambda t: path_energy(t.stack, t.x), ITERATED),
     Method("magnitude-after-training", "|w| after training dense, rewound", "data and labels", None),
     Method("imp", "iterative magnitude pruning, rewound", "data and labels", None, 5),
+    Method("imp-rewind", "iterative magnitude pruning, rewound to early in training", "data and labels", None, 5,
+        rewind=0.1),
 )  # fmt: skip
 METHODS: dict[str, Method] = {m.name: m for m in _REGISTRY}
 """Every method by name."""
@@ -249,8 +266,12 @@ def make_masks(
 ) -> Masks:
     """Masks by any of `METHODS`.
 
+    Sources: SNIP, Lee et al. 2019; GraSP, Wang et al. 2020; iterative SNIP and FORCE, de Jorge et al. 2021; iterative
+    magnitude pruning, Frankle & Carbin 2019, rewound to early in training, Frankle et al. 2020.
+
     Args:
-        stack: dense networks at initialisation.
+        stack: dense networks at initialisation; for methods that rewind, at the point that they rewind to
+            (`starting_point`).
         method: the method.
         x: (n, d) or (S, n, d).
         y: (n,) or (S, n).
@@ -279,25 +300,41 @@ def make_masks(
     steps = rounds or chosen.rounds
     if chosen.name == "magnitude-after-training":
         return magnitude_after_training(stack, x, y, density, recipe, scope=scope)
-    if chosen.name == "imp":
+    if chosen.name in ("imp", "imp-rewind"):
         return iterative_magnitude(stack, x, y, density, recipe, rounds=steps, scope=scope)
     frozen = activation(stack, x) if method == "px-frozen" else None
     if select == "sample":
         found = scores(stack, method, x, y, seeds=seeds, frozen=frozen)
-        return sampled_masks(stack, found, density, scope=scope, seeds=[s + 7919 for s in seeds])
-    sign = -1.0 if select == "bottom" else 1.0
+        return sampled_masks(stack, found, density, scope=scope, seeds=seeds)
+    sign, dense = -1.0 if select == "bottom" else 1.0, stack
     for r in range(1, steps + 1):
         found = [sign * s for s in scores(stack, method, x, y, seeds=seeds, frozen=frozen)]
-        stack = stack.with_masks(top_masks(stack, found, density ** (r / steps), scope=scope))
+        among = dense if chosen.revives else stack
+        stack = stack.with_masks(top_masks(among, found, density ** (r / steps), scope=scope))
     return stack.masks
+
+
+def starting_point(
+    stack: Stack, method: str, x: Tensor, y: Tensor, recipe: Recipe, *, seed: int = 0
+) -> tuple[Stack, Recipe]:
+    """The weights that a method's masks are put on, and what is left of the training from there.
+
+    For methods that rewind, the dense networks after that share of the steps; for all others, ``stack`` and ``recipe``.
+    """
+    steps = round(method_named(method).rewind * recipe.steps)
+    if not steps:
+        return stack, recipe
+    if recipe.milestones:
+        raise ValueError(f"{method} rewinds, which is not defined here for recipes with milestones")
+    return train(stack, x, y, replace(recipe, steps=steps), seed=seed), replace(recipe, steps=recipe.steps - steps)
 
 
 # -- sanity checks: what of a mask matters ------------------------------------------------------------
 
 
 def shuffled(masks: Masks, seeds: Sequence[int]) -> Masks:
-    """The same number of weights in each layer at other places (Frankle et al. 2021; Su et al. 2020)."""
-    generators = [torch.Generator().manual_seed(int(s)) for s in seeds]
+    """As many weights in each layer at random places: the random tickets of Su et al. 2020, see Frankle et al. 2021."""
+    generators = [stream("shuffle", s) for s in seeds]
     out = []
     for m in masks:
         rows = [
@@ -310,10 +347,16 @@ def shuffled(masks: Masks, seeds: Sequence[int]) -> Masks:
 def reinitialised(stack: Stack, seeds: Sequence[int]) -> Stack:
     """The same masks on freshly drawn weights (Frankle et al. 2021)."""
     widths = [stack.weights[0].shape[2], *(w.shape[1] for w in stack.weights)]
-    return initial(widths, seeds, bias=bool(stack.biases)).with_masks(stack.masks)
+    fresh = [stream_seed("fresh weights", s) for s in seeds]
+    return initial(widths, fresh, bias=bool(stack.biases)).with_masks(stack.masks)
 
 
-SANITY = ("none", "shuffle", "reinitialise", "invert")
+def relabelled(y: Tensor, seed: int) -> Tensor:
+    """The labels in another order: of the same law, and without a word on which input has which."""
+    return y[..., torch.randperm(y.shape[-1], generator=stream("other labels", seed))]
+
+
+SANITY = ("none", "shuffle", "reinitialise", "invert", "relabel")
 
 
 def pruned(
@@ -327,23 +370,27 @@ def pruned(
         x: data that it sees.
         y: labels that it sees.
         density: share of weights kept.
-        sanity: "none"; "shuffle" the mask within each layer; "reinitialise" the weights under it; "invert" the scores.
+        sanity: "none"; "shuffle" the mask within each layer; "reinitialise" the weights under it, which in law is the
+            mask of other weights; "invert" the scores; "relabel": the mask of the same data with permuted labels.
         **settings: as those of `make_masks`; ``seeds`` are needed.
 
     Raises:
-        ValueError: an unknown check, or a method that has no scores to invert.
+        ValueError: an unknown check, a method that has no scores to invert, or one that sees no labels to permute.
     """
     if sanity not in SANITY:
         raise ValueError(f"sanity is {', '.join(SANITY)}, not {sanity!r}")
     if sanity == "invert":
         settings["select"] = "bottom"
+    seeds = settings["seeds"]
+    if sanity == "relabel":
+        if method_named(method).needs != "data and labels":
+            raise ValueError(f"{method} sees no labels: there are none to permute")
+        y = relabelled(y, seeds[0])
     masks = make_masks(stack, method, x, y, density, **settings)
-    # Other draws than those of the initial weights and of sampled masks.
-    fresh = [int(s) + 104_729 for s in settings["seeds"]]
     if sanity == "shuffle":
-        masks = shuffled(masks, fresh)
+        masks = shuffled(masks, seeds)
     found = stack.with_masks(masks)
-    return reinitialised(found, fresh) if sanity == "reinitialise" else found
+    return reinitialised(found, seeds) if sanity == "reinitialise" else found
 
 
 def live_weights(stack: Stack) -> list[Tensor]:

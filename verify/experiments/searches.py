@@ -1,4 +1,4 @@
-"""The search itself as trials: ablations, sharpness, time to falsify.
+"""The search itself as trials: ablations, sharpness, work to falsify.
 
 Unlike other trials these depend on the claims, the strategies and the search as they are in the source: their code
 is hashed with all of that, and any change to it makes new trials.
@@ -44,13 +44,18 @@ def smallest_change(claim: str, *, examples: int = 200, seed: int) -> dict[str, 
 
 
 @experiment(also=("theory.papers", "verify.search.strategies"))
-def time_to_falsify(claim: str, *, examples: int = 1000, seed: int) -> dict[str, Any]:
-    """How long the search takes to refute a claim, without shrinking what it found.
+def work_to_falsify(claim: str, *, examples: int = 1000, seed: int) -> dict[str, Any]:
+    """How many instances the search looks at until it refutes a claim, before shrinking what it found.
 
     Returns:
-        found; seconds (wall clock: the one result here that is not a function of the configuration); stage.
+        found; screened: instances looked at in stacked float64; examples: instances decided exactly; stage.
     """
     from verify.search.loop import falsify
 
     found = falsify(claim, examples=examples, seed=seed, shrinking=False)
-    return {"found": found.verdict == "refuted", "seconds": found.seconds, "stage": found.stage}
+    return {
+        "found": found.verdict == "refuted",
+        "screened": found.screened,
+        "examples": found.examples,
+        "stage": found.stage,
+    }

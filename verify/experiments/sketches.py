@@ -9,6 +9,7 @@ import torch
 
 from verify.experiments.scores import path_scores
 from verify.trials import experiment
+from verify.trials.streams import stream
 from verify.trials.training import Stack, initial
 
 
@@ -92,7 +93,7 @@ def synflow_scores(kind: str, *, widths: list[int] = [8, 6, 5, 3], samples: int 
         raise ValueError(f"kind is linear, deep, deep-relu or sign-averaged, not {kind!r}")
     stack = initial([widths[0], 1] if kind == "linear" else widths, [seed])
     weights = [w.double()[0] for w in stack.weights]
-    g = torch.Generator().manual_seed(seed + 17)
+    g = stream("inputs and signs", seed)
     wide = Stack([w[None] for w in weights], [torch.ones_like(w)[None] for w in weights], [])
     sign = kind == "sign-averaged"
     flow = torch.cat([s[0].flatten() for s in path_scores(wide, 2 if sign else 1)])

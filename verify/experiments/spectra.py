@@ -9,6 +9,7 @@ from torch import Tensor
 
 from verify.experiments.scores import activation, make_masks, path_scores, scores
 from verify.trials import experiment
+from verify.trials.streams import stream
 from verify.trials.training import Stack, initial, top_masks
 
 
@@ -81,7 +82,7 @@ def _pruned(
     widths: list[int], method: str, density: float, samples: int, seeds: list[int], seed: int
 ) -> tuple[Stack, Tensor, Tensor]:
     stack = initial(widths, seeds)
-    g = torch.Generator().manual_seed(31 * seed + 5)
+    g = stream("data", seed)
     x = torch.randn(samples, widths[0], generator=g)
     y = torch.randint(0, widths[-1], (samples,), generator=g)
     if density < 1:
@@ -102,7 +103,7 @@ def spectrum(
 
     seeds = [seed * 1000 + i for i in range(copies)]
     pixels, classes = images()
-    g = torch.Generator().manual_seed(seed + 77)
+    g = stream("data", seed)
     pick = torch.randperm(len(pixels), generator=g)
     x, xs, ys = pixels[pick[:samples]], pixels[pick[samples : samples + 256]], classes[pick[samples : samples + 256]]
     stack = initial([64, *hidden, 10], seeds)
@@ -133,7 +134,7 @@ def survival(
     """
     seeds = [seed * 1000 + i for i in range(copies)]
     stack = initial(widths, seeds)
-    g = torch.Generator().manual_seed(13 * seed + 3)
+    g = stream("data", seed)
     x = torch.randn(copies, samples, widths[0], generator=g)
     y = torch.randint(0, widths[-1], (copies, samples), generator=g)
     frozen = activation(stack, x) if method == "px-frozen" else None
@@ -169,7 +170,7 @@ def outputs_lost(
 
     seeds = [seed * 1000 + i for i in range(copies)]
     pixels, classes = images()
-    pick = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(seed + 77))[:256]
+    pick = torch.randperm(len(pixels), generator=stream("data", seed))[:256]
     stack = initial([64, *hidden, 10], seeds)
     lost = []
     for density in densities:
@@ -179,3 +180,24 @@ def outputs_lost(
             paths = (torch.bmm(paths, m.double().transpose(1, 2)) > 0).double()
         lost.append([int(v) for v in (paths[:, 0] == 0).sum(1)])
     return {"lost": lost}
+
+
+@experiment
+def layer_scores(method: str, *, widths: list[int], samples: int = 256, copies: int = 8, seed: int) -> dict[str, Any]:
+    """Mean size of a weight's score in each layer, at initialisation on Gaussian data; scores sum to 1 in size.
+
+    Args:
+        method: one that has scores.
+        widths: of the layers, inputs and outputs included.
+        samples: inputs, with labels at random.
+        copies: networks measured side by side.
+        seed: first seed.
+
+    Returns:
+        sizes: weights of each layer; mean: for each layer, one number a copy.
+    """
+    seeds = [seed * 1000 + i for i in range(copies)]
+    stack, x, y = _pruned(widths, method, 1.0, samples, seeds, seed)
+    found = [s.abs().double().flatten(1) for s in scores(stack, method, x, y, seeds=seeds)]
+    total = torch.stack([s.sum(1) for s in found]).sum(0)
+    return {"sizes": [s.shape[1] for s in found], "mean": [(s.mean(1) / total).tolist() for s in found]}

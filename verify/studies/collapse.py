@@ -28,8 +28,8 @@ from verify.networks.scores.masks import Masks, counting_losses
 from verify.networks.scores.methods import PATHS, activation_per_output, on_live_paths, scored_names, scorer, scores
 from verify.networks.scores.prune import prune
 from verify.studies.extended import PathSums
+from verify.trials import data
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10" / "train.parquet"
 CRITICAL = {"resnet20": 4, "resnet32": 4, "resnet50": 6, "vgg16_bn": 14, "vgg19_bn": 17}
 """The fewest weights on one path: shortcuts without weights cost nothing, those with a convolution one."""
 
@@ -48,17 +48,16 @@ PLANS: dict[str, dict[str, Any]] = {
 """What `main` runs for each network: as much as two cores do in an hour."""
 
 
-def cifar10_images(samples: int, path: Path = DATA) -> tuple[Tensor, Tensor]:
+def cifar10_images(samples: int) -> tuple[Tensor, Tensor]:
     """The first images of CIFAR-10's training set, normalised by channel, and their labels.
 
     Raises:
-        FileNotFoundError: the data set is not there; says where it was looked for.
+        DataError: the data set is not where `verify.trials.data.folder` looks.
     """
     import pyarrow.parquet as parquet
     from PIL import Image
 
-    if not path.exists():
-        raise FileNotFoundError(f"CIFAR-10 is not at {path}")
+    path = data.folder("cifar10") / "train.parquet"
     rows = next(parquet.ParquetFile(path).iter_batches(samples)).to_pylist()
     images = np.stack([np.asarray(Image.open(io.BytesIO(r["img"]["bytes"])).convert("RGB")) for r in rows])
     x = torch.as_tensor(images, dtype=torch.float32).permute(0, 3, 1, 2) / 255

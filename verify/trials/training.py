@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from verify.trials import checkpoints
+from verify.trials.streams import stream
 
 Masks = list[Tensor]
 
@@ -174,7 +175,7 @@ def train(
         optimiser: torch.optim.Optimizer = torch.optim.Adam([*weights, *biases], recipe.rate, fused=True)
     else:
         optimiser = torch.optim.SGD([*weights, *biases], recipe.rate, momentum=0.9)
-    g = torch.Generator().manual_seed(seed)
+    g = stream("order", seed)
     n = x.shape[-2]
     drops = {round(m * recipe.steps) for m in recipe.milestones}
     order, at = torch.empty(0, dtype=torch.long), 0
@@ -282,7 +283,7 @@ def sampled_masks(
     if any(bool((s < 0).any()) for s in scores):
         raise ValueError("weights are drawn with probability proportional to their score: none may be negative")
     noisy = []
-    generators = [torch.Generator().manual_seed(int(s)) for s in seeds]
+    generators = [stream("sampled mask", s) for s in seeds]
     for s in scores:
         uniform = torch.stack([torch.rand(s.shape[1:], generator=g, dtype=torch.float64) for g in generators])
         noisy.append(s.double().log() - (-uniform.clamp_min(1e-300).log()).log())
@@ -379,7 +380,7 @@ def train_module(
     held = {known[name]: m.to(device) for name, m in masks.items()}
     optimiser = torch.optim.SGD(module.parameters(), recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, list(recipe.milestones))
-    g = torch.Generator().manual_seed(seed)
+    g = stream("order", seed)
     history: list[float] = []
     with torch.no_grad():
         for p, m in held.items():

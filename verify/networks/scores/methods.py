@@ -25,6 +25,7 @@ from verify.networks.recording.graph import Graph, NotCovered
 from verify.networks.recording.modes import substituted, untouched
 from verify.networks.scores.released import released
 from verify.networks.scores.task import Scores, Task
+from verify.trials.streams import stream
 
 SCORED = ("weights", "all")
 STATISTICS = {"evaluation": "stored statistics", "batch": "batch statistics", "held": "statistics of the batch, held"}
@@ -110,7 +111,7 @@ def _magnitude(task: Task) -> Scores:
 
 
 def _random(task: Task) -> Scores:
-    generator, theta = torch.Generator().manual_seed(task.seed), task.theta
+    generator, theta = stream("random scores", task.seed), task.theta
     drawn = {n: torch.rand(theta[n].shape, generator=generator, dtype=torch.float64).to(theta[n]) for n in task.names}
     masks = task.masks or {}
     return Scores({n: d * masks[n].to(d) if n in masks else d for n, d in drawn.items()})
@@ -249,7 +250,7 @@ def _grasp(task: Task) -> Scores:
 
 
 def _ntk_sap(task: Task, epsilon: float = 1e-2) -> Scores:
-    generator, theta, names = torch.Generator().manual_seed(task.seed), task.theta, task.names
+    generator, theta, names = stream("ntk-sap", task.seed), task.theta, task.names
     inputs = torch.randn(task.inputs.shape, generator=generator, dtype=torch.float64).to(task.inputs)
     shifts = {n: torch.randn(theta[n].shape, generator=generator, dtype=torch.float64).to(theta[n]) for n in names}
     here = {n: (theta[n] != 0).to(theta[n]).requires_grad_() for n in names}

@@ -20,6 +20,7 @@ from verify.networks.recording.modes import untouched
 from verify.networks.scores.masks import LostWarning, Masks, Round
 from verify.networks.scores.methods import PATHS, Scorer, check_data, constant_on, live_paths, scored_names, scorer
 from verify.networks.scores.task import Task
+from verify.trials.streams import stream
 
 SELECTIONS, SCOPES = ("top", "bottom", "sample"), ("global", "layerwise")
 COMPILED_FROM = 5
@@ -92,7 +93,7 @@ def prune(
     score = _scorer(module, method, names, rounds, x, y, settings, compiled=scored == "weights" and rescale)
     graph = Task(module, names, x).recorded() if study else None
     left = _Left(shapes, own[names[0]].device)
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream("sampled mask", seed)
     records = []
     steps = kept_by_round(count, goal, rounds, schedule)
     for r, kept in enumerate(steps):

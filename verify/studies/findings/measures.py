@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from verify.studies.findings import plain
 from verify.trials import experiment
 from verify.trials.statistics import rank_correlation
+from verify.trials.streams import stream
 
 DTYPES = ("float32", "float64", "longdouble")
 
@@ -121,7 +122,7 @@ def synflow_and_sketch(network: str, *, draws: int = 32, seed: int) -> dict[str,
     first, dense = _flat(scores(module, "synflow", x, biases=False).values), _images(1, seed, torch.float32)
     second = _flat(scores(module, "synflow-l2", dense, biases=False).values)
     out: dict[str, Any] = {}
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream("signs", seed)
     before = {n: p.detach().clone() for n, p in own.items()}
     for name, flipped in (("plain", False), ("signs", True)):
         halves = [np.zeros(len(first)), np.zeros(len(first))]

@@ -148,7 +148,7 @@ def _kernel() -> list[trials.Configuration]:
         measures.kept_of_the_kernel.configuration(
             network="resnet20", method=m, density=d, seed=s, precise=(s, d) == (0, 0.1) and m in ("px", "magnitude")
         )
-        for s, d, m in itertools.product((0, 1), (0.1, 0.018), KERNEL_METHODS)
+        for s, d, m in itertools.product(range(10), (0.1, 0.018), KERNEL_METHODS)
     ]
 
 
@@ -182,7 +182,11 @@ def _trained() -> list[trials.Configuration]:
     from verify.experiments import cifar
 
     kinds = [*((m, 0.02) for m in TRAINED), ("dense", 1.0)]
-    return [cifar.resnet20.configuration(method=m, density=d, seed=s) for s in range(3) for m, d in kinds]
+    return [
+        cifar.resnet20.configuration(method=m, density=d, seed=s, **cifar.SIZES["small"])
+        for s in range(cifar.SEEDS["small"])
+        for m, d in kinds
+    ]
 
 
 MEMORISERS = ("path-energy", "synflow-l2", "synflow", "snip", "magnitude", "random")
