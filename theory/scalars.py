@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -63,10 +64,7 @@ def rational(value: Any) -> fmpq:
     if isinstance(value, fmpz | int | np.integer):
         return fmpq(int(value))
     if isinstance(value, str):
-        try:
-            value = Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            raise ValueError(f"not a rational number: {value!r}; write it as '3/4' or '-2'") from None
+        return _read(value)
     if isinstance(value, Fraction):
         return fmpq(value.numerator, value.denominator)
     if isinstance(value, float | np.floating):
@@ -74,6 +72,15 @@ def rational(value: Any) -> fmpq:
             raise ValueError(f"not a finite number: {value!r}")
         return fmpq(*float(value).as_integer_ratio())
     raise ValueError(f"not a number: {value!r} ({type(value).__name__})")
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> fmpq:
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"not a rational number: {text!r}; write it as '3/4' or '-2'") from None
+    return fmpq(value.numerator, value.denominator)
 
 
 def exact(values: Any) -> Array:

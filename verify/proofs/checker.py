@@ -281,9 +281,14 @@ class Checker:
             _need(c > 0, "a coefficient that is not positive")
             signs = {1}
             product = m * c
-            for f, s in t.get("facts", ()):
-                signs = {a * b * s for a in signs for b in self.algebra.signs(self.read(f), known)}
+            facts = t.get("facts", ())
+            for f, s in facts:
                 product *= self.read(f) * s
+            if len(facts) == 2 and facts[0] == facts[1]:
+                signs = {a * a for a in self.algebra.signs(self.read(facts[0][0]), known)}
+            else:
+                for f, s in facts:
+                    signs = {a * b * s for a in signs for b in self.algebra.signs(self.read(f), known)}
             signs = {a * b for a in signs for b in self.algebra.signs(m, known)}
             _need(zero or signs <= {0, 1}, "a term that may be negative")
             if "square" in t:

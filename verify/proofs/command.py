@@ -37,12 +37,12 @@ def run(options: argparse.Namespace) -> int:
     rows = []
     for number, row in enumerate(_rows(chosen, options), 1):
         rows.append(row)
+        if options.record:  # at once, so that what is interrupted is not lost
+            record.update([record.Line(**row["line"])])
         if sys.stderr.isatty() or not options.json:
             print(f"[{number}/{len(chosen)}] {row['claim']}: {_outcome(row)}", file=sys.stderr, flush=True)
     order = {c.id: i for i, c in enumerate(chosen)}
     rows.sort(key=lambda r: order[r["claim"]])
-    if options.record:
-        record.update(record.Line(**row["line"]) for row in rows)
     if options.json:
         print(json.dumps(rows, indent=1))
     elif not rows:

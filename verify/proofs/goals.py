@@ -33,6 +33,10 @@ class Facts(Protocol):
     space: Any
     roots: Any
 
+    def equalities(self) -> tuple[Any, ...]:
+        """The substitutions and roots of the path, as a key."""
+        ...
+
     def reduced(self, p: Any) -> Any:
         """``p`` modulo the equalities."""
         ...
@@ -71,7 +75,7 @@ class Term:
 
     Attributes:
         coefficient: positive.
-        facts: polynomials, each with the sign that makes it nonnegative.
+        facts: polynomials, each with the sign that makes it nonnegative; one that is not 0 may stand there twice.
         monomial: exponents; with ``sign`` nonnegative on the path, but beside an equation.
         sign: 1 or -1.
         square: u, v, ratio; None where there is no square.
@@ -203,12 +207,46 @@ def inconsistent(world: Facts, columns: int) -> tuple[Term, ...] | None:
 
 
 def combination(world: Facts, target: Any, strict: bool, columns: int) -> tuple[Term, ...] | None:
-    """Terms that sum to ``target``, one of them positive if ``strict``; None if none were found."""
+    """Terms that sum to ``target``, one of them positive if ``strict``; None if none were found.
+
+    What was found on another path with the same substitutions and roots is used again where its signs hold here.
+    """
     if len(target) > MOST_TERMS:
         return None
+    space = world.space
+    key = (str(target), strict, world.equalities())
+    known = space.combinations.setdefault(key, [])
+    for terms in known:
+        if _holds(world, terms, strict):
+            return terms
     program = _Program(world, target, columns)
     program.fill()
-    return program.solve(strict)
+    found = program.solve(strict)
+    if found is not None:
+        known.append(found)
+    return found
+
+
+def _holds(world: Facts, terms: tuple[Term, ...], strict: bool) -> bool:
+    """Whether no term is negative on the path, and one is positive if ``strict``."""
+    positive = not strict
+    for t in terms:
+        world.space.spend(5)
+        own = [(world.signs(f), s) for f, s in t.facts]
+        if any(signs == ZERO for signs, _ in own):
+            continue
+        possible = {t.sign}
+        for v, e in enumerate(t.monomial):
+            if e:
+                possible = {a * (b if e % 2 else b * b) for a in possible for b in world.signs_of_variable(v)}
+        if len(t.facts) == 2 and t.facts[0] == t.facts[1]:
+            own = [(frozenset(a * a for a in own[0][0]), 1)]
+        for signs, s in own:
+            possible = {a * b * s for a in possible for b in signs}
+        if not possible <= NONNEGATIVE:
+            return False
+        positive = positive or (t.square is None and 0 not in possible)
+    return positive
 
 
 class _Program:
@@ -228,6 +266,7 @@ class _Program:
                 continue
             if s <= NONNEGATIVE or s <= NONPOSITIVE:
                 self.facts.append((f, 1 if s <= NONNEGATIVE else -1, 0 not in s))
+        self.nonzero = [f for f, s in world.conditions() if s == NONZERO and len(f) > 1]
         self.equations = [f for f, s in world.conditions() if s == ZERO and len(f) > 1]
 
     def signs(self, m: Monomial) -> Signs:
@@ -269,6 +308,7 @@ class _Program:
                 support += [tuple(map(int, m)) for m in f.monoms()]
             support = list(dict.fromkeys(support))[:60]
         singles = [(((f, s),), f * s, k) for f, s, k in self.facts]
+        singles += [(((f, 1), (f, 1)), f * f, True) for f in self.nonzero]
         for facts, p, strict in singles:
             self.add(Term(fmpq(1), facts, one), p, strict)
         self._monomials(support)

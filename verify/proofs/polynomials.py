@@ -39,6 +39,7 @@ class Space:
     Attributes:
         names: names of the variables, then of the roots.
         count: number of variables.
+        combinations: those that were found, see `verify.proofs.goals.combination`.
         work: terms handled so far; see `spend`.
         most_work: how much may be done.
     """
@@ -49,6 +50,8 @@ class Space:
         self.context = fmpq_mpoly_ctx.get(self.names, Ordering.lex)
         self.gens: tuple[Any, ...] = tuple(self.context.gens())
         self.zero, self.one = self.context.from_dict({}), self.gens[0] ** 0
+        self.combinations: dict[Any, list[Any]] = {}
+        self._sparse: dict[str, tuple[tuple[Signs, tuple[tuple[str, bool], ...]], ...]] = {}
         self._factors: dict[str, tuple[fmpq, tuple[tuple[Any, int], ...]]] = {}
 
     def spend(self, work: int) -> None:
@@ -83,6 +86,19 @@ class Space:
                     c = -c if e % 2 else c
                 out.append((f, int(e)))
             found = self._factors[key] = (c, tuple(sorted(out, key=lambda t: str(t[0]))))
+        return found
+
+    def sparse(self, key: str, f: Any) -> tuple[tuple[Signs, tuple[tuple[str, bool], ...]], ...]:
+        """For each term of ``f`` (``key`` as text): the sign of its coefficient; its variables, which to odd powers."""
+        found = self._sparse.get(key)
+        if found is None:
+            found = self._sparse[key] = tuple(
+                (
+                    POSITIVE if c > 0 else NEGATIVE,
+                    tuple((self.names[v], bool(e % 2)) for v, e in enumerate(map(int, m)) if e),
+                )
+                for m, c in zip(f.monoms(), f.coeffs(), strict=True)
+            )
         return found
 
     def index(self, f: Any) -> int | None:

@@ -52,8 +52,8 @@ class Budget:
 
 
 BUDGETS = {
-    "small": Budget(paths=80, total=80, work=1_000_000, columns=200, solver=0),
-    "default": Budget(paths=600, total=1200, work=20_000_000, columns=1500, solver=2_000_000),
+    "small": Budget(paths=80, total=160, work=400_000, columns=200, solver=0),
+    "default": Budget(paths=600, total=2500, work=1_500_000, columns=1500, solver=2_000_000),
     "large": Budget(paths=6000, total=60_000, work=1_000_000_000, columns=4000, solver=20_000_000),
 }
 
@@ -115,6 +115,9 @@ class ShapeProof:
         goals: number of goals that differ on their path.
         closed: how they were closed, method -> number.
         left: what stayed open, and why.
+        complete: whether all its paths were run.
+        inhabited: whether an instance was found that the claim speaks of.
+        leaves: the paths. shape, space: what they are paths of.
     """
 
     name: str
@@ -129,10 +132,16 @@ class ShapeProof:
     goals: int = 0
     closed: Counter[str] = field(default_factory=Counter)
     left: list[str] = field(default_factory=list)
+    complete: bool = False
     inhabited: bool = False
     leaves: list[Leaf] = field(default_factory=list, repr=False)
     shape: Shape | None = field(default=None, repr=False)
     space: Space | None = field(default=None, repr=False)
+
+    @property
+    def unclosed(self) -> bool:
+        """Whether a goal stayed open."""
+        return any(OPEN in reason for reason in self.left)
 
 
 @dataclass
@@ -249,6 +258,8 @@ class Prover:
                 if len(out.left) >= MOST_OPEN:
                     out.left.append(f"not continued after {MOST_OPEN} goals that stayed open")
                     break
+            else:
+                out.complete = True
         except (TooManyPaths, TooLarge, Undecided) as e:
             out.left.append(str(e))
         except (TypeError, NotImplementedError, ValueError) as e:
@@ -408,13 +419,13 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
     todo = _shapes(claim, shapes)
     if not todo:
         out.left.append("no shapes: its setting is not one of algebra")
-    spent, worked, beyond = 0, 0, 0
+    spent, worked, beyond, unclosed = 0, 0, 0, 0
     try:
         for shape in todo:
             if seconds is not None and time.monotonic() - start > seconds:
                 out.left.append(f"{len(todo) - len(out.shapes)} shapes left out after {seconds:g} s")
                 break
-            if sum(any(OPEN in reason for reason in s.left) for s in out.shapes) == MOST_OPEN_SHAPES:
+            if unclosed == MOST_OPEN_SHAPES:
                 out.left.append(f"{len(todo) - len(out.shapes)} shapes left out: {MOST_OPEN_SHAPES} have open goals")
                 break
             room = prover.budget.total - spent
@@ -428,6 +439,7 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
             assert done.space is not None
             spent, worked = spent + done.paths, worked + done.space.work
             out.shapes.append(done)
+            unclosed += done.unclosed
     except Refuted as e:
         from verify import certificates
 
@@ -443,8 +455,7 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
     out.left += [f"{s.name}: {reason}" for s in out.shapes for reason in s.left[:2]]
     out.trusted = sum(s.closed[goals.SOLVER] for s in out.shapes)
     out.kind = kind_of(claim, [s.shape for s in out.shapes if s.verdict == "proved" and s.shape is not None])
-    wrong = [s for s in out.shapes if any(OPEN in reason for reason in s.left)]
-    if out.proved_on and not wrong:
+    if out.proved_on and not unclosed:
         out.verdict = "proved"
     out.seconds = time.monotonic() - start
     return out

@@ -65,7 +65,7 @@ class Line:
         claim: its id.
         shapes: small, default or large.
         verdict: proved, refuted or open.
-        proved_on, tried: number of shapes.
+        proved_on, unclosed, tried: shapes proved, shapes on which a goal stayed open, and all that were run.
         kind: what its shapes are: "networks of up to 3 weights", of those that were proved.
         paths, goals: branches and goals of the shapes proved.
         closed: how the goals were closed, "identity 12, signs 4".
@@ -78,6 +78,7 @@ class Line:
     shapes: str
     verdict: str
     proved_on: int
+    unclosed: int
     tried: int
     kind: str
     paths: int
@@ -91,7 +92,8 @@ class Line:
     def sentence(self) -> str:
         """What it says of a proved claim: "for all reals on 26 networks of up to 9 weights"."""
         trusted = f", {self.trusted} goals by a solver alone" if self.trusted else ""
-        return f"for all reals on {self.proved_on} {self.kind}{trusted}"
+        unclosed = f", open on {self.unclosed} more" if self.unclosed else ""
+        return f"for all reals on {self.proved_on} {self.kind}{unclosed}{trusted}"
 
 
 def line(proof: Proof, claim: Claim) -> Line:
@@ -101,7 +103,8 @@ def line(proof: Proof, claim: Claim) -> Line:
     for s in proved:
         closed.update(s.closed)
     return Line(
-        proof.claim, proof.level, proof.verdict, len(proved), len(proof.shapes), proof.kind,
+        proof.claim, proof.level, proof.verdict, len(proved), sum(s.unclosed for s in proof.shapes), len(proof.shapes),
+        proof.kind,
         sum(s.paths for s in proved), sum(s.goals for s in proved),
         ", ".join(f"{how} {n}" for how, n in sorted(closed.items())), proof.trusted,
         proof.left[0] if proof.left else "", digest_of(claim),
@@ -176,7 +179,7 @@ def formal(claim: Claim) -> tuple[str, ...]:
 def reals(claim: Claim) -> Line | None:
     """The recorded proof for all reals; None where there is none, or the claim's code has changed since."""
     found = _recorded().get(claim.id)
-    return found if found is not None and found.verdict == "proved" and not stale(claim) else None
+    return found if found is not None and found.verdict != "refuted" and found.proved_on and not stale(claim) else None
 
 
 def stale(claim: Claim) -> bool:

@@ -21,7 +21,7 @@ from theory.guarded import GuardedRun
 from theory.information import ConditionedLaw, MaskLaw, TestedLaw
 from theory.memorisation import CorrelationMask, MemorisingMasks, PrunedUnit, ThresholdUnit
 from theory.network_sketches import NetworkWeights, SignAverage, network_reads_inputs
-from theory.networks import Network
+from theory.networks import LEAKY, MAX, RELU, Network
 from theory.paths import NetworkOnData, on_path, paths_of
 from theory.pruning import PruningRun
 from theory.released import NormalisedNetwork
@@ -41,12 +41,15 @@ class Shape:
         arrays: name of a field -> shape of its array of symbols.
         make: arrays by name -> the instance.
         size: how large it is, in the unit of its setting (weights of a network, features of a sketch).
+        forks: comparisons that every claim makes on it (gates of a network on its samples): branches grow as 3^forks,
+            and shapes with fewer come first.
     """
 
     name: str
     arrays: dict[str, tuple[int, ...]]
     make: Callable[..., Any]
     size: int
+    forks: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,14 +103,16 @@ def kind_of(claim: Claim, proved: Sequence[Shape]) -> str:
 
 
 def shapes(claim: Claim, level: str) -> tuple[Shape, ...]:
-    """The shapes of a claim at a level; empty where its setting has none.
+    """The shapes of a claim at a level, those with the fewest branches first; empty where its setting has none.
 
     Raises:
         ValueError: unknown level.
     """
     if level not in LEVELS:
         raise ValueError(f"unknown shapes {level!r}; known: {', '.join(LEVELS)}")
-    return tuple(_SHAPES[claim.setting][0](claim, level)) if claim.setting in _SHAPES else ()
+    if claim.setting not in _SHAPES:
+        return ()
+    return tuple(sorted(_SHAPES[claim.setting][0](claim, level), key=lambda s: s.forks))
 
 
 def _at(level: str, small: int, default: int, large: int) -> int:
@@ -126,7 +131,12 @@ def _networks(level: str, small: int, default: int, large: int) -> Iterator[tupl
 
 def _on(net: Network, setting: Callable[..., Any], name: str, **arrays: tuple[int, ...]) -> Shape:
     whole = {"theta": (net.parameters,), **arrays}
-    return Shape(name, whole, lambda **values: setting(net, **values), net.parameters)
+    forks = _gates(net) * arrays["x"][0] if "x" in arrays else 0
+    return Shape(name, whole, lambda **values: setting(net, **values), net.parameters, forks)
+
+
+def _gates(net: Network) -> int:
+    return sum(u in (RELU, LEAKY, MAX) for u in net.units)
 
 
 @shapes_of(NetworkOnData, "networks", "weights")
@@ -183,7 +193,13 @@ def _run_shapes(claim: Claim, level: str, setting: type[PruningRun]) -> Iterator
                          schedule: str = schedule, rounds: int = rounds) -> Any:  # fmt: skip
                     return setting(net, theta, x, keep=keep, rounds=rounds, scorer=scorer, schedule=schedule, rule=rule)
 
-                yield Shape(f"{name}, {scorer}, {schedule}, keeps {keep}", arrays, make, net.parameters)
+                yield Shape(
+                    f"{name}, {scorer}, {schedule}, keeps {keep}",
+                    arrays,
+                    make,
+                    net.parameters,
+                    net.parameters + _gates(net),
+                )
 
 
 @shapes_of(PruningRun, "pruning runs", "weights")

@@ -232,7 +232,7 @@ def _sum(a: Quotient, b: Quotient) -> Quotient:
 
 
 def _constant(value: Any) -> Any:
-    if isinstance(value, fmpq | int | fmpz):
+    if isinstance(value, (fmpq, int, fmpz)):
         return value
     if isinstance(value, arb | float) or value is None:
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from flint import fmpq, fmpz
@@ -126,6 +127,11 @@ class World:
                 out = out + part * g ** (k // degree) * root ** (k % degree)
         return out
 
+    def equalities(self) -> tuple[Any, ...]:
+        """The substitutions and roots, as a key."""
+        made = tuple((v, str(num), str(den)) for v, num, den in self.substitutions)
+        return made + tuple((v, str(g), degree) for v, g, degree in self.roots)
+
     # -- what is known ----------------------------------------------------------------------------
 
     def signs_of_variable(self, v: int) -> Signs:
@@ -135,20 +141,21 @@ class World:
 
     def by_terms(self, f: Any) -> Signs:
         """What the signs of its terms say about a polynomial."""
-        out = {0}
-        signs: dict[int, Signs] = {}
-        self.space.spend(len(f))
-        for exponents, c in zip(f.monoms(), f.coeffs(), strict=True):
-            term = {1 if c > 0 else -1}
-            for v, e in enumerate(exponents):
-                if e:
-                    if v not in signs:
-                        signs[v] = self.signs_of_variable(v)
-                    term = {s * (t if e % 2 else t * t) for s in term for t in signs[v]}
+        return self._by_terms(str(f), f)
+
+    def _by_terms(self, key: str, f: Any) -> Signs:
+        terms = self.space.sparse(key, f)
+        self.space.spend(len(terms))
+        out = ZERO
+        for sign, powers in terms:
+            term = sign
+            for name, odd in powers:
+                known = self.facts.get(name)
+                term = _times(term, known[1] if known else ANY, odd)
             out = _added(out, term)
-            if len(out) == 3:
+            if out == ANY:
                 return ANY
-        return frozenset(out)
+        return out
 
     def signs(self, f: Any) -> Signs:
         """The signs that an irreducible polynomial may have.
@@ -159,11 +166,17 @@ class World:
         if f.is_constant():
             c = f.leading_coefficient() if not f.is_zero() else fmpq(0)
             return frozenset(((c > 0) - (c < 0),))
-        known = self.facts.get(str(f))
-        out = self.by_terms(f)
+        key = str(f)
+        known = self.facts.get(key)
+        out = self._by_terms(key, f)
         if known:
             out = out & known[1]
-        if len(out) > 1 and (root := self._root_at(f)) is not None and 0 not in self.signs_of_product(root[1]):
+        if (
+            len(out) > 1
+            and self.roots
+            and (root := self._root_at(f)) is not None
+            and 0 not in self.signs_of_product(root[1])
+        ):
             out = out & NONZERO
         if not out:
             raise self._break(Empty)
@@ -437,12 +450,18 @@ class World:
         return any(not self.by_terms(f) & s for f, s in self.facts.values())
 
 
-def _added(a: set[int], b: set[int]) -> set[int]:
-    out = set()
+@lru_cache(maxsize=256)
+def _added(a: Signs, b: Signs) -> Signs:
+    out: set[int] = set()
     for s in a:
         for t in b:
             out |= {s or t} if not (s and t) or s == t else {-1, 0, 1}
-    return out
+    return frozenset(out)
+
+
+@lru_cache(maxsize=256)
+def _times(a: Signs, b: Signs, odd: bool) -> Signs:
+    return frozenset(s * (t if odd else t * t) for s in a for t in b)
 
 
 def _root_of_rational(c: fmpq, degree: int) -> tuple[fmpq, fmpq]:
