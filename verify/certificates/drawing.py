@@ -13,7 +13,7 @@ from typing import Any
 from verify.certificates.second_opinion import Net
 
 MOST_UNITS = 16
-COLUMN, ROW, RADIUS = 150, 86, 19
+COLUMN, ROW, RADIUS = 122, 84, 18
 _STANDALONE = (
     "<style>svg{color:#1f2328;--page:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;--page:#0d1117}}</style>"
 )
@@ -101,11 +101,11 @@ def _places(net: Mapping[str, Any]) -> tuple[dict[int, tuple[float, float]], int
         columns.setdefault(d, []).append(u)
     height = ROW * max(map(len, columns.values())) + 16
     place = {
-        u: (40.0 + COLUMN * d, height / len(column) * (i + 0.5))
+        u: (36.0 + COLUMN * d, height / len(column) * (i + 0.5))
         for d, column in columns.items()
         for i, u in enumerate(column)
     }
-    return place, COLUMN * last + 80, height
+    return place, COLUMN * last + 72, height
 
 
 def _values(instance: Mapping[str, Any], weights: list[Fraction]) -> list[str] | None:

@@ -11,7 +11,7 @@ import verify
 from theory.claims import claims
 from theory.relations import Verdict
 from verify import certificates
-from verify.studies import shown
+from verify.studies import pictures, shown
 
 EXAMPLES = api.examples()
 START = re.findall(r"```python\n(.*?)```", api.EXAMPLES.read_text(), re.S)[0]
@@ -89,3 +89,8 @@ def test_broken_links_are_found(tmp_path):
         "c.png: no such file",
         "#top: no such place on that page",
     ]
+
+
+@pytest.mark.parametrize("name", pictures.drawn())
+def test_pictures_of_the_readme_are_current(name):
+    assert (pictures.FOLDER / name).read_text() == pictures.drawn()[name], "run `python -m verify.studies.pictures`"
