@@ -77,3 +77,32 @@ def test_collecting_theorems_imports_no_torch(pytester):
         "-m", "theorem", "--architecture", "my_models.py:build", "--collect-only", "-s", "--claims", "path-exclusion/*"
     )
     result.stdout.fnmatch_lines(["torch imported: False"])
+
+
+def test_a_file_that_does_not_exist_is_a_usage_error_before_anything_runs(pytester):
+    result = pytester.runpytest_subprocess("-m", "theorem", "--theorem-architecture", "gone.py:build")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*there is no file 'gone.py'*"])
+
+
+def test_the_options_have_prefixed_names(pytester):
+    pytester.makepyfile(my_models=MODELS)
+    arguments = ("--theorem-architecture", "my_models.py:build", "--theorem-claims", "path-exclusion/trace-bound")
+    pytester.runpytest_subprocess("-m", "theorem", *arguments).assert_outcomes(passed=1)
+
+
+def test_other_plugins_may_have_the_short_names(pytester, monkeypatch):
+    """One that is registered after this one, and a conftest, which comes later still."""
+    pytester.makepyfile(
+        my_models=MODELS,
+        other="def pytest_addoption(parser):\n    parser.addoption('--architecture', default='theirs')\n",
+        test_other="def test_theirs(request):\n    assert request.config.getoption('architecture') == 'arm'\n"
+        "    assert request.config.getoption('claims') == 'none'\n",
+    )
+    pytester.makeconftest("def pytest_addoption(parser):\n    parser.addoption('--claims', default='')\n")
+    monkeypatch.setenv("PYTEST_PLUGINS", "other")
+    result = pytester.runpytest_subprocess(
+        "--architecture", "arm", "--claims", "none",
+        "--theorem-architecture", "my_models.py:build", "--theorem-claims", "path-exclusion/trace-bound",
+    )  # fmt: skip
+    result.assert_outcomes(passed=2)

@@ -1,26 +1,35 @@
 """The pytest plugin: every claim as a test, in this repository or on anybody's architecture.
 
 ``pytest -m theorem`` here runs each claim by itself (see tests/theorems/test_claims.py). With
-``--architecture FILE.py:FACTORY`` every claim is checked on that module, in any repository: the tests
-are added by the plugin, none has to be written. Nothing heavy is imported until a claim is run.
+``--theorem-architecture FILE.py:FACTORY`` (or ``--architecture``, unless another plugin has that name)
+every claim is checked on that module, in any repository: the tests are added by the plugin, none has
+to be written. Nothing heavy is imported until a claim is run.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 ROWS = "_pruning_theorems_rows"
+SHORT = {"--architecture": "store", "--claims": "store", "--claims-from": "append"}
+"""Names without the prefix, for those options that no other plugin has."""
+
+
+def _dest(short: str) -> str:
+    return f"theorem_{short[2:].replace('-', '_')}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options."""
+    """The options; their short names come later, in `pytest_load_initial_conftests`."""
     group = parser.getgroup("theorem", "claims about pruning at initialisation (pruning-theorems)")
     group.addoption(
-        "--architecture", metavar="FILE.py:FACTORY", default="",
+        "--theorem-architecture", metavar="FILE.py:FACTORY", default="",
         help="check every claim on this module (also zoo:NAME, timm:NAME)",
     )  # fmt: skip
     group.addoption(
@@ -30,16 +39,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how hard to search (default: as --hypothesis-profile if that is quick or thorough, else quick)",
     )
     group.addoption(
-        "--claims", metavar="GLOB", default="*", help="only claims whose id matches, e.g. 'path-exclusion/*'"
+        "--theorem-claims", metavar="GLOB", default="*", help="only claims whose id matches, e.g. 'path-exclusion/*'"
     )
     group.addoption(
-        "--claims-from", metavar="FILE.py", action="append", default=[],
+        "--theorem-claims-from", metavar="FILE.py", action="append", default=[],
         help="a file of your own with claims: each becomes a test (see docs/adding.md)",
     )  # fmt: skip
     group.addoption(
         "--theorem-seed", type=int, default=None,
         help="seed of the searches (default: 0, after what earlier runs have found was tried again)",
     )  # fmt: skip
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None, None, None]:
+    """Short names where they are free: only now has every other plugin taken the names that it wants."""
+    yield
+    group = parser.getgroup("theorem")
+    for short, action in SHORT.items():
+        with contextlib.suppress(argparse.ArgumentError, ValueError):
+            group.addoption(short, dest=_dest(short), action=action, default=argparse.SUPPRESS,
+                            help=f"the same as --theorem-{short[2:]}")  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -75,13 +95,13 @@ class ClaimItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
         """Where it comes from."""
-        architecture = self.config.getoption("--architecture")
+        architecture = self.config.getoption("--theorem-architecture")
         return self.path, None, f"{self.claim} on {architecture}" if architecture else self.claim
 
 
 class _Claims(pytest.Collector):
     def collect(self) -> Iterator[pytest.Item]:
-        own = () if self.config.getoption("--architecture") else _own_claims(self.config)
+        own = () if self.config.getoption("--theorem-architecture") else _own_claims(self.config)
         for identity in own or claim_ids(self.config):
             yield ClaimItem.from_parent(self, name=identity, claim=identity)
 
@@ -91,7 +111,7 @@ def _own_claims(config: pytest.Config) -> list[str]:
     from theory.claims import claims_from
 
     try:
-        return [c.id for path in config.getoption("--claims-from") for c in claims_from(path)]
+        return [c.id for path in config.getoption("--theorem-claims-from") for c in claims_from(path)]
     except ValueError as e:
         raise pytest.UsageError(str(e)) from None
 
@@ -101,12 +121,12 @@ def claim_ids(config: pytest.Config, *, empirical: bool = False) -> list[str]:
     from theory.claims import Status, claims
 
     _own_claims(config)
-    pattern = config.getoption("--claims")
+    pattern = config.getoption("--theorem-claims")
     chosen = [
         c.id for c in claims() if fnmatch.fnmatch(c.id, pattern) and (empirical or c.status is not Status.EMPIRICAL)
     ]
     if not chosen:
-        raise pytest.UsageError(f"--claims {pattern!r} matches no claim; `python -m verify list` shows all")
+        raise pytest.UsageError(f"--theorem-claims {pattern!r} matches no claim; `python -m verify list` shows all")
     return chosen
 
 
@@ -114,13 +134,25 @@ def claim_ids(config: pytest.Config, *, empirical: bool = False) -> list[str]:
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add the claims on the architecture, or those of one's own, before ``-m`` and ``-k`` select among all tests."""
     ours = [i for i in items if "theorems" in i.nodeid and "test_claims" in i.nodeid]
-    if not config.getoption("--architecture") and (ours or not config.getoption("--claims-from")):
+    if not config.getoption("--theorem-architecture") and (ours or not config.getoption("--theorem-claims-from")):
         return
+    _check_architecture(config)
     collector = _Claims.from_parent(session, name="claims", nodeid="claims")
     added = list(collector.collect())
     for item in ours:
         items.remove(item)
     items.extend(added)
+
+
+def _check_architecture(config: pytest.Config) -> None:
+    from verify.networks.claims.names import check_spec
+
+    architecture = config.getoption("--theorem-architecture")
+    if architecture:
+        try:
+            check_spec(architecture)
+        except ValueError as e:
+            raise pytest.UsageError(f"--theorem-architecture: {e}") from None
 
 
 def budget(config: pytest.Config) -> str:
@@ -142,8 +174,10 @@ def run(config: pytest.Config, identity: str) -> Any:
     seed = config.getoption("--theorem-seed")
     # What makes a test fail is tried again; a claim known to be false is to be found anew by the search.
     replay = seed is None and claim_named(identity).status is not Status.REFUTED
-    own = tuple(config.getoption("--claims-from"))
-    task = Task(identity, budget(config), seed or 0, config.getoption("--architecture"), replay=replay, claims_from=own)
+    own = tuple(config.getoption("--theorem-claims-from"))
+    task = Task(
+        identity, budget(config), seed or 0, config.getoption("--theorem-architecture"), replay=replay, claims_from=own
+    )
     row = run_task(task)
     getattr(config, ROWS).append(row)
     if row.disagrees:
@@ -155,7 +189,7 @@ def run(config: pytest.Config, identity: str) -> Any:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """What is searched, where an architecture is given."""
-    architecture = config.getoption("--architecture")
+    architecture = config.getoption("--theorem-architecture")
     return f"theorems on {architecture}, budget {budget(config)}" if architecture else None
 
 

@@ -5,7 +5,8 @@ import torch
 
 from theory.claims import claim_named
 from verify.experiments.models import subject
-from verify.networks.claims.load import check_spec, load
+from verify.networks.claims.load import load
+from verify.networks.claims.names import check_spec
 
 FILE = """
 import torch

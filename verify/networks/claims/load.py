@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from verify.networks.claims.assumptions import Report, assumptions
 from verify.networks.claims.budget import TOLD_APART, single_threaded
+from verify.networks.claims.names import check_spec
 
 RETURN_BOTH = "let the factory return (module, example input)"
 SIZES = (32, 28, 64, 224)
@@ -35,16 +36,6 @@ class Loaded:
     module: nn.Module
     x: Tensor
     report: Report
-
-
-def check_spec(spec: str) -> None:
-    """Raise ValueError where nothing can be of that name: neither a file that exists nor a known kind."""
-    kind, colon, _ = spec.partition(":")
-    if not colon:
-        raise ValueError(f"{spec!r} names no module: write FILE.py:FACTORY, zoo:NAME or timm:NAME")
-    file = spec.rpartition(":")[0]
-    if kind not in ("zoo", "timm") and not Path(file).is_file():
-        raise ValueError(f"{spec}: there is no file {file!r}")
 
 
 def load(spec: str, *, x: Tensor | None = None, samples: int = 8, seed: int = 0) -> Loaded:
@@ -284,4 +275,4 @@ def _runs(module: nn.Module, x: Tensor) -> bool:
     return True
 
 
-__all__ = ["Loaded", "check", "check_module", "check_spec", "load"]
+__all__ = ["Loaded", "check", "check_module", "load"]
