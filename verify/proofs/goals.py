@@ -215,7 +215,7 @@ def combination(world: Facts, target: Any, strict: bool, columns: int) -> tuple[
         return None
     space = world.space
     key = (str(target), strict, world.equalities())
-    known = space.combinations.setdefault(key, [])
+    known: list[tuple[Term, ...]] = space.combinations.setdefault(key, [])
     for terms in known:
         if _holds(world, terms, strict):
             return terms
@@ -307,7 +307,7 @@ class _Program:
             for f in (*self.equations, *(f for f, _, _ in self.facts)):
                 support += [tuple(map(int, m)) for m in f.monoms()]
             support = list(dict.fromkeys(support))[:60]
-        singles = [(((f, s),), f * s, k) for f, s, k in self.facts]
+        singles: list[tuple[tuple[tuple[Any, int], ...], Any, bool]] = [(((f, s),), f * s, k) for f, s, k in self.facts]
         singles += [(((f, 1), (f, 1)), f * f, True) for f in self.nonzero]
         for facts, p, strict in singles:
             self.add(Term(fmpq(1), facts, one), p, strict)
