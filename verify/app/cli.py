@@ -18,7 +18,7 @@ from verify.trials.command import add_parser as add_trials
 
 BUDGETS = ("quick", "default", "thorough")
 BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "scaling", "start",
-           "architectures", "sweeps", "zoo")  # fmt: skip
+           "architectures", "sweeps", "zoo", "power")  # fmt: skip
 
 NEEDS_CHECKOUT = {"findings": "verify.studies", "docs": "verify.studies", "bench": "verify.bench"}
 

@@ -143,7 +143,7 @@ proper_mixture = Assumption(
     "proper-mixture",
     "0 < l < 1",
     lambda i: (i.mix > 0).all(axis=-1),
-    lambda c, i: i.with_(mix=i.mix * np.array(c.pick(((0, 1), (1, 0))), dtype=int)),
+    lambda c, i: i if i.mix is None else i.with_(mix=i.mix * np.array(c.pick(((0, 1), (1, 0))), dtype=int)),
 )
 
 
