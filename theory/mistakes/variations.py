@@ -14,12 +14,12 @@ from theory.networks import INPUT
 from theory.papers.no_free_prune import information
 from theory.papers.path_exclusion import collapse as px_collapse
 from theory.paths import path_gates
-from theory.pruning import keep_top
+from theory.pruning import keep_top, sampled_mask
 from theory.relations import all_of, at_most, equal, holds, less, nonnegative, positive
 from theory.saliency import scorer_named
 from theory.scalars import absolute, indicator, sqrt, total
 from theory.separability import cover_number
-from theory.sketches import column, inverse, normalised, squared
+from theory.sketches import column, inverse, normalised, sequences, squared
 
 PLANTED = {}
 
@@ -458,3 +458,32 @@ def _(i):
 def _(i):
     eta = np.asarray(i.eta)
     return less(2 - eta * (i.slowest() + i.fastest()) + 1, absolute(1 - eta * i.fastest()))
+
+
+@wrong("sketching/algorithm-draws-the-mask", "counts not divided by s")
+def _(i):
+    drawn, p = sequences(i.d, i.s), (i.p + (i.p * 0 + 1) / i.d) / 2
+    return equal(sampled_mask(p, drawn[-1]) * i.s, i.enumerate(p)[1][..., -1, :])
+
+
+@wrong("synaptic-flow/loss-scores-of-a-cut", "GraSP without the curvature of the paths")
+def _(i):
+    g = total(i.outputs()[..., None] * i.jacobian(), axis=(-3, -2))
+    along = total(i.jacobian() * g[..., None, None, :], axis=-1)
+    gauss_newton = i.theta * total(along[..., None] * i.jacobian(), axis=(-3, -2))
+    return equal(scorer_named("grasp").scores(i.network, i.theta, i.x, None), gauss_newton)
+
+
+@wrong("path-exclusion/scores-without-theta", "PX times the weight once")
+def _(i):
+    return equal(absolute(i.theta) * i.saliency("px-without-theta"), i.saliency("px"))
+
+
+@wrong("path-exclusion/scores-by-matrix", "energy for PX by samples")
+def _(i):
+    return equal(i.saliency("path-energy"), i.saliency("px-per-sample"))
+
+
+@wrong("path-exclusion/trace-loss-is-what-removal-costs", "a removal never raises the trace")
+def _(i):
+    return nonnegative(i.saliency("trace-loss"))
