@@ -97,17 +97,17 @@ def test_the_benchmark_has_a_row_for_each_planted_claim(monkeypatch):
 
 def test_an_alarm_rings_for_a_wrong_claim(monkeypatch):
     monkeypatch.setattr(alarms, "claim_named", lambda identity: WRONG.claim)
-    assert alarms.one("path-exclusion/trace-bound", 20_000)["refuted"] == 1
+    assert alarms.one("path-exclusion/trace-bound", 20_000, exact=20)["refuted"] == 1
 
 
 def test_alarms_screen_what_can_be_stacked_and_decide_the_rest():
-    row = alarms.one("sketching/mask-size", 20_000)
+    row = alarms.one("sketching/mask-size", 20_000, exact=20)
     assert row["screened"] >= 20_000
     assert row["refuted"] == 0
-    assert row["decided exactly"] > 0
-    single = alarms.one("no-free-prune/cover-count", seconds=0.3)
+    assert row["decided exactly"] >= 20
+    single = alarms.one("no-free-prune/cover-count", exact=30)
     assert single["screened"] == 0
-    assert single["decided exactly"] > 20
+    assert single["decided exactly"] >= 30
     assert alarms.summary([row, single])["claims that cannot be stacked"] == 1
 
 

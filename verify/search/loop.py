@@ -30,7 +30,7 @@ from verify.search.budgets import Limit
 from verify.search.outcome import Outcome
 from verify.search.screening import MOST, Problem, mutated, size_limit, suspicious
 from verify.search.smallest import smallest
-from verify.search.strategies import StackChooser, draw, instances
+from verify.search.strategies import StackChooser, draw, instances, others_break
 
 if TYPE_CHECKING:
     from hypothesis.database import ExampleDatabase
@@ -55,6 +55,7 @@ class Search(Problem):
         self.aside: list[list[Any]] = []
         self.decided: set[str] = set()
         self.false_alarms = 0
+        self.others = others_break(claim)
 
     # -- one instance -------------------------------------------------------------------------
 
@@ -177,7 +178,10 @@ class Search(Problem):
         """What stack ``r`` holds: every third one is drawn beyond the claim's hints, which are no hypotheses."""
         beyond = r % 3 == 2
         broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 < 3 else None
-        if beyond and broken is None:
+        if broken is None and self.others and r % 6 in (1, 5):
+            # The first, which stands nearest, every other time; the rest in turn.
+            broken = self.others[0 if r % 4 == 1 else size_limit(r // 6) % len(self.others)]
+        elif beyond and broken is None:
             # What breaks one assumption on part of a stack says most about the claim on the rest of it.
             broken = chooser.pick([None, *(a for a in self.kept if a.breaks is not None)])
         return draw(self.claim, chooser, broken, beyond=beyond)

@@ -41,11 +41,11 @@ equal_activations = Assumption(
 
 def _twice(c: Any, instance: NetworkOnData) -> NetworkOnData:
     b = Builder(1)
-    (w,) = b.new_parameters(1)
-    hidden, out = b.unit(RELU), b.unit(LINEAR)
-    b.connect(0, hidden, w)
-    b.connect(hidden, out, w)
-    return NetworkOnData(b.network((out,)), c.positives((1,)), c.positives((1, 1)))
+    (w,), last = b.new_parameters(1), 0
+    for kind in (RELU, LINEAR, LINEAR)[: c.integer(2, 3)]:
+        b.connect(last, b.unit(kind), w)
+        last += 1
+    return NetworkOnData(b.network((last,)), c.positives((1,)), c.positives((1, 1)))
 
 
 no_weight_twice = Assumption(

@@ -6,13 +6,14 @@ import numpy as np
 
 from theory.claims import PROVED, REFUTED, claim, hints
 from theory.cuts import parameter_cuts
-from theory.enumeration import on_path
+from theory.enumeration import on_path, path_gates
 from theory.flows import over
 from theory.papers.path_exclusion.assumptions import equal_activations, no_weight_twice
 from theory.papers.sources import PATH_EXCLUSION, ours
 from theory.paths import NetworkOnData
 from theory.relations import (
     Relation,
+    all_of,
     at_most,
     equal,
     equivalent,
@@ -20,7 +21,7 @@ from theory.relations import (
     nonnegative,
     positive,
 )
-from theory.scalars import total
+from theory.scalars import Array, absolute, indicator, total
 
 
 @claim(NetworkOnData, PROVED, PATH_EXCLUSION.at("the saliency (seed)"), assumes=(no_weight_twice,))
@@ -47,6 +48,48 @@ def saliency_counts_uses(instance: NetworkOnData) -> Relation:
     Proof. $v_p^2$ is $\theta_j^2$ to the power $m_{pj}$ times what does not depend on it.
     """
     return equal(instance.saliency_by_gradient(), instance.saliency("px"))
+
+
+@claim(NetworkOnData, PROVED, ours("definitions agree"), assumes=(no_weight_twice,), see="saliency")
+def scores_without_theta(instance: NetworkOnData) -> Relation:
+    r"""A score is its derivative times the weight: $\theta_j^2$ for PX and SynFlow-L2, $|\theta_j|$ for SynFlow.
+
+    SynFlow-L2 as released has $|\theta_j|$ where its definition has $\theta_j^2$.
+
+    Proof. $|v_p|$ is $|\theta_j|$ times $|\partial v_p/\partial\theta_j|$ if $j$ stands on $p$ once.
+    """
+    size = absolute(instance.theta)
+    return all_of(
+        equal(size * size * instance.saliency("px-without-theta"), instance.saliency("px"), "PX"),
+        equal(size * instance.saliency("synflow-without-theta"), instance.saliency("synflow"), "SynFlow"),
+        equal(size * instance.saliency("synflow-l2-released"), instance.saliency("synflow-l2"), "SynFlow-L2"),
+    )
+
+
+@claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
+@hints(samples=3, width=2, outputs=2)
+def scores_by_matrix(instance: NetworkOnData) -> Relation:
+    r"""The scores that keep the samples apart, from the path activation matrix.
+
+    With $A = J_v^f$: the energy is $\sum_{p \ni j} v_p^2 \sum_{n,k} A_{(n,k),p}^2$; PX by samples is $\sum_{p \ni j}
+    v_p^2 \sum_{n,k} a_p(x_n)^2 \sum_{q: v_q \ne 0} A_{(n,k),q}^2$, the inner sum over the paths to the output $k$ of $p$.
+    """
+    v, ends = instance.path_values(), np.array(instance.paths.outputs)
+    shape = (*instance.outputs().shape, len(instance.paths))
+    squares = (instance.path_activation_matrix() ** 2).reshape(shape)
+    gates = path_gates(instance.network, instance.run) ** 2
+    mine = (ends == np.arange(shape[-2])[:, None]).astype(int)
+    carried = total(squares * indicator(v != 0, v)[..., None, None, :], axis=-1)
+    by_sample = total(carried[..., None] * mine * gates[..., None, :], axis=(-3, -2))
+    member = on_path(instance.network)
+    return all_of(
+        equal(instance.saliency("path-energy"), _over(total(squares, axis=(-3, -2)) * v * v, member), "energy"),
+        equal(instance.saliency("px-per-sample"), _over(by_sample * v * v, member), "by samples"),
+    )
+
+
+def _over(path_weights: Array, member: np.ndarray) -> Array:
+    return np.asarray(total(path_weights[..., :, None] * member, axis=-2))
 
 
 @claim(NetworkOnData, PROVED, PATH_EXCLUSION.at("positive scores (seed)"), repairs="positive-literal")

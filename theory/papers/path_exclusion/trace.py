@@ -14,6 +14,7 @@ from theory.relations import (
     Relation,
     all_of,
     at_most,
+    equal,
     every_pair,
 )
 from theory.saliency import masked_trace
@@ -51,6 +52,18 @@ def removal_by_trace_is_best(instance: NetworkOnData) -> Relation:
     s = instance.saliency("px")
     first = np.asarray(s == s.min(axis=-1, keepdims=True), dtype=bool)
     return at_most(after, np.asarray(after.max(axis=-1))[..., None]).when(first)
+
+
+@claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="the definition of the score, term by term")
+@hints(SMALL, samples=2)
+def trace_loss_is_what_removal_costs(instance: NetworkOnData) -> Relation:
+    r"""The score by loss of trace is the trace less what each removal leaves of it.
+
+    $S_j = \operatorname{tr}\Theta - \operatorname{tr}\Theta_{-j}$ where no weight is 0: one of 0 counts as removed.
+    """
+    whole = np.asarray(instance.ntk_trace())[..., None]
+    dense = np.asarray(instance.theta != 0, dtype=bool).all(axis=-1)[..., None]
+    return equal(instance.saliency("trace-loss"), whole - instance.trace_without()).when(dense)
 
 
 @claim(NetworkOnData, REFUTED, ours("a scorer on the trace itself, iterated"))

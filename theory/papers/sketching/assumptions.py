@@ -8,8 +8,10 @@ from theory.claims import Assumption
 from theory.scalars import Array, indicator
 
 
-def zero_first(weights: Array) -> Array:
-    """``weights`` (..., d) with the first entry 0 and, so that they stay a law, the last one not."""
+def zero_first(weights: Array | None) -> Array | None:
+    """``weights`` (..., d) with the first entry 0 and, so that they stay a law, the last one not; none stay none."""
+    if weights is None:
+        return None
     d = weights.shape[-1]
     out = weights * (np.arange(d) > 0)
     return out + indicator(np.broadcast_to(np.arange(d) == d - 1, out.shape), out)

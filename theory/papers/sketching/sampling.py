@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
 from theory.papers.sketching.assumptions import every_feature_can_be_drawn, some_signal, used_features_can_be_drawn
 from theory.papers.sources import SKETCHING, ours
+from theory.pruning import sampled_mask
 from theory.relations import Relation, all_of, at_most, equal
 from theory.scalars import Array, absolute, indicator, total
-from theory.sketches import Sketch, inverse, squared
+from theory.sketches import Sketch, inverse, sequences, squared
 
 SEED = SKETCHING.at("seed")
 OURS = ours("beside the sketching paper")
@@ -26,6 +29,23 @@ def unbiased_mask(i: Sketch) -> Relation:
     chance, masks = i.enumerate(i.p)
     mean, predicted, _ = i.expected(i.p, masks, chance)
     return equal(mean, 1, "mask") & equal(predicted, i.prediction(i.w), "prediction")
+
+
+@claim(Sketch, PROVED, SKETCHING.at("algorithm 1"))
+def algorithm_draws_the_mask(i: Sketch) -> Relation:
+    r"""Algorithm 1 gives the mask of the sequence that was drawn.
+
+    $m = \sum_t e_{i_t} / (s\,p_{i_t})$, for sequences spread evenly over all $d^s$: entry by entry, and
+    $\sum_i p_i m_i = 1$ for each. Decided for the law mixed with the uniform one, so that all can be drawn.
+
+    Proof. Each of $s$ draws adds $1/s$ to $\sum_i p_i m_i$.
+    """
+    drawn, p = sequences(i.d, i.s), (i.p + (i.p * 0 + 1) / i.d) / 2
+    chosen = range(0, len(drawn), max(1, len(drawn) // 8))
+    masks = np.stack([sampled_mask(p, drawn[t]) for t in chosen], axis=-2)
+    return equal(masks, i.enumerate(p)[1][..., list(chosen), :], "entries") & equal(
+        total(masks * p[..., None, :], axis=-1), 1, "sum"
+    )
 
 
 @claim(Sketch, PROVED, SEED, assumes=(used_features_can_be_drawn,), repairs="optimal-mask-is-unbiased")

@@ -139,32 +139,25 @@ def transfer_relative(i: Transfer) -> Relation:
     )
 
 
-proper_mixture = Assumption(
-    "proper-mixture",
-    "0 < l < 1",
-    lambda i: (i.mix > 0).all(axis=-1),
-    lambda c, i: i.with_(mix=i.mix * np.array(c.pick(((0, 1), (1, 0))), dtype=int)),
-)
-
-
-@claim(Transfer, PROVED, OURS, assumes=(proper_mixture, initial_signal), see="transfer-literal")
+@claim(Transfer, PROVED, OURS, assumes=(initial_signal,), see="transfer-literal")
 @hints(mix=True, wide=20)
 def transfer_mixture(i: Transfer) -> Relation:
     r"""Mixing the initial law with the data law bounds the error by the distance of the weights.
 
     With $q = (1-l)\,p_0 + l\,p_{data}$, $p_{data} = \|X_i\|^2/F^2$, and $\|\cdot\|_X$ as in `transfer-data-norm`:
-    $\mathrm{MSE}_q(w) \le \frac1s\left(\frac{A_0^2}{1-l} + \frac{F^2\|w-w_0\|_X^2}{l} - \|X'w\|^2\right)$.
+    $\mathrm{MSE}_q(w) \le \frac1s\left(\frac{A_0^2}{1-l} + \frac{F^2\|w-w_0\|_X^2}{l} - \|X'w\|^2\right)$. Stated
+    multiplied by $l(1-l)$: with $l = 0$ or $1$ it says nothing.
 
     Proof. $(x+y)^2/(q+r) \le x^2/q + y^2/r$ for each feature, with $|w_{0,i}| + |w_i - w_{0,i}| \ge |w_i|$.
     Neither term can be smaller for any $l$: a feature that only $w_0$ has and one that only the change has,
     of very different norms, come as near as one likes.
     """
     share, moved = i.share(), i.initial.f_squared * squared(i.seen(i.change))
-    bound = i.initial.a * i.initial.a / (1 - share) + moved / share
-    return at_most(i.s * i.trained.mse(i.mixture(share)) + i.trained.signal, bound)
+    error = i.s * i.trained.mse(i.mixture(share)) + i.trained.signal
+    return at_most(share * (1 - share) * error, share * i.initial.a * i.initial.a + (1 - share) * moved)
 
 
-@claim(Transfer, PROVED, OURS, assumes=(proper_mixture, initial_signal))
+@claim(Transfer, PROVED, OURS, assumes=(initial_signal,))
 @hints(mix=True, wide=20)
 def transfer_best_mixture(i: Transfer) -> Relation:
     r"""The best share of the data law, and what it gives.
@@ -178,7 +171,7 @@ def transfer_best_mixture(i: Transfer) -> Relation:
     u, v, share = i.initial.a, sqrt(i.initial.f_squared * squared(i.seen(i.change))), i.share()
     best = (u + v) ** 2
     return at_most(i.s * i.trained.mse(i.mixture(v / (u + v))) + i.trained.signal, best, "error") & at_most(
-        best, u * u / (1 - share) + v * v / share, "every share"
+        share * (1 - share) * best, share * u * u + (1 - share) * v * v, "every share"
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from theory import auxiliary
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
 from theory.cuts import parameter_cuts
@@ -17,7 +19,7 @@ from theory.papers.sources import PATH_EXCLUSION, SYNAPTIC_FLOW, ours
 from theory.paths import NetworkOnData
 from theory.relations import Relation, all_of, equal, nonnegative
 from theory.saliency import scorer_named
-from theory.scalars import absolute, ones
+from theory.scalars import absolute, ones, total
 
 
 @claim(
@@ -97,6 +99,31 @@ def score_by_gradient(instance: NetworkOnData) -> Relation:
     return all_of(
         equal(flow_by_gradient(instance.network, absolute(instance.theta)), instance.saliency("synflow"), "SynFlow"),
         equal(auxiliary.saliency(instance.network, instance.theta, one), instance.saliency("synflow-l2"), "SynFlow-L2"),
+    )
+
+
+@claim(NetworkOnData, PROVED, ours("definitions agree"), see="cut-conservation")
+@hints(families=("mlp", "mlp-bias", "residual", "convolution", "heads"))
+def loss_scores_of_a_cut(instance: NetworkOnData) -> Relation:
+    r"""On every cut of weights SNIP's signed scores sum to twice the loss, GraSP's to what its gradient says.
+
+    With $L = \frac12 \sum_{n,k} f^k(x_n)^2$, $g = \nabla L$ and $H$ its Hessian, gates fixed: $\sum_{j \in C} \theta_j g_j =
+    2 L$ and $\sum_{j \in C} \theta_j (H g)_j = 2 |g|^2 - \sum_{j \in C} g_j^2$. SNIP's score is the absolute value.
+
+    Proof. $f$ is linear in the weights of a cut. So $L$ has degree 2 in them, and $\partial_i L$ degree 1 where $i \in C$,
+    else 2: by Euler $\sum_{j \in C} \theta_j H_{ij}$ is $g_i$ or $2 g_i$.
+    """
+    outputs, cuts = instance.outputs(), parameter_cuts(instance.network)
+    g = total(outputs[..., None] * instance.jacobian(), axis=(-3, -2))
+    loss, norm = total(outputs * outputs, axis=(-2, -1)), total(g * g, axis=-1)
+    snip, signed, grasp = (
+        scorer_named(name).scores(instance.network, instance.theta, instance.x, None)
+        for name in ("snip", "snip-signed", "grasp")
+    )
+    return all_of(
+        equal(snip, absolute(instance.theta * g), "SNIP"),
+        equal(over(cuts, signed), np.asarray(loss)[..., None], "signed").when(bool(len(cuts))),
+        equal(over(cuts, grasp), 2 * np.asarray(norm)[..., None] - over(cuts, g * g), "GraSP").when(bool(len(cuts))),
     )
 
 

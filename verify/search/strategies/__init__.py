@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from theory.claims import Assumption, Claim
+from theory.claims import Assumption, Claim, claims
 from verify.search.strategies.choosers import Chooser, HypothesisChooser, StackChooser
 
 if TYPE_CHECKING:
@@ -58,12 +58,28 @@ def draw(claim: Claim, chooser: Chooser, broken: Assumption | None = None, *, be
     return broken.breaks(chooser, instance) if broken is not None and broken.breaks is not None else instance
 
 
+def others_break(claim: Claim) -> list[Assumption]:
+    """What other claims about the same setting assume, ``claim`` does not, and something is known to break; first what
+    is assumed by claims whose assumptions differ least from its own.
+
+    A claim that assumes too little is false where one of these is broken.
+    """
+    mine = {a.name for a in claim.assumptions}
+    nearest: dict[str, tuple[int, Assumption]] = {}
+    for other in claims():
+        differ = len(mine ^ {a.name for a in other.assumptions})
+        for a in other.assumptions if other.setting is claim.setting else ():
+            if a.breaks is not None and a.name not in mine and (a.name not in nearest or differ < nearest[a.name][0]):
+                nearest[a.name] = (differ, a)
+    return [a for _, a in sorted(nearest.values(), key=lambda pair: pair[0])]
+
+
 def instances(claim: Claim, drop: tuple[str, ...] = ()) -> SearchStrategy[Any]:
     """Hypothesis strategy of single exact instances that satisfy the claim's assumptions, but for ``drop``."""
     from hypothesis import strategies as st
 
     kept = [a for a in claim.assumptions if a.name not in drop]
-    dropped = [a for a in claim.assumptions if a.name in drop and a.breaks is not None]
+    dropped = [a for a in claim.assumptions if a.name in drop and a.breaks is not None] or others_break(claim)[:2]
 
     @st.composite
     def one(draw_: Any) -> Any:
@@ -74,4 +90,4 @@ def instances(claim: Claim, drop: tuple[str, ...] = ()) -> SearchStrategy[Any]:
     return one().filter(lambda i: bool(i.valid()) and all(bool(a.predicate(i)) for a in kept))
 
 
-__all__ = ["Chooser", "HypothesisChooser", "StackChooser", "draw", "draws", "instances"]
+__all__ = ["Chooser", "HypothesisChooser", "StackChooser", "draw", "draws", "instances", "others_break"]

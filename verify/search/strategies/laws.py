@@ -90,7 +90,8 @@ def tested_law(c: Chooser) -> TestedLaw:
         tests = c.numbers(tuple(weights.shape[-2:]))
     law = TestedLaw(weights, tests, total(weights, axis=(-2, -1)) * 0 + 1)
     widest = law.widest()
-    return law.with_(proxy=widest * widest / 4 + indicator(np.asarray(widest == 0), weights))
+    proxy = widest * widest / 4 + indicator(np.asarray(widest == 0), weights)
+    return law.with_(proxy=proxy / _chosen(c.integers((), 0, 7), *[proxy * 0 + k for k in (1, 1, 1, 1, 1, 1, 2, 16)]))
 
 
 # -- labels and masks -----------------------------------------------------------------------------
@@ -153,10 +154,21 @@ def _rule_and_sets(c: Chooser, n: int, masks: int) -> tuple[Array, Array]:
     )
 
 
+def _guessing(c: Chooser, n: int) -> tuple[Array, Array]:
+    """A mask for each labeling, which realises that one alone and is preferred for it, by so much: given the mask the
+    labels are uniform on G_m, or on the rest, and the bounds on information are nearly attained for any n.
+    """
+    itself = np.eye(2**n, dtype=int)
+    rule = c.integers((1, 1), 0, 3) + itself * c.integers((1, 1), 1, 2 ** (n + 4))
+    return rule, rule * 0 + itself
+
+
 @draws(MemorisingMasks)
 def memorising_masks(c: Chooser) -> MemorisingMasks:
-    """Uniform labels of up to 3 points, 2 to 4 masks."""
+    """Uniform labels of up to 3 points; 2 to 4 masks, or one for each labeling."""
     n, masks = c.integer(1, 3), c.integer(2, 4)
+    if c.flip(0.15):
+        return MemorisingMasks(_labels(c, n, False), *_guessing(c, n))
     return MemorisingMasks(_labels(c, n, False), *_rule_and_sets(c, n, masks))
 
 
@@ -212,7 +224,8 @@ def threshold_unit(c: Chooser) -> ThresholdUnit:
 def pruned_unit(c: Chooser) -> PrunedUnit:
     """Up to 4 points, up to 3 inputs."""
     n, inputs = c.integer(1, 4), c.integer(1, 3)
-    x = c.numbers((n, inputs)) if c.flip() else c.integers((n, inputs), -9, 9)
+    shape = (n, inputs)
+    x = c.pick((c.numbers(shape), c.integers(shape, -9, 9), 2 * c.integers(shape, 0, 1) - 1))
     return PrunedUnit(c.integer(1, inputs), x, _labels(c, n, False))
 
 

@@ -67,7 +67,8 @@ def network(
         return b.network(b.dense([u for (u,) in ends], 1))
     if family == "heads":
         # Each output reads units of its own: with a dense last layer all outputs have the same activation.
-        h = b.dense(b.inputs, 2, kind=kind) if c.flip() else (b.inputs * 2)[:2]
+        heads = c.pick((2, 2, 3))
+        h = b.dense(b.inputs, heads, kind=kind) if c.flip() else (b.inputs * heads)[:heads]
         own = [b.dense((u,), 1, kind=kind) if c.flip() else (u,) for u in h]
         return b.network([o for group in own for o in b.dense(group, 1)])
     if family == "deep-pool":
