@@ -22,7 +22,7 @@ from verify import trials
 from verify.experiments.scores import METHODS
 from verify.trials import Configuration, Trial
 
-MODULES = ("sketching", "synaptic_flow", "path_exclusion", "no_free_prune", "accuracy", "ours")
+MODULES = ("sketching", "synaptic_flow", "path_exclusion", "no_free_prune", "accuracy", "ours", "papers")
 SCALES = ("smoke", "small", "full")
 Rows = list[dict[str, Any]]
 
@@ -40,6 +40,7 @@ class Figure:
         draw: rows -> the picture.
         news: rows -> what they say in one sentence, which stands above the picture.
         interval: what bands and bars are; "" where there are none.
+        scales: how large it can be made; what has "papers" is made only by name.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Figure:
     draw: Callable[[Rows], Canvas] = field(compare=False)
     news: Callable[[Rows], str] = field(compare=False)
     interval: str = ""
+    scales: tuple[str, ...] = SCALES
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ STUDENT = "mean and 95 % Student interval over networks"
 
 def figure(
     *, configurations: Callable[[str], list[Configuration]], table: Callable[[Sequence[Trial]], Rows],
-    news: Callable[[Rows], str], interval: str = "",
+    news: Callable[[Rows], str], interval: str = "", scales: tuple[str, ...] = SCALES,
 ) -> Callable[[Callable[[Rows], Canvas]], Figure]:  # fmt: skip
     """Register the decorated drawing function; name from module and function, title and caption from its docstring.
 
@@ -90,7 +92,7 @@ def figure(
             raise ValueError(f"figure {draw.__name__} needs a docstring: its title and caption")
         name = f"{draw.__module__.rsplit('.', 1)[-1]}/{draw.__name__}".replace("_", "-")
         made = Figure(
-            name, title.strip(), " ".join(caption.split()), configurations, table, draw, news, interval
+            name, title.strip(), " ".join(caption.split()), configurations, table, draw, news, interval, scales
         )  # fmt: skip
         _REGISTRY[name] = made
         return made
@@ -106,14 +108,16 @@ def figures() -> tuple[Figure, ...]:
 
 
 def figures_named(names: Sequence[str]) -> tuple[Figure, ...]:
-    """The figures with those names; a paper's name stands for all of its figures, no names for all.
+    """The figures with those names; a module's name stands for all of its figures.
+
+    No names stand for all but the papers' tables, which are made by name.
 
     Raises:
         KeyError: there is none of that name; the message names near misses.
     """
     known = {f.name: f for f in figures()}
     if not names:
-        return tuple(known.values())
+        return tuple(f for f in known.values() if "papers" not in f.scales)
     found: dict[str, Figure] = {}
     for name in names:
         wanted = name.replace("_", "-").strip("/")
@@ -150,8 +154,8 @@ def make(
 
     from figures.style import STYLE, framed
 
-    if scale not in SCALES:
-        raise ValueError(f"scale is {', '.join(SCALES)}, not {scale!r}")
+    if scale not in wanted.scales:
+        raise ValueError(f"{wanted.name}: scale is {', '.join(wanted.scales)}, not {scale!r}")
     wished = wanted.configurations(scale)
     missing: dict[str, Any] = {}
     if finished:

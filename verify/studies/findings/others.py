@@ -7,6 +7,7 @@ import math
 import statistics
 
 import numpy as np
+from scipy import stats
 
 from verify.studies.findings import arithmetic
 from verify.studies.findings.measures import GUARDED, SCORERS
@@ -202,9 +203,11 @@ def _when_trained(n: Numbers) -> str:
     kept = [statistics.mean(n.all("scorers_kernel", "trace", method=m, density=0.018)) for m in order]
     level = np.array([statistics.mean(found[m]) for m in order])
     ranks = float(rank_correlation(np.array(kept), level))
-    shuffled = np.array(list(itertools.permutations(kept)))
-    others = rank_correlation(shuffled, np.broadcast_to(level, shuffled.shape))
-    chance = float((abs(others) >= abs(ranks) - 1e-9).mean())
+    # Spearman's coefficient is the correlation of ranks; these are all orders in which they could have come.
+    places = np.array(list(itertools.permutations(range(len(order))))) - (len(order) - 1) / 2
+    ranked = stats.rankdata(level) - (len(order) + 1) / 2
+    correlations = places @ ranked / (ranked @ ranked)
+    chance = float((abs(correlations) >= abs(ranks) - 1e-9).mean())
     return (
         f"Trained: ResNet-20 with 2 % of its weights on {one['samples']} CIFAR-10 images of {one['size']} x "
         f"{one['size']}, {one['epochs']} epochs, mean test accuracy over {len(dense)} seeds {shown}; dense "
@@ -267,9 +270,10 @@ def _on_resnet(n: Numbers) -> list[str]:
         *markdown(heads, rows),
         "",
         f"By the share of the trace at 10 %: {', '.join(order)}; each lies above the next in {', '.join(above)} of "
-        f"{seeds} seeds. GraSP is made to raise the gradient's norm, and with it the trace. (ResNet-20 at initialisation, normalisations in evaluation mode, Gaussian images, "
-        f"mean of {seeds} seeds ± its standard error: shares of the trace and of the largest eigenvalue of the NTK of four fresh images "
-        "that are left with 10 % and 1.8 % of the weights. px-frozen is synflow-l2 here, since the last layer is "
+        f"{seeds} seeds. GraSP is made to raise the gradient's norm, and with it the trace. (ResNet-20 at "
+        "initialisation, normalisations in evaluation mode, Gaussian images, "
+        f"mean of {seeds} seeds ± its standard error: shares of the trace and of the largest eigenvalue of the NTK of "
+        "four fresh images that are left with 10 % and 1.8 % of the weights. px-frozen is synflow-l2 here, since the last layer is "
         "dense.)",
     ]
 
