@@ -273,8 +273,8 @@ def _on_resnet(n: Numbers) -> list[str]:
         f"{seeds} seeds. GraSP is made to raise the gradient's norm, and with it the trace. (ResNet-20 at "
         "initialisation, normalisations in evaluation mode, Gaussian images, "
         f"mean of {seeds} seeds ± its standard error: shares of the trace and of the largest eigenvalue of the NTK of "
-        "four fresh images that are left with 10 % and 1.8 % of the weights. px-frozen is synflow-l2 here, since the last layer is "
-        "dense.)",
+        "four fresh images that are left with 10 % and 1.8 % of the weights. px-frozen is synflow-l2 here, since "
+        "the last layer is dense.)",
     ]
 
 
