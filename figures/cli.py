@@ -20,6 +20,7 @@ examples:
   python -m figures make                          all of them, at scale smoke (minutes on two cores)
   python -m figures make same-law --scale small   one, with more seeds
   python -m figures make sketching                all figures of one paper
+  python -m figures make --scale papers papers/px-resnet20-cifar10    a paper's table; says first what it costs
   python -m figures make --scale full --scheduler tcp://host:8786
 
 Finished trials are kept (--trials) and never run twice; an interrupted run continues where it stopped, and several
@@ -42,7 +43,12 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--captions", action="store_true", help="with what each shows and how to read it")
     make = commands.add_parser("make", help="draw figures, running the trials that are missing")
     make.add_argument("names", nargs="*", metavar="NAME", help="figures or papers (default: all figures)")
-    make.add_argument("--scale", choices=("smoke", "small", "full"), default="smoke", help="how many trials (smoke)")
+    make.add_argument(
+        "--scale",
+        choices=("smoke", "small", "full", "papers"),
+        default="smoke",
+        help="how many trials (smoke); papers: the tables of the papers as they were run, by name, on a GPU",
+    )
     make.add_argument("--out", default="figures/out", metavar="DIR", help="where figures go (figures/out)")
     make.add_argument("--csv", metavar="DIR", help="also put the CSVs there, e.g. results/figures, to be committed")
     make.add_argument("--png", metavar="DIR", help="also put small PNGs (128 colours) there, e.g. docs/figures")
@@ -86,10 +92,20 @@ def _make(options: argparse.Namespace) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise ValueError(f"--jobs is a number of processes, at least 1, not {options.jobs}")
     chosen = registry.figures_named(options.names)
+    if options.scale == "papers" and not options.names:
+        raise ValueError(
+            "--scale papers is for the tables named: "
+            + ", ".join(f.name for f in registry.figures() if "papers" in f.scales)
+        )
     if options.shard:
         return _shard(chosen, options)
     for wanted in chosen:
         start = time.monotonic()
+        if wanted.name.startswith("papers/"):
+            from verify.experiments import papers
+
+            estimate = papers.cost(papers.configurations(wanted.name.split("/")[1], options.scale))
+            print(f"{wanted.name}: {estimate}", flush=True)
         try:
             made = registry.make(
                 wanted,

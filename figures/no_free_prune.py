@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from figures.registry import Rows, figure
+from figures.registry import STUDENT, Rows, figure
 from figures.style import (
     BLACK,
     BLUE,
@@ -31,7 +31,9 @@ from figures.style import (
 )
 from verify.experiments import counts
 from verify.experiments import decide as empirical
+from verify.experiments.protocol import ALPHA
 from verify.trials import Configuration, Trial, sequential
+from verify.trials.statistics import rank_correlation
 
 
 def _memorisation_rows(trials: Sequence[Trial]) -> Rows:
@@ -47,15 +49,24 @@ def _memorisation_rows(trials: Sequence[Trial]) -> Rows:
     ]
 
 
-@figure(configurations=empirical.memorisation_configurations, table=_memorisation_rows)
+def _memorisation_news(rows: Rows) -> str:
+    part = sorted(select(rows, density=0.1, scope="layer"), key=lambda r: -r["mean"])
+    return "Labels memorised by 10 % of the weights, layerwise: " + ", ".join(
+        f"{label(r['method'])} {r['mean']:.0f} %" for r in part
+    )
+
+
+@figure(
+    configurations=empirical.memorisation_configurations, table=_memorisation_rows, news=_memorisation_news,
+    interval=STUDENT,
+)  # fmt: skip
 def memorisation(rows: Rows) -> Figure:
     """Memorisation of random labels against sparsity, each method, both ways of thresholding.
 
     Share of 192 random labels on Gaussian inputs that 16-32-32-1 perceptrons learn in 600 full-batch Adam steps;
     half would be guessed. Left: the same share of weights kept in every layer. Right: one global ranking. Below:
-    share of the kept weights that lie on a path from input to output. Methods that keep fewer weights on paths
-    mostly memorise less; iterative magnitude memorises most with fewer of them on paths than SynFlow. With one
-    output PX has SynFlow-L2's masks. Bands are 95 % intervals over networks.
+    share of the kept weights that lie on a path from input to output. With one output PX has SynFlow-L2's
+    masks. Bands are 95 % intervals over networks.
     """
     fig, axes = canvas(2, 2, height=2.4)
     for column, scope in enumerate(("layer", "global")):
@@ -95,7 +106,22 @@ def _same_law_rows(trials: Sequence[Trial]) -> Rows:
     return rows
 
 
-@figure(configurations=empirical.same_law_configurations, table=_same_law_rows)
+def _same_law_news(rows: Rows) -> str:
+    said: dict[str, list[str]] = {"helps": [], "hurts": [], "undecided": []}
+    for method in distinct(rows, "method"):
+        part = select(rows, method=method)
+        helps, hurts = (max(r[k] for r in part) >= -math.log10(ALPHA) for k in ("log10_e_more", "log10_e_less"))
+        verdict = "undecided" if helps == hurts else "helps" if helps else "hurts"
+        said[verdict].append(f"{label(method)} ({100 * part[0]['mean']:+.1f})")
+    return "Knowing the labels (points of training accuracy): " + "; ".join(
+        f"{k} {', '.join(v)}" for k, v in said.items() if v
+    )
+
+
+@figure(
+    configurations=empirical.same_law_configurations, table=_same_law_rows, news=_same_law_news,
+    interval="mean and 95 % Student interval over pairs",
+)  # fmt: skip
 def same_law(rows: Rows) -> Figure:
     """The same-law control: masks that know the labels against masks that know others.
 
@@ -136,7 +162,19 @@ def _noise_rows(trials: Sequence[Trial]) -> Rows:
     return rows
 
 
-@figure(configurations=empirical.noise_configurations, table=_noise_rows)
+def _noise_news(rows: Rows) -> str:
+    found = []
+    for data in distinct(rows, "data"):
+        end = max(r["step"] for r in select(rows, data=data))
+        part = select(rows, data=data, step=end)
+        value = float(rank_correlation(np.array([r["mean"] for r in part]), np.array([r["memorised"] for r in part])))
+        found.append(f"{data} {value:.2f}")
+    return "Rank correlation over methods of noise learnt with labels memorised: " + ", ".join(found)
+
+
+@figure(
+    configurations=empirical.noise_configurations, table=_noise_rows, news=_noise_news, interval=STUDENT
+)  # fmt: skip
 def noise_correlation(rows: Rows) -> Figure:
     """Correlation with the label noise while training, and memorisation at its end.
 
@@ -190,7 +228,15 @@ def _bound_rows(trials: Sequence[Trial]) -> Rows:
     return rows
 
 
-@figure(configurations=_bounds, table=_bound_rows)
+def _bound_news(rows: Rows) -> str:
+    free = sorted((r for r in rows if r["most"] <= r["kept"]), key=lambda r: r["mean"])
+    return (
+        f"Without information on the labels the same {free[0]['kept']:.0f} weights memorise {free[0]['mean']:.0f} % "
+        f"({label(free[0]['method'])}) to {free[-1]['mean']:.0f} % ({label(free[-1]['method'])})"
+    )
+
+
+@figure(configurations=_bounds, table=_bound_rows, news=_bound_news, interval=STUDENT)
 def effective_parameter_bounds(rows: Rows) -> Figure:
     """Memorisation against the effective parameter count, where only bounds on it are known.
 
@@ -226,15 +272,33 @@ def _effective_rows(trials: Sequence[Trial]) -> Rows:
     return [{"world": t["seed"], "n": t["samples"], **r} for t in trials for r in t["rows"]]
 
 
-@figure(configurations=empirical.effective_configurations, table=_effective_rows)
+def _effective_news(rows: Rows) -> str:
+    def correlation(part: Rows) -> float:
+        return float(
+            rank_correlation(
+                np.array([r["k"] + r["information"] for r in part]), np.array([r["memorised"] for r in part])
+            )
+        )
+
+    worlds = distinct(rows, "world")
+    across = [correlation(select(rows, world=w)) for w in worlds]
+    within = [
+        np.mean([correlation(select(rows, world=w, k=k)) for k in distinct(rows, "k")]) for w in worlds
+    ]  # fmt: skip
+    return (
+        f"Rank correlation of effective parameters with labelings memorised, mean of {len(worlds)} worlds: "
+        f"{np.mean(across):+.2f} over all rules and sizes, {np.mean(within):+.2f} among rules of one size"
+    )
+
+
+@figure(configurations=empirical.effective_configurations, table=_effective_rows, news=_effective_news)
 def effective_parameters(rows: Rows) -> Figure:
     """Memorisation against the effective parameter count, where it can be counted exactly.
 
     All 64 labelings of 6 Gaussian points in 6 dimensions; a rule keeps k inputs of a linear threshold unit. The
     effective parameter count is k plus the mask's information on the labels in bits, I = H(mask). Left: share of
     labelings memorised. Right: I plus the mean log2 of the number of labelings the mask can realise, against
-    the least that Fano's inequality asks for that share; no point can lie below the line. The same information
-    used badly (snip-opposite) memorises less than none: information is needed, and not enough.
+    the least that Fano's inequality asks for that share; no point can lie below the line.
     """
     fig, (left, right) = canvas(2, height=2.8)
     for rule, (color, marker) in RULES.items():
@@ -280,7 +344,15 @@ def _cover_rows(trials: Sequence[Trial]) -> Rows:
     ]
 
 
-@figure(configurations=_cover, table=_cover_rows)
+def _cover_news(rows: Rows) -> str:
+    spread = [math.sqrt(r["exact"] * (1 - r["exact"]) / r["repeats"]) for r in rows]
+    off = [abs(r["share"] - r["exact"]) / s for r, s in zip(rows, spread, strict=True) if s > 0]
+    return f"No simulated share is further than {max(off):.1f} standard deviations from Cover's count"
+
+
+@figure(
+    configurations=_cover, table=_cover_rows, news=_cover_news, interval="two standard deviations of the simulation"
+)  # fmt: skip
 def cover(rows: Rows) -> Figure:
     """Cover's theorem: how many random labels a linear threshold unit on k kept inputs memorises.
 

@@ -8,28 +8,27 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from figures.registry import Rows, figure
+from figures.registry import STUDENT, Rows, figure
 from figures.style import (
     BLACK,
     BLUE,
     GREY,
     ORANGE,
-    RED,
     canvas,
     densities,
     distinct,
     grouped,
     label,
     legend_below,
-    plain_ticks,
     pooled,
     proportion,
     select,
     series,
+    share,
     summary,
-)
-from verify.experiments import cifar, digits, spectra
-from verify.trials import Configuration, Trial, data
+)  # fmt: skip
+from verify.experiments import spectra
+from verify.trials import Configuration, Trial
 
 DEPTHS, WIDTHS = (2, 3, 5, 10, 20), (8, 32, 128)
 SPARSE = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)
@@ -69,29 +68,35 @@ def _bound_rows(trials: Sequence[Trial]) -> Rows:
     return rows
 
 
-@figure(configurations=_bounds, table=_bound_rows)
-def bound_and_trace(rows: Rows) -> Figure:
-    """The bound exceeds the trace by many orders of magnitude, more with depth and width, less when sparse.
+def _bound_news(rows: Rows) -> str:
+    dense = select(rows, panel="depth", quantity="per_output")
+    least, most = (f(dense, key=lambda r: r["mean"]) for f in (min, max))
+    return "Dense networks: the bound exceeds the trace {}-fold ({}) to {}-fold ({})".format(
+        *(v for r in (least, most) for v in (f"10^{r['mean']:.1f}", f"{r['depth']} layers of width {r['width']}"))
+    )
 
-    Logarithm (base 10) of the ratio of Path eXclusion's bound to the NTK's trace on random Kaiming perceptrons
-    with 4 outputs; bands are 95 % intervals over networks. Left: dense, as many inputs as hidden units, the bound
-    per output, with the ratios that another computation found before (crosses). Right: three layers of width 64,
+
+@figure(
+    configurations=_bounds, table=_bound_rows, news=_bound_news,
+    interval="mean and 95 % Student interval of the logarithm over networks",
+)  # fmt: skip
+def bound_and_trace(rows: Rows) -> Figure:
+    """How far Path eXclusion's bound is above the trace, by depth, width and sparsity.
+
+    Ratio of Path eXclusion's bound to the NTK's trace, in orders of magnitude, on random Kaiming perceptrons with 4
+    outputs; bands are 95 % intervals over networks. Left: dense, as many inputs as hidden units, the bound per output.
+    Right: three layers of width 64,
     pruned in three ways; solid is the bound per output, dashed the product bound, which is looser by the number of
     outputs while the last layer is dense. Pruned networks whose trace is 0 have no ratio and are left out, and a line
     ends where all of them are: a narrow ratio under magnitude is not a live network.
     """
     fig, (left, right) = canvas(2)
     looks = dict(zip(WIDTHS, ((ORANGE, "s"), (BLUE, "o"), (BLACK, "^")), strict=True))
-    known = {8: {2: 1.8, 5: 4.5, 20: 20.7}, 32: {2: 3.0, 5: 7.6, 20: 30.4}, 128: {2: 4.2, 5: 10.5, 20: 42.1}}
     for width, (color, marker) in looks.items():
         part = select(rows, panel="depth", quantity="per_output", width=width)
         series(left, "", [r["depth"] for r in part], part, color=color, marker=marker, label=f"width {width}")
-        left.plot(list(known[width]), list(known[width].values()), "x", color=color, ms=6, mew=1.2)
-    left.plot([], [], "x", color=GREY, ms=6, mew=1.2, label="found before")
-    left.set(xscale="log", yscale="log", ylim=(1.2, 60), xlabel="layers", ylabel="log₁₀ (bound / trace)", title="dense")
+    left.set(ylim=(0, None), xlabel="layers", ylabel="bound over trace (orders of magnitude)", title="dense")
     left.set_xticks(DEPTHS, [str(d) for d in DEPTHS])
-    left.set_yticks((2, 5, 10, 20, 50), ["2", "5", "10", "20", "50"])
-    left.minorticks_off()
     left.legend()
     for method in distinct(select(rows, panel="density"), "method"):
         for quantity, line in (("per_output", "-"), ("bound", "--")):
@@ -128,7 +133,17 @@ def _spectrum_rows(trials: Sequence[Trial]) -> Rows:
     return rows
 
 
-@figure(configurations=_spectra, table=_spectrum_rows)
+def _spectrum_news(rows: Rows) -> str:
+    top = {r["method"]: r["mean"] for r in select(rows, rank=1)}
+    dense = top.pop("dense")
+    shares = ", ".join(f"{label(m)} {share(100 * v / dense)} %" for m, v in sorted(top.items(), key=lambda i: -i[1]))
+    return f"What 10 % of the weights keep of the largest eigenvalue: {shares}"
+
+
+@figure(
+    configurations=_spectra, table=_spectrum_rows, news=_spectrum_news,
+    interval="geometric mean and 95 % Student interval of the logarithm over networks",
+)  # fmt: skip
 def spectra_dense_and_pruned(rows: Rows) -> Figure:
     """The NTK's spectrum on the digits, dense and with 10 % of the weights.
 
@@ -147,223 +162,14 @@ def spectra_dense_and_pruned(rows: Rows) -> Figure:
     return fig
 
 
-def _cifar(scale: str) -> list[Configuration]:
-    data.folder("cifar10")  # says so where there is none
-    return cifar.configurations(scale)
-
-
-def _cifar_rows(trials: Sequence[Trial]) -> Rows:
-    rows = []
-    modes = ("method", "density", "statistics", "temperature", "absolute", "draws")
-    for (method, density, *_), found in grouped(trials, *modes).items():
-        one = found[0]
-        lost = float(np.mean([t["classes_lost"] for t in found]))
-        shares = {
-            "constant": sum(t["constant"] for t in found),
-            "classes_lost": lost,
-            "images": one["samples"],
-            "epochs": one["epochs"],
-        }
-        rows.append(
-            {"method": method, "scoring": cifar.scoring(one), "density": density,
-             **summary(100 * t["accuracy"] for t in found), **shares,
-             "size": one["size"], "test": one["test"]}
-        )  # fmt: skip
-    return rows
-
-
-@figure(configurations=_cifar, table=_cifar_rows)
-def cifar10_resnet20(rows: Rows) -> Figure:
-    """ResNet-20 on a part of CIFAR-10: accuracy against the weights that remain, few epochs on a CPU.
-
-    Test accuracy of ResNet-20 (270,896 weights) pruned at initialisation and trained on the images, epochs and
-    number of seeds that the title says; bands are 95 % intervals over seeds (none for a single one), 10 % would be
-    guessed. 6.88 % is the
-    sparsity of the Path eXclusion paper's headline; after this little training nothing here bears on its accuracy.
-    Circled: the pruned network's outputs were the same for all images it was scored on, for at least one seed. PX with
-    the activation frozen has SynFlow-L2's masks here. On the left the modes of the releases: GraSP with the statistics
-    of the batch at temperature 200, NTK-SAP with those of its batch held fixed and five draws of the weights, SNIP with
-    the stored statistics, which normalise nothing before training. On the right other modes of the same scores; |GraSP|
-    ranks by size. SynFlow and PX: stored statistics. "scoring" in the CSV says it line by line.
-    """
-    fig, axes = canvas(3, height=3.0)
-    modes = [cifar.scoring(arm) for arm in cifar.ARMS]
-    arms = list(zip((arm["method"] for arm in cifar.ARMS), modes, strict=True))
-    paths = ("px", "px-released", "synflow", "synflow-l2")
-    groups = (
-        [a for a in arms[:9] if a[0] not in paths],
-        [a for a in arms[:9] if a[0] in paths],
-        arms[9:],
-    )
-    (dense,) = select(rows, method="dense")
-    for ax, group in zip(axes, groups, strict=True):
-        for method, scoring in group:
-            part = sorted(select(rows, method=method, scoring=scoring), key=lambda r: -r["density"])
-            # Module scores called "grasp" at temperature 200 are those called "grasp-200" of perceptrons.
-            size, warm = "absolute" in scoring, "temperature 200" in scoring
-            drawn = "grasp-200-absolute" if size else "grasp-200" if warm else method
-            series(ax, drawn, [r["density"] for r in part], part)
-            dead = [r for r in part if r["constant"]]
-            ax.plot([r["density"] for r in dead], [r["mean"] for r in dead], "o", ms=8, mfc="none", mec=BLACK, mew=0.7)
-        ax.axhline(dense["mean"], color=BLACK, lw=0.8, label="dense")
-        ax.axhspan(dense["low"], dense["high"], color=BLACK, alpha=0.08, lw=0)
-        densities(ax, cifar.DENSITIES)
-        ax.set(ylim=(0, None))
-    axes[0].set(ylabel="test accuracy (%)", title="by chance, magnitude, loss or kernel")
-    axes[1].set_title("by paths")
-    axes[2].set_title("in other modes")
-    counts = sorted({r["n"] for r in rows})
-    seeds = f"{counts[0]} to {counts[-1]} seeds" if len(counts) > 1 else f"{counts[0]} seed{'s' * (counts[0] > 1)}"
-    parts = ("{images} images of {size} × {size}", "{epochs} epochs", seeds, "{test} test images")
-    fig.suptitle(", ".join(parts).format(**dense), fontsize=8)
-    legend_below(fig, axes, 5)
-    return fig
-
-
-ALL = (
-    "random", "magnitude", "snip", "force", "grasp-200", "synflow", "synflow-l2", "px", "magnitude-after-training",
-    "imp", "imp-rewind",
-)  # fmt: skip
-DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
-
-
-def _accuracy(scale: str) -> list[Configuration]:
-    seeds = {"smoke": 1, "small": 3, "full": 25}[scale]
-    dense = [digits.classify.configuration(method="magnitude", density=1.0, seed=s) for s in range(seeds)]
-    return dense + [
-        digits.classify.configuration(method=m, density=d, seed=s) for s in range(seeds) for m in ALL for d in DENSITIES
-    ]
-
-
-def _accuracy_rows(trials: Sequence[Trial]) -> Rows:
-    return [
-        {"method": "dense" if d == 1 else m, "density": d, **summary(100 * v for v in pooled(found, "accuracy"))}
-        for (m, d), found in grouped(trials, "method", "density").items()
-    ]
-
-
-@figure(configurations=_accuracy, table=_accuracy_rows)
-def accuracy_against_sparsity(rows: Rows) -> Figure:
-    """Accuracy of all methods on the digits against the weights that remain.
-
-    Test accuracy of 64-64-64-10 perceptrons trained under each method's mask (Adam, 300 steps), one global
-    ranking; bands are 95 % intervals over networks; 10 % would be guessed. The two methods that train before they
-    prune, and the dense network, are in both panels. PX with the activation frozen has SynFlow-L2's masks here.
-    This is the small form of the papers' CIFAR-10 figure, on a task that a CPU trains in seconds: it shows the order
-    of methods there, not the papers' numbers.
-    """
-    fig, axes = canvas(2, height=3.0)
-    halves = (("random", "magnitude", "snip", "grasp-200"), ("synflow", "synflow-l2", "px"))
-    for ax, half in zip(axes, halves, strict=True):
-        for method in (*half, "imp", "magnitude-after-training"):
-            part = select(rows, method=method)
-            series(ax, method, [r["density"] for r in part], part)
-        (dense,) = select(rows, method="dense")
-        ax.axhline(dense["mean"], color=BLACK, lw=0.8, label="dense")
-        densities(ax, DENSITIES)
-        ax.set(ylim=(0, 100))
-    axes[0].set(ylabel="test accuracy (%)", title="by chance, magnitude or loss")
-    axes[1].set_title("by paths")
-    legend_below(fig, axes, 4)
-    return fig
-
-
-ARMS = {
-    "PX, own data": ("px", "digits"),
-    "PX, noise": ("px", "noise"),
-    "PX, activation frozen": ("px-frozen", "digits"),
-    "SynFlow-L2 (no data)": ("synflow-l2", "digits"),
-}
-
-
-def _ablation(scale: str) -> list[Configuration]:
-    seeds = {"smoke": 1, "small": 3, "full": 25}[scale]
-    return [
-        digits.classify.configuration(method=m, density=d, score_data=data, seed=s)
-        for s in range(seeds)
-        for m, data in ARMS.values()
-        for d in (0.1, 0.05, 0.02, 0.01)
-    ]
-
-
-def _ablation_rows(trials: Sequence[Trial]) -> Rows:
-    names = {v: k for k, v in ARMS.items()}
-    return [
-        {"arm": names[m, data], "density": d, **summary(100 * v for v in pooled(found, "accuracy"))}
-        for (m, data, d), found in grouped(trials, "method", "score_data", "density").items()
-    ]
-
-
-@figure(configurations=_ablation, table=_ablation_rows)
-def data_and_frozen_activation(rows: Rows) -> Figure:
-    """What the data adds to Path eXclusion, and what freezing the activation does.
-
-    Test accuracy on the digits with masks by PX on the task's own images, PX on Gaussian noise, PX with the
-    dense network's activation held fixed through all rounds, and SynFlow-L2, which sees no data; 95 % intervals
-    over networks. With a dense last layer PX's first round cannot depend on the data, and the frozen activation,
-    the same for all outputs, leaves SynFlow-L2: the last two are one method here, and differ where outputs do. At
-    scale small, PX on images and PX on noise are nowhere further apart than their intervals.
-    """
-    fig, (ax,) = canvas(1, width=5.4, height=2.8)
-    looks = ((RED, "o"), (ORANGE, "s"), (BLACK, "P"), (BLUE, "^"))
-    arms = list(ARMS)
-    for i, (arm, (color, marker)) in enumerate(zip(arms, looks, strict=True)):
-        part = select(rows, arm=arm)
-        x = np.arange(len(part)) + (i - 1.5) * 0.12
-        error = [[r["mean"] - r["low"] for r in part], [r["high"] - r["mean"] for r in part]]
-        means = [r["mean"] for r in part]
-        ax.errorbar(x, means, error, fmt=marker, color=color, label=arm, elinewidth=1, capsize=2, ls="")
-    ticks = [r["density"] for r in select(rows, arm=arms[0])]
-    ax.set_xticks(range(len(ticks)), [f"{100 * t:g}" for t in ticks])
-    ax.set(xlabel="weights remaining (%)", ylabel="test accuracy (%)", ylim=(0, 100))
-    ax.legend(loc="lower left")
-    return fig
-
-
-def _layer_rows(trials: Sequence[Trial]) -> Rows:
-    rows = []
-    for (method, density), found in grouped(trials, "method", "density").items():
-        if density in (0.1, 0.01):
-            shares = np.array([pooled([{"s": t["layers"][i]} for t in found], "s") for i in range(3)])
-            for i in range(3):
-                rows.append({"method": method, "density": density, "layer": i + 1, **summary(100 * shares[i])})
-    return rows
-
-
-@figure(configurations=_accuracy, table=_layer_rows)
-def remaining_weights_per_layer(rows: Rows) -> Figure:
-    """Where the weights remain: share kept in each layer.
-
-    Share of each layer's weights that each method keeps in a 64-64-64-10 perceptron, with one global ranking;
-    mean over networks; the line is the share kept of all weights. A bar that is missing is a layer that lost all its
-    weights, or all but a twentieth of its share.
-    """
-    fig, axes = canvas(2, height=2.8)
-    for ax, density in zip(axes, (0.1, 0.01), strict=True):
-        methods = distinct(rows, "method")
-        for i, color in enumerate((BLUE, ORANGE, BLACK)):
-            part = [select(rows, method=m, density=density, layer=i + 1)[0] for m in methods]
-            x = np.arange(len(methods)) + (i - 1) * 0.27
-            names = ("layer 1 (64 × 64)", "layer 2 (64 × 64)", "layer 3 (64 × 10)")
-            ax.bar(x, [r["mean"] for r in part], 0.25, color=color, label=names[i])
-        ax.set_xticks(range(len(methods)), [label(m) for m in methods], rotation=40, ha="right")
-        ax.set(yscale="log", ylim=(100 * density / 20, 110), title=f"{100 * density:g} % of all weights")
-        plain_ticks(ax, 5 * density, 110)
-        ax.minorticks_off()
-        ax.axhline(100 * density, color=GREY, lw=0.8)
-        ax.grid(axis="x", visible=False)
-    axes[0].set_ylabel("weights kept in the layer (%)")
-    legend_below(fig, axes[0])
-    return fig
-
-
+LOST_DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 LOSERS = ("px", "px-frozen", "synflow-l2", "synflow", "snip", "magnitude", "random")
 
 
 def _lost(scale: str) -> list[Configuration]:
     seeds = {"smoke": 1, "small": 3, "full": 25}[scale]
     return [
-        spectra.outputs_lost.configuration(method=m, densities=list(DENSITIES), seed=s)
+        spectra.outputs_lost.configuration(method=m, densities=list(LOST_DENSITIES), seed=s)
         for s in range(seeds)
         for m in LOSERS
     ]
@@ -377,9 +183,15 @@ def _lost_rows(trials: Sequence[Trial]) -> Rows:
     ]
 
 
-@figure(configurations=_lost, table=_lost_rows)
+def _lost_news(rows: Rows) -> str:
+    least = min(r["density"] for r in rows)
+    lost = ", ".join(f"{label(r['method'])} {share(r['mean'])}" for r in select(rows, density=least))
+    return f"Outputs of ten without a path, at {100 * least:g} % of the weights: {lost}"
+
+
+@figure(configurations=_lost, table=_lost_rows, news=_lost_news, interval=STUDENT)
 def outputs_lost(rows: Rows) -> Figure:
-    """Iterated Path eXclusion gives up whole outputs; with the activation frozen it hardly does.
+    """Outputs that pruning leaves without a path.
 
     Outputs, of ten, that have no path of kept weights left from any input, in 64-64-64-10 perceptrons pruned on the
     digits with one global ranking; mean and 95 % interval over networks. The class of such an output cannot be learnt
@@ -390,7 +202,7 @@ def outputs_lost(rows: Rows) -> Figure:
     for method in distinct(rows, "method"):
         part = select(rows, method=method)
         series(ax, method, [r["density"] for r in part], part, zorder=3 if method == "px-frozen" else 2)
-    densities(ax, DENSITIES)
+    densities(ax, LOST_DENSITIES)
     ax.set(ylabel="outputs without a path (of 10)", ylim=(-0.2, 10))
     ax.legend(loc="upper left")
     return fig
@@ -415,12 +227,23 @@ def _survival_rows(trials: Sequence[Trial]) -> Rows:
         copies = sum(t["copies"] for t in found)
         for i, kept in enumerate(found[0]["weights"]):
             for quantity in ("alive", "connected"):
-                share = proportion(sum(t[quantity][i] for t in found), copies)
-                rows.append({"method": method, "samples": samples, "weights": kept, "quantity": quantity, **share})
+                found_share = proportion(sum(t[quantity][i] for t in found), copies)
+                rows.append(
+                    {"method": method, "samples": samples, "weights": kept, "quantity": quantity, **found_share}
+                )
     return rows
 
 
-@figure(configurations=_survival, table=_survival_rows)
+def _survival_news(rows: Rows) -> str:
+    part = select(rows, samples=30, quantity="alive")
+    kept = min({r["weights"] for r in part}, key=lambda w: abs(w - 9))
+    alive = ", ".join(f"{label(r['method'])} {100 * r['mean']:.0f} %" for r in select(part, weights=kept))
+    return f"Alive on 30 inputs with {kept} of 36 weights: {alive}"
+
+
+@figure(
+    configurations=_survival, table=_survival_rows, news=_survival_news, interval="Wilson's 95 % interval of a share"
+)  # fmt: skip
 def survival(rows: Rows) -> Figure:
     """How often pruning leaves a network that still responds to its data.
 

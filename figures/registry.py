@@ -22,7 +22,7 @@ from verify import trials
 from verify.experiments.scores import METHODS
 from verify.trials import Configuration, Trial
 
-MODULES = ("sketching", "synaptic_flow", "path_exclusion", "no_free_prune", "ours")
+MODULES = ("sketching", "synaptic_flow", "path_exclusion", "no_free_prune", "accuracy", "ours", "papers")
 SCALES = ("smoke", "small", "full")
 Rows = list[dict[str, Any]]
 
@@ -38,6 +38,9 @@ class Figure:
         configurations: scale -> the trials it needs.
         table: trials -> the rows behind the picture.
         draw: rows -> the picture.
+        news: rows -> what they say in one sentence, which stands above the picture.
+        interval: what bands and bars are; "" where there are none.
+        scales: how large it can be made; what has "papers" is made only by name.
     """
 
     name: str
@@ -46,6 +49,9 @@ class Figure:
     configurations: Callable[[str], list[Configuration]] = field(compare=False)
     table: Callable[[Sequence[Trial]], Rows] = field(compare=False)
     draw: Callable[[Rows], Canvas] = field(compare=False)
+    news: Callable[[Rows], str] = field(compare=False)
+    interval: str = ""
+    scales: tuple[str, ...] = SCALES
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,17 @@ class Made:
 _REGISTRY: dict[str, Figure] = {}
 
 
+STUDENT = "mean and 95 % Student interval over networks"
+"""What `figures.style.summary` computes."""
+
+
 def figure(
-    *, configurations: Callable[[str], list[Configuration]], table: Callable[[Sequence[Trial]], Rows]
-) -> Callable[[Callable[[Rows], Canvas]], Figure]:
+    *, configurations: Callable[[str], list[Configuration]], table: Callable[[Sequence[Trial]], Rows],
+    news: Callable[[Rows], str], interval: str = "", scales: tuple[str, ...] = SCALES,
+) -> Callable[[Callable[[Rows], Canvas]], Figure]:  # fmt: skip
     """Register the decorated drawing function; name from module and function, title and caption from its docstring.
+
+    Arguments are the fields of `Figure`.
 
     Raises:
         ValueError: no docstring.
@@ -78,7 +91,9 @@ def figure(
         if not caption.strip():
             raise ValueError(f"figure {draw.__name__} needs a docstring: its title and caption")
         name = f"{draw.__module__.rsplit('.', 1)[-1]}/{draw.__name__}".replace("_", "-")
-        made = Figure(name, title.strip(), " ".join(caption.split()), configurations, table, draw)
+        made = Figure(
+            name, title.strip(), " ".join(caption.split()), configurations, table, draw, news, interval, scales
+        )  # fmt: skip
         _REGISTRY[name] = made
         return made
 
@@ -93,14 +108,16 @@ def figures() -> tuple[Figure, ...]:
 
 
 def figures_named(names: Sequence[str]) -> tuple[Figure, ...]:
-    """The figures with those names; a paper's name stands for all of its figures, no names for all.
+    """The figures with those names; a module's name stands for all of its figures.
+
+    No names stand for all but the papers' tables, which are made by name.
 
     Raises:
         KeyError: there is none of that name; the message names near misses.
     """
     known = {f.name: f for f in figures()}
     if not names:
-        return tuple(known.values())
+        return tuple(f for f in known.values() if "papers" not in f.scales)
     found: dict[str, Figure] = {}
     for name in names:
         wanted = name.replace("_", "-").strip("/")
@@ -124,7 +141,7 @@ def make(
     finished: bool = False,
     retry: bool = False,
 ) -> Made:
-    """Run the trials that are missing, write the CSV, and draw it as PNG and PDF.
+    """Run the trials that are missing, write the CSV, and draw it as PNG, SVG and PDF.
 
     With ``finished`` nothing is run: the figure is drawn from the trials that are there, and says how many were not.
     Trials that failed are left out, and the CSV and `Made` say how many; with ``retry`` they are run again first.
@@ -135,10 +152,10 @@ def make(
     """
     import matplotlib
 
-    from figures.style import STYLE
+    from figures.style import STYLE, framed
 
-    if scale not in SCALES:
-        raise ValueError(f"scale is {', '.join(SCALES)}, not {scale!r}")
+    if scale not in wanted.scales:
+        raise ValueError(f"{wanted.name}: scale is {', '.join(wanted.scales)}, not {scale!r}")
     wished = wanted.configurations(scale)
     missing: dict[str, Any] = {}
     if finished:
@@ -159,21 +176,23 @@ def make(
         missing["failed trials"] = len(failures)
     with _gaps(wanted, sum(missing.values()), failures):
         table = wanted.table(done)
-    rows = [{k: float(f"{v:.7g}") if isinstance(v, float) else v for k, v in r.items()} for r in table]
+        rows = [{k: float(f"{v:.7g}") if isinstance(v, float) else v for k, v in r.items()} for r in table]
+        news = wanted.news(rows)
     stem = Path(out) / wanted.name.replace("/", "-")
     said = f"{wanted.title} {wanted.caption}"
     provenance = {
-        "figure": wanted.name, "scale": scale, "caption": said, **missing, **_about(done, rows),
-        **trials.provenance(done),
+        "figure": wanted.name, "scale": scale, "news": news, "caption": said, **missing, **_about(done, rows),
+        **({"interval": wanted.interval} if wanted.interval else {}), **trials.provenance(done),
     }  # fmt: skip
     csv = trials.write_csv(rows, stem.with_suffix(".csv"), provenance=provenance)
     with matplotlib.rc_context(STYLE):
         # Drawn from the file, so that the picture cannot show what the file does not hold.
         with _gaps(wanted, sum(missing.values()), failures):
-            canvas = wanted.draw(trials.read_csv(csv))
+            canvas = framed(wanted.draw(trials.read_csv(csv)), provenance)
         png, pdf = stem.with_suffix(".png"), stem.with_suffix(".pdf")
         canvas.savefig(png, dpi=160)
         canvas.savefig(pdf, metadata={"CreationDate": None})
+        canvas.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
     return Made(wanted, png, pdf, csv, len(rows), provenance, tuple(failures))
 
 

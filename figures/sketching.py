@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from figures.registry import Rows, figure
+from figures.registry import STUDENT, Rows, figure
 from figures.style import (
     BLACK,
     BLUE,
@@ -53,7 +53,19 @@ def _error_rows(trials: Sequence[Trial]) -> Rows:
     ]
 
 
-@figure(configurations=_errors, table=_error_rows)
+def _error_news(rows: Rows) -> str:
+    off = max(
+        abs(r[name] - r[exact]) / r[f"{name}_se"]
+        for r in rows
+        for name, exact in (("sampled", "exact"), ("binary_sampled", "binary"))
+        if r[f"{name}_se"] > 0 and r[name] > 2 * r[f"{name}_se"]
+    )
+    return f"No simulated error is further than {off:.1f} standard errors from the exact one"
+
+
+@figure(
+    configurations=_errors, table=_error_rows, news=_error_news, interval="two standard errors of the simulation"
+)  # fmt: skip
 def error_against_draws(rows: Rows) -> Figure:
     """The error of a sketch falls exactly as 1/s, that of its binary mask geometrically.
 
@@ -111,7 +123,28 @@ def _score_rows(trials: Sequence[Trial]) -> Rows:
     ]
 
 
-@figure(configurations=_scores, table=_score_rows)
+def _ratios(rows: Rows, kind: str) -> list[float]:
+    """The largest factor between score and sketch of any parameter, one a network."""
+    part = [r for r in select(rows, kind=kind) if r["synflow"] > 0 and r["sketch"] > 0]
+    return [
+        math.exp(max(abs(math.log(r["sketch"] / r["synflow"])) for r in select(part, seed=s)))
+        for s in distinct(part, "seed")
+    ]
+
+
+def _score_news(rows: Rows) -> str:
+    def said(kind: str) -> str:
+        found = _ratios(rows, kind)
+        return f"{min(found):.3g} to {max(found):.3g}"
+
+    return (
+        f"Score against sketch, largest factor in {len(_ratios(rows, 'deep'))} networks each: one layer "
+        f"{said('linear')}, deep linear {said('deep')}, deep ReLU {said('deep-relu')}, "
+        f"SynFlow-L2 {said('sign-averaged')}"
+    )
+
+
+@figure(configurations=_scores, table=_score_rows, news=_score_news)
 def synflow_against_sketch(rows: Rows) -> Figure:
     """SynFlow's score is the sketch probability for one linear layer, not for deep networks.
 
@@ -132,11 +165,8 @@ def synflow_against_sketch(rows: Rows) -> Figure:
         ax.scatter(x, y, s=7, color=BLUE if good else RED, marker="o" if good else "^", lw=0)
         ax.set(xscale="log", yscale="log", xlabel="SynFlow score", title=KINDS[kind], xlim=ends, ylim=ends)
         ax.minorticks_off()
-        largest = sorted(
-            float(np.exp(max(abs(math.log(r["sketch"] / r["synflow"])) for r in select(part, seed=s))))
-            for s in distinct(part, "seed")
-        )
-        said = f"largest ratio\n{largest[0]:.3g} to {largest[-1]:.3g}"
+        largest = _ratios(rows, kind)
+        said = f"largest ratio\n{min(largest):.3g} to {max(largest):.3g}"
         ax.text(0.05, 0.95, said, transform=ax.transAxes, fontsize=7, va="top")
     axes[0].set_ylabel("sketch probability")
     return fig
@@ -161,7 +191,23 @@ def _lazy_rows(trials: Sequence[Trial]) -> Rows:
     return rows
 
 
-@figure(configurations=_lazy, table=_lazy_rows)
+def _slope(rows: Rows, quantity: str) -> tuple[float, float]:
+    """Slope and intercept of the logarithm on the logarithm of the width."""
+    part = select(rows, quantity=quantity)
+    slope, at = np.polyfit(np.log([r["width"] for r in part]), np.log([r["mean"] for r in part]), 1)
+    return float(slope), float(at)
+
+
+def _lazy_news(rows: Rows) -> str:
+    slopes = [_slope(rows, q)[0] for q in ("distance", "variance", "rho")]
+    said = "The distance goes as width^{:+.2f}, the variance of ratios as ^{:+.2f}, the largest ratio as ^{:+.2f}"
+    return said.format(*slopes)
+
+
+@figure(
+    configurations=_lazy, table=_lazy_rows, news=_lazy_news,
+    interval="geometric mean and 95 % Student interval of the logarithm over seeds",
+)  # fmt: skip
 def lazy_weights(rows: Rows) -> Figure:
     """Wide networks move little as a whole, yet single weights change by ever larger factors.
 
@@ -180,7 +226,7 @@ def lazy_weights(rows: Rows) -> Figure:
     for ax, (quantity, title) in zip(axes, titles.items(), strict=True):
         part = select(rows, quantity=quantity)
         x = [r["width"] for r in part]
-        slope, at = np.polyfit(np.log(x), np.log([r["mean"] for r in part]), 1)
+        slope, at = _slope(rows, quantity)
         series(ax, "", x, part, color=BLUE if quantity != "rho" else RED, marker="o", label=None)
         ax.plot(x, np.exp(at) * np.array(x) ** slope, color=GREY, ls="--", lw=0.9, label=f"slope {slope:+.2f}")
         ax.set(xscale="log", yscale="log", title=title, xlabel="width")
@@ -193,22 +239,51 @@ def lazy_weights(rows: Rows) -> Figure:
 
 
 def _thresholded_rows(trials: Sequence[Trial]) -> Rows:
-    return [
+    rows = [
         {"method": m, "density": d, "select": s, **summary(100 * v for v in pooled(found, "accuracy"))}
         for (m, d, s), found in grouped(trials, "method", "density", "select").items()
     ]
+    for (m, d), found in grouped(trials, "method", "density").items():
+        by_seed = {(t["select"], t["seed"]): t["accuracy"] for t in found}
+        gains = [
+            100 * (b - a)
+            for (how, s), drawn in by_seed.items()
+            if how == "sample" and ("top", s) in by_seed
+            for a, b in zip(by_seed["top", s], drawn, strict=True)
+        ]
+        rows.append({"method": m, "density": d, "select": "sampled minus thresholded", **summary(gains)})
+    return rows
 
 
-@figure(configurations=sampled_configurations, table=_thresholded_rows)
+def _thresholded_news(rows: Rows) -> str:
+    gains = sorted(select(rows, select="sampled minus thresholded"), key=lambda r: r["mean"])
+    worst, best = (
+        f"{label(r['method'])} at {100 * r['density']:g} % ({r['mean']:+.1f} points)" for r in (gains[0], gains[-1])
+    )
+    better, worse = sum(r["low"] > 0 for r in gains), sum(r["high"] < 0 for r in gains)
+    return (
+        f"Sampling gains most for {best} and loses most for {worst}; of {len(gains)} intervals "
+        f"{better} lie above 0 and {worse} below"
+    )
+
+
+@figure(configurations=sampled_configurations, table=_thresholded_rows, news=_thresholded_news, interval=STUDENT)
 def thresholded_and_sampled(rows: Rows) -> Figure:
     """Sampled masks against thresholded ones: which trains better depends on score and sparsity.
 
     Test accuracy on the digits, 64-64-64-10 perceptrons, one-shot scores with one global ranking, the same for
     both (GraSP by its size: signed scores are no probabilities). Solid: the largest scores are kept. Dashed: weights
-    are drawn with probability proportional to their score until as many are kept. Bands are 95 % intervals over
-    networks.
+    are drawn with probability proportional to their score until as many are kept. Below: the difference, network by
+    network, in points. Bands are 95 % intervals over networks.
     """
-    fig, axes = canvas(4, height=2.2)
+    fig, both = canvas(4, 2, height=1.9)
+    axes, differences = both[:4], both[4:]
+    for ax, method in zip(differences, distinct(rows, "method"), strict=True):
+        part = select(rows, method=method, select="sampled minus thresholded")
+        series(ax, method, [r["density"] for r in part], part, color=ORANGE, marker="s", linestyle="-", label=None)
+        ax.axhline(0, color=BLACK, lw=0.8)
+        densities(ax, SAMPLED_DENSITIES)
+    differences[0].set_ylabel("sampled − thresholded")
     for ax, method in zip(axes, distinct(rows, "method"), strict=True):
         for how, line in (("top", "-"), ("sample", "--")):
             part = select(rows, method=method, select=how)
@@ -218,7 +293,7 @@ def thresholded_and_sampled(rows: Rows) -> Figure:
                 color=BLACK if how == "top" else ORANGE, marker="o" if how == "top" else "s", label=name,
             )  # fmt: skip
         densities(ax, SAMPLED_DENSITIES)
-        ax.set(title=label(method), ylim=(0, 100))
+        ax.set(title=label(method), ylim=(0, 100), xlabel="")
     axes[0].set_ylabel("test accuracy (%)")
     legend_below(fig, axes[0])
     return fig

@@ -6,6 +6,7 @@ Colours are Okabe and Ito's; every series also differs in its marker, so that no
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -79,6 +80,37 @@ def canvas(columns: int = 1, rows: int = 1, *, width: float = 6.8, height: float
     """A figure of a text column's width with its axes in one list."""
     fig = Figure(figsize=(width, height * rows), layout="constrained")
     return fig, list(np.atleast_1d(fig.subplots(rows, columns)).ravel())
+
+
+def framed(fig: Figure, provenance: dict[str, Any]) -> Figure:
+    """The figure with its news above it, and under that how many observations, seeds and what the interval is."""
+    width, height = (float(v) for v in fig.get_size_inches())
+    parts = [f"scale {provenance['scale']}"]
+    parts += [f"n = {provenance['n']} a point"] if "n" in provenance else []
+    parts += [f"seeds {provenance['seeds']}"] if "seeds" in provenance else []
+    parts += [provenance["interval"]] if "interval" in provenance else []
+    parts += [f"{provenance[k]} {k}" for k in ("missing trials", "failed trials") if k in provenance]
+    news, said = (
+        textwrap.wrap(provenance["news"], round(15 * width)),
+        textwrap.wrap("; ".join(parts), round(20 * width)),
+    )
+    # Blank lines of the title keep the place of the smaller ones; its lines are 1.2 x 8.5 points high.
+    extra = len(news) + len(said)
+    fig.set_size_inches(width, height + 0.15 * extra)
+    fig.suptitle("\n".join([*news, *([" "] * len(said))]), fontsize=8.5, fontweight="bold")
+    top = 1 - (0.06 + 0.142 * len(news)) / (height + 0.15 * extra)
+    fig.text(0.5, top, "\n".join(said), ha="center", va="top", fontsize=6.5, color=GREY)
+    return fig
+
+
+def share(value: float) -> str:
+    """A number of per cent or points as text: two digits."""
+    return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
+
+
+def named(methods: Iterable[str]) -> str:
+    """Methods by their labels, in a sentence; "none" where there are none."""
+    return ", ".join(label(m) for m in methods) or "none"
 
 
 def series(ax: Axes, method: str, x: Sequence[float], rows: Sequence[dict[str, Any]], **more: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from figures.registry import Rows, figure
+from figures.registry import STUDENT, Rows, figure
 from figures.style import (
     BLACK,
     GREY,
@@ -17,11 +17,12 @@ from figures.style import (
     grouped,
     label,
     legend_below,
+    named,
     pooled,
     select,
     series,
     summary,
-)
+)  # fmt: skip
 from verify.experiments import digits, spectra
 from verify.trials import Configuration, Trial
 
@@ -55,7 +56,18 @@ def _compression_rows(trials: Sequence[Trial]) -> Rows:
     return rows
 
 
-@figure(configurations=_compression, table=_compression_rows)
+def _compression_news(rows: Rows) -> str:
+    most = max(r["compression"] for r in rows)
+    first = {}
+    for method in (m for m in distinct(rows, "method") if m != "dense"):
+        gone = [r["compression"] for r in select(rows, method=method) if r["collapsed"] >= 0.5]
+        first[method] = f"from {min(gone):.0f}" if gone else f"not up to {most:.0f}"
+    return "Compression at which a layer is lost in half of the networks: " + ", ".join(
+        f"{label(m)} {v}" for m, v in first.items()
+    )
+
+
+@figure(configurations=_compression, table=_compression_rows, news=_compression_news, interval=STUDENT)
 def compression(rows: Rows) -> Figure:
     """Accuracy against compression, and where a layer collapses.
 
@@ -97,7 +109,21 @@ def _layer_rows(trials: Sequence[Trial]) -> Rows:
     return rows
 
 
-@figure(configurations=_layers, table=_layer_rows)
+def _layer_slope(part: Rows) -> float:
+    return float(np.polyfit(np.log([r["size"] for r in part]), np.log([r["mean"] for r in part]), 1)[0])
+
+
+def _layer_news(rows: Rows) -> str:
+    slopes = {m: _layer_slope(select(rows, method=m)) for m in distinct(rows, "method")}
+    near = [m for m, v in slopes.items() if abs(v + 1) < 0.02]
+    others = ", ".join(f"{label(m)} {v:+.2f}" for m, v in slopes.items() if m not in near)
+    return f"Slope −1, as a conserved score has: {named(near)}; others: {others}"
+
+
+@figure(
+    configurations=_layers, table=_layer_rows, news=_layer_news,
+    interval="geometric mean and 95 % Student interval of the logarithm over networks",
+)  # fmt: skip
 def score_and_layer_size(rows: Rows) -> Figure:
     """The mean score of a weight against the size of its layer: where a score is conserved it is one over the size.
 
@@ -113,10 +139,9 @@ def score_and_layer_size(rows: Rows) -> Figure:
         color, marker, _, _ = LOOKS[method]
         error = [[r["mean"] - r["low"] for r in part], [r["high"] - r["mean"] for r in part]]
         ax.errorbar(x, y, error, fmt=marker, color=color, elinewidth=0.8)
-        slope = float(np.polyfit(np.log(x), np.log(y), 1)[0])
         ends = np.array([x.min(), x.max()])
         ax.plot(ends, float(np.exp(np.mean(np.log(x * y)))) / ends, color=GREY, lw=0.9)
-        ax.set(xscale="log", yscale="log", title=f"{label(method)}: slope {slope:+.2f}")
+        ax.set(xscale="log", yscale="log", title=f"{label(method)}: slope {_layer_slope(part):+.2f}")
         ax.minorticks_off()
     for ax in axes[3:]:
         ax.set_xlabel("weights in the layer")

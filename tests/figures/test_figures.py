@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from figures import cli, registry, style
 from verify import trials
-from verify.experiments import sketches
-from verify.trials import data, tables
+from verify.experiments import cifar, papers, sketches
+from verify.trials import data, origin, tables
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,10 @@ def test_every_figure_has_trials_at_every_scale_and_a_caption():
     for f in registry.figures():
         assert f.title.endswith(".")
         assert len(f.caption) > 80
-        if f.name == "path-exclusion/cifar10-resnet20" and not data.available("cifar10"):
+        if "resnet20" in f.name and not data.available("cifar10"):
+            continue
+        if "papers" in f.scales:
+            assert f.name.split("/")[1] in papers.PROTOCOLS
             continue
         sizes = [len({trials.identity(c) for c in f.configurations(s)}) for s in registry.SCALES]
         assert 0 < sizes[0] <= sizes[1] <= sizes[2]
@@ -43,7 +46,7 @@ def test_a_figure_is_its_csv_and_has_no_text_outside(name, store, tmp_path):
     (wanted,) = registry.figures_named([name])
     made = registry.make(wanted, store=store, out=tmp_path, jobs=1, quiet=True)
     assert made.png.stat().st_size > 10_000
-    assert made.csv.read_text().startswith(f"# figure: {wanted.name}\n# scale: smoke\n")
+    assert made.csv.read_text().startswith(f"# figure: {wanted.name}\n# scale: smoke\n# news: ")
     rows = trials.read_csv(made.csv)
     assert len(rows) == made.rows
     with matplotlib.rc_context(style.STYLE):
@@ -138,7 +141,7 @@ def test_failed_trials_are_left_out_and_said(tmp_path, capsys, monkeypatch):
     assert "# failed trials: 1\n" in csv.read_text()
     assert cli.main(["make", wanted.name, *common, "--retry"]) == 0
     assert "failed trials" not in csv.read_text()
-    (needs_all,) = [f for f in registry.figures() if f.name == "sketching/synflow-against-sketch"]
+    (needs_all,) = [f for f in registry.figures() if f.name == "sketching/error-against-draws"]
     store.write_failure(trials.Failure(needs_all.configurations("smoke")[0], "it raised"))
     with pytest.raises(ValueError, match=r"cannot be drawn without the 1 trials that have no results: .*it raised"):
         registry.make(needs_all, store=store, out=tmp_path, jobs=1, quiet=True)
@@ -160,7 +163,7 @@ def test_shards_run_their_part_and_draw_nothing(tmp_path, capsys):
 def test_the_cifar_figure_draws_every_arm_in_its_mode(monkeypatch):
     """Made-up accuracies through the figure's own table and drawing."""
     monkeypatch.setattr(data, "folder", lambda name: None)
-    (wanted,) = [f for f in registry.figures() if f.name == "path-exclusion/cifar10-resnet20"]
+    (wanted,) = [f for f in registry.figures() if f.name == "accuracy/cifar10-resnet20"]
     made = {"accuracy": 0.3, "constant": False, "classes_lost": 0}
     done = [trials.Trial(c, made) for c in wanted.configurations("small")]
     rows = wanted.table(done)
@@ -169,16 +172,19 @@ def test_the_cifar_figure_draws_every_arm_in_its_mode(monkeypatch):
         "stored statistics",
         "batch statistics, temperature 200, absolute value",
     }
-    drawn = {line.get_label() for ax in wanted.draw(rows).axes for line in ax.lines}
-    assert {"SNIP", "GraSP", "|GraSP|", "NTK-SAP", "PX as released"} <= drawn
+    drawn = {tick.get_text() for ax in wanted.draw(rows).axes for tick in ax.get_yticklabels()}
+    assert {"SNIP (stored statistics)", "|GraSP| (batch statistics, temperature 200, absolute value)", "PX"} <= drawn
+    assert len(drawn) == len(cifar.ARMS)
+    assert all(len(r["accuracies"].split()) == r["n"] == 10 for r in rows)
+    assert wanted.news(rows).endswith("dense 30.0 %")
 
 
 def test_a_method_has_one_colour_and_no_two_share_look():
     """Colour and marker tell methods apart wherever they are drawn; figures take both from the one table."""
-    looks = [(color, marker, line) for color, marker, line, _ in style.METHODS.values()]
+    looks = [(color, marker, line) for color, marker, line, _ in style.LOOKS.values()]
     assert len(set(looks)) == len(looks)
-    assert style.METHODS["imp"][0] != style.METHODS["magnitude-after-training"][0]
-    assert style.METHODS["grasp"][0] != style.METHODS["grasp-200"][0]
+    assert style.LOOKS["imp"][0] != style.LOOKS["magnitude-after-training"][0]
+    assert style.LOOKS["grasp"][0] != style.LOOKS["grasp-200"][0]
 
 
 def test_the_csv_says_settings_sizes_and_how_methods_score(store, tmp_path):
@@ -199,13 +205,44 @@ def test_sanity_checks_are_paired_by_network_and_decided():
     for c in wanted.configurations("small"):
         base = [0.5 + 0.01 * ((7 * c["seed"] + i) % 11) for i in range(4)]
         lost = 0.02 if (c["method"], c["sanity"]) == ("snip", "shuffle") else 0.0
-        done.append(trials.Trial(c, {"accuracy": [v - lost for v in base]}))
+        done.append(trials.Trial(c, {"accuracy": [v - lost for v in base], "live": [0.9] * 4}))
     rows = {(r["method"], r["check"]): r for r in wanted.table(done)}
     hit = rows.pop(("snip", "shuffle"))
     assert hit["verdict"] == "worse"
     assert hit["mean"] == pytest.approx(-2.0)
-    assert hit["n"] == 40
+    assert hit["n"] == 24
+    assert (hit["live"], hit["live under check"]) == (0.9, 0.9)
     assert {r["verdict"] for r in rows.values()} == {"undecided"}
     wanted.draw([*rows.values(), hit])
     short = [t for t in done if not (t["method"] == "snip" and t["sanity"] == "none" and t["seed"] == 3)]
-    assert {r["n"] for r in wanted.table(short) if r["method"] == "snip"} == {36}
+    assert {r["n"] for r in wanted.table(short) if r["method"] == "snip"} == {20}
+    assert wanted.news([*rows.values(), hit]).startswith("shuffle worse for 1 of 14; reinitialise worse for 0")
+    assert {r["check"] for r in rows.values() if r["method"] == "imp"} == {"shuffle", "reinitialise", "relabel"}
+
+
+def test_the_news_follow_the_numbers():
+    """The sentence above a picture is computed: other numbers say another sentence."""
+    (wanted,) = registry.figures_named(["outputs-lost"])
+    rows = [{"method": m, "density": 0.01, "mean": v, "low": v, "high": v, "n": 3} for m, v in (("px", 6), ("snip", 1))]
+    assert wanted.news(rows) == "Outputs of ten without a path, at 1 % of the weights: PX 6, SNIP 1"
+    assert "PX 2, SNIP 1" in wanted.news([{**rows[0], "mean": 2}, rows[1]])
+
+
+RECORDED = sorted((origin.ROOT / "results" / "figures").glob("*.csv"))
+
+
+@pytest.mark.parametrize("csv", RECORDED, ids=lambda p: p.stem)
+def test_recorded_tables_say_the_news_of_their_rows(csv):
+    said = tables.read_provenance(csv)
+    (wanted,) = [f for f in registry.figures() if f.name == said["figure"]]
+    assert csv.stem == wanted.name.replace("/", "-")
+    assert said["news"] == wanted.news(trials.read_csv(csv))
+    assert said["scale"] == "small"
+    assert "missing trials" not in said
+
+
+def test_recorded_tables_are_all_figures_and_of_one_clean_commit():
+    assert {p.stem for p in RECORDED} == {f.name.replace("/", "-") for f in registry.figures_named([])}
+    commits = {c for p in RECORDED for c in tables.read_provenance(p)["commits"]}
+    assert len(commits) == 1
+    assert not any(c.endswith("+") for c in commits)
