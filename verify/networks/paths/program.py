@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from verify.networks.paths.sums import Scaled, gradients, out_of_scale, power_of_two
+from verify.networks.paths.sums import Scaled, gated, gradients, out_of_scale, power_of_two
 from verify.networks.recording.graph import (
     ADD,
     AVERAGE,
@@ -310,11 +310,9 @@ class PathProgram:
         if kind == REAL:
             return F.leaky_relu(v, slope) if slope else v.relu_() if free else v.relu()
         assert real is not None
-        if slope:
-            return torch.where(real > 0, v, v * (slope * slope))
-        if free:
+        if free and not slope:
             return torch.ops.aten.threshold_backward.grad_input(v, real, 0, grad_input=v)
-        return torch.ops.aten.threshold_backward(v, real, 0)
+        return gated(v, real, slope * slope)
 
     def _maximum(self, s: _Step, kind: str, v: Tensor, real: Tensor | None) -> Tensor:
         settings = s.op.settings

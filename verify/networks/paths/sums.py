@@ -52,7 +52,7 @@ from verify.networks.recording.graph import (
 )
 from verify.networks.recording.roundings import gamma
 from verify.networks.recording.walk import Values, Walk
-from verify.networks.recording.windows import SMOOTH, apply_layer, chosen, largest, window_sum
+from verify.networks.recording.windows import SMOOTH, apply_layer, chosen, laid_out, largest, window_sum
 
 Masks = Mapping[str, Tensor]
 
@@ -154,9 +154,8 @@ class Pass(Walk):
 
     def plus(self, out: Tensor, shift: Tensor | None) -> Tensor:
         """Add what paths from the constant input bring, where those count."""
-        out = self.rescaled(out)
         if shift is None or not self.constant:
-            return out
+            return self.rescaled(out)
         if self.exponent > 0:
             shift = shift * power_of_two(-self.exponent)
         elif self.exponent < 0:
@@ -184,14 +183,16 @@ class Pass(Walk):
     def normalisation(self, op: Operation, values: Values) -> Tensor:
         """Its constant factor, its mean, its weight and its shift."""
         s, a, shape = op.settings, values[op.inputs[0]], (-1, *[1] * (len(op.shape) - 2))
-        factor = (self.tensors[s["variance"]] + s["eps"]).rsqrt() ** self.power
-        scale = factor if s["weight"] is None else factor * self.weight(s["weight"])
-        mean = powered(self.tensors[s["mean"]], self.power)
-        shift = scale * mean if bool(mean.any()) else None
-        if s["bias"] is not None:
-            shift = self.weight(s["bias"]) if shift is None else shift + self.weight(s["bias"])
-        plain = self.power == 0 and (s["weight"] is None or s["weight"] in self.ones)
-        out = a if plain else a * scale.reshape(shape)
+        scale = None if s["weight"] is None or s["weight"] in self.ones else self.weight(s["weight"])
+        if self.power:
+            factor = powered((self.tensors[s["variance"]] + s["eps"]).rsqrt(), self.power)
+            scale = factor if scale is None else factor * scale
+        shift = None if s["bias"] is None or not self.constant else self.weight(s["bias"])
+        if self.constant and bool(self.tensors[s["mean"]].any()):
+            drift = powered(self.tensors[s["mean"]], self.power)
+            drift = drift if scale is None else scale * drift
+            shift = drift if shift is None else shift + drift
+        out = a if scale is None else a * scale.reshape(shape)
         return self.plus(out, None if shift is None else shift.reshape(shape))
 
     def gate(self, op: Operation, values: Values) -> Tensor:
@@ -199,11 +200,8 @@ class Pass(Walk):
         a, slope = values[op.inputs[0]], op.settings.get("slope", 0.0)
         if self.gates is None:
             return a
-        forward = self.gates[op.inputs[0]].detach()
-        if slope:
-            return torch.where(forward > 0, a, a * abs(slope) ** self.slopes)
-        # Factors in the values' own precision and layout: products with what was expanded or is bool are slow.
-        return forward.clamp_min(0).sign_() * a
+        a, forward = torch.broadcast_tensors(a, self.gates[op.inputs[0]].detach())
+        return gated(a, forward, abs(slope) ** self.slopes if slope else 0.0)
 
     def maximum(self, op: Operation, values: Values) -> Tensor:
         """The sum over each window, or the entry that the forward chose."""
@@ -236,18 +234,30 @@ class Pass(Walk):
 
 def powered(t: Tensor, power: int) -> Tensor:
     """|t|^power, where a constant of 0 is no edge."""
-    return t.abs() ** power if power else (t != 0).to(t)
+    size = t.abs()
+    return size if power == 1 else size**power if power else (t != 0).to(t)
+
+
+def gated(a: Tensor, forward: Tensor, slope: float) -> Tensor:
+    """``a`` where ``forward`` is positive, ``slope`` times it elsewhere: in one pass over both."""
+    if slope:
+        return torch.ops.aten.leaky_relu_backward(a, forward, slope, False)
+    return torch.ops.aten.threshold_backward(a, forward, 0)
 
 
 def _count(op: Operation, a: Tensor, weight: Tensor) -> Tensor:
-    """A layer with every weight 1: all outputs of a group are the same number."""
-    groups = op.settings.get("groups", 1)
-    one = apply_layer(op, a, torch.ones(groups, *weight.shape[1:], dtype=a.dtype, device=a.device), None)
+    """A layer with every weight 1: all outputs of a group are the same number, the sum over its inputs."""
     if op.kind == LINEAR:
+        one = a.sum(-1, keepdim=True)
         return one.expand(*one.shape[:-1], len(weight))
-    if groups == 1:
-        return one.expand(len(one), len(weight), *one.shape[2:])
-    return one.repeat_interleave(len(weight) // groups, dim=1)
+    groups = op.settings["groups"]
+    one = a.unflatten(1, (groups, -1)).sum(2)
+    one = apply_layer(op, one, torch.ones(groups, 1, *weight.shape[2:], dtype=a.dtype, device=a.device), None)
+    if groups > 1:
+        return one.repeat_interleave(len(weight) // groups, dim=1)
+    out = one.expand(len(one), len(weight), *one.shape[2:])
+    # In the layout of the gates that it will meet: products across layouts are slow.
+    return laid_out(out) if a.ndim == 4 and not a.is_contiguous() else out
 
 
 # -- of a graph ---------------------------------------------------------------------------------------
@@ -364,7 +374,9 @@ def activation(
     x, masks = values[Ref(-1)], masks or {}
     weights = {n: masks[n].to(tensors[n]) if n in masks else torch.ones_like(tensors[n]) for n in graph.parameters}
     ones = [n for n in graph.parameters if n not in masks]
-    return Pass(graph, tensors, weights, 0, gates=values, ones=ones, **settings).sums(x * x)
+    found = Pass(graph, tensors, weights, 0, gates=values, ones=ones, **settings).sums(x * x)
+    # What is no number opens no gates.
+    return Scaled(found.value * math.nan, 0) if bool(values[graph.output].isnan().any()) else found
 
 
 def path_activation(
@@ -418,6 +430,6 @@ def roundings(graph: Graph, tensors: Mapping[str, Tensor], samples: int) -> int:
 
 
 __all__ = [
-    "Masks", "Pass", "Scaled", "Sums", "activation", "flow", "gradients", "grown", "out_of_scale",
+    "Masks", "Pass", "Scaled", "Sums", "activation", "flow", "gated", "gradients", "grown", "out_of_scale",
     "path_activation", "path_kernel", "power_of_two", "powered", "roundings",
 ]  # fmt: skip

@@ -117,9 +117,10 @@ class _Snapshot:
     """A module with everything that belongs to it, and the generators."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.modes = [(m, m.training) for m in module.modules()]
-        self.attributes = [(m, _copied(m.__dict__)) for m, _ in self.modes if not scripted(m)]
-        known = {id(t): t for t in (*module.parameters(), *module.buffers())}
+        modules = list(module.modules())
+        self.modes = [(m, m.training) for m in modules]
+        self.attributes = [(m, _copied(m.__dict__)) for m in modules if not scripted(m)]
+        known = {id(t): t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None}
         uninitialised = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
         self.tensors = [_Held.of(t) for t in known.values() if not isinstance(t, uninitialised) and not t.is_meta]
         self.generators = _generators()
@@ -141,22 +142,23 @@ _CONTAINERS = (dict, list, set)
 
 
 def _copied(attributes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Each attribute, and for containers what they hold."""
-    return {k: (v, v.copy() if isinstance(v, _CONTAINERS) else None) for k, v in attributes.items()}
+    """Each attribute, and for containers what they hold (nothing, where they are empty)."""
+    return {k: (v, (v.copy() if v else ()) if isinstance(v, _CONTAINERS) else None) for k, v in attributes.items()}
 
 
 def _put_back(attributes: dict[str, Any], before: Mapping[str, tuple[Any, Any]]) -> None:
     for k in [k for k in attributes if k not in before]:
         del attributes[k]
     for k, (value, held) in before.items():
-        if held is not None and not _holds_same(value, held):
+        if held is not None and (value or held) and not _holds_same(value, held):
             value.clear()
             value.extend(held) if isinstance(value, list) else value.update(held)
-        attributes[k] = value
+        if attributes.get(k, _CONTAINERS) is not value:
+            attributes[k] = value
 
 
 def _holds_same(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
+    if isinstance(one, dict) and isinstance(other, dict):
         return list(one) == list(other) and all(one[k] is v for k, v in other.items())
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 

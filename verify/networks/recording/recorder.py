@@ -21,6 +21,8 @@ DECISIONS = (
     "__dlpack__", "to_dlpack", "data_ptr",
 )  # fmt: skip
 """Calls that let a program act on the values of its data, or take them where they cannot be followed."""
+PLAIN = frozenset((int, float, bool, str, type(None)))
+"""Types of most arguments, which hold no tensors."""
 REQUIRES_GRAD = Tensor.requires_grad.__get__  # type: ignore[attr-defined]
 GRADIENT_HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 RANDOM = (
@@ -73,13 +75,11 @@ class Recorder(TorchFunctionMode):
         """Tensors that depend on the input or on a parameter."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         # Templates first: an in-place call gives its argument a new meaning.
-        tensors = _tensors((args, kwargs))
+        tensors = _tensors((args, kwargs)) if kwargs else _tensors(args)
         before = [id(t) for t in tensors]
-        known = [i in self.refs or i in self.names for i in before]
-        name = getattr(func, "__name__", "")
-        followed = any(i in self.followed for i in before)
+        followed = not self.followed.isdisjoint(before)
         if followed and func == REQUIRES_GRAD:
             # As it would be without the recorder, which records no gradients.
             return torch.is_grad_enabled() and args[0].is_floating_point()
@@ -87,12 +87,14 @@ class Recorder(TorchFunctionMode):
             self.check(name, any(i in self.refs for i in before))
         for t in tensors:
             self.check_unwritten(t, name)
+        attribute = name in ("__get__", "__set__")
+        strange = attribute and not any(i in self.refs or i in self.names for i in before)
         out, stopped = _without_gradients(func, args, kwargs)
         results = _tensors(out)
         if stopped and followed and results and results[0].is_floating_point():
             why = "runs with gradients switched off (torch.no_grad, or in a torch.autograd.Function)"
             raise self.refusal(name, f"{why}, which is not followed")
-        if not results or (name in ("__get__", "__set__") and not any(known)):
+        if not results or strange:
             return out
         shape, floating = tuple(results[0].shape), results[0].is_floating_point()
         call = Call(func, self._template(args), self._template(kwargs), self.path[-1], shape, floating)
@@ -109,7 +111,8 @@ class Recorder(TorchFunctionMode):
                     self.refs[id(t)] = Ref(index, part)
         if followed:
             self.followed.update(id(t) for t in results)
-        self.versions.update({id(t): _version(t) for t in results})
+        for t in results:
+            self.versions[id(t)] = _version(t)
         return out
 
     def refusal(self, name: str, why: str) -> NotCovered:
@@ -127,7 +130,8 @@ class Recorder(TorchFunctionMode):
 
     def check_unwritten(self, t: Tensor, reader: str) -> None:
         """Raise if ``t`` was changed by a call that did not return it: it no longer holds what was recorded."""
-        if self.versions.get(id(t), _version(t)) == _version(t):
+        now = _version(t)
+        if self.versions.get(id(t), now) == now:
             return
         if id(t) in self.followed:
             why = "reads a tensor that was written through a view or by an indexed assignment, which is not followed"
@@ -135,9 +139,11 @@ class Recorder(TorchFunctionMode):
         # A constant that was written to is another constant.
         self.refs.pop(id(t), None)
         self.names.pop(id(t), None)
-        self.versions[id(t)] = _version(t)
+        self.versions[id(t)] = now
 
     def _template(self, a: Any) -> Any:
+        if type(a) in PLAIN:
+            return a
         if isinstance(a, Tensor):
             if id(a) in self.refs:
                 return self.refs[id(a)]
@@ -153,7 +159,7 @@ class Recorder(TorchFunctionMode):
             return slice(self._template(a.start), self._template(a.stop), self._template(a.step))
         if isinstance(a, tuple | list):
             made = [self._template(b) for b in a]
-            return list(made) if isinstance(a, list) else tuple(made)
+            return made if isinstance(a, list) else tuple(made)
         return a
 
 
@@ -162,13 +168,20 @@ def _version(t: Tensor) -> int:
 
 
 def _tensors(a: Any) -> list[Tensor]:
+    """Every tensor of a nest of tuples, lists and dictionaries, in order."""
     if isinstance(a, Tensor):
         return [a]
     if isinstance(a, dict):
-        a = list(a.values())
-    if isinstance(a, tuple | list):
-        return [t for b in a for t in _tensors(b)]
-    return []
+        a = a.values()
+    elif not isinstance(a, tuple | list):
+        return []
+    out: list[Tensor] = []
+    for b in a:
+        if isinstance(b, Tensor):
+            out.append(b)
+        elif type(b) not in PLAIN:
+            out += _tensors(b)
+    return out
 
 
 class Names:
