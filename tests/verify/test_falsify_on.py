@@ -90,7 +90,7 @@ def test_terminable_restores_the_handler():
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(1)
 
-    with pytest.raises(architecture.Terminated):
+    with pytest.raises(KeyboardInterrupt):
         stopped()
     assert signal.getsignal(signal.SIGTERM) is before
 

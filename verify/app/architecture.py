@@ -26,23 +26,21 @@ code{font-size:13px;overflow-wrap:anywhere}img{max-width:100%}em{color:#555;font
 """
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: what is known is to be kept and said."""
-
-
 @contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Context in which SIGTERM raises `Terminated`, as ctrl-C raises KeyboardInterrupt."""
+def terminable() -> Iterator[list[int]]:
+    """Context in which SIGTERM raises KeyboardInterrupt, as ctrl-C does; the list that it gives has then an entry."""
+    seen: list[int] = []
 
     def stop(number: int, frame: Any) -> None:
-        raise Terminated
+        seen.append(number)
+        raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield seen
         return
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        yield seen
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -104,4 +102,4 @@ def page(title: str, text: str) -> str:
     )
 
 
-__all__ = ["Terminated", "check_report", "page", "print_decided", "terminable", "write_report"]
+__all__ = ["check_report", "page", "print_decided", "terminable", "write_report"]

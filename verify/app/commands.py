@@ -142,7 +142,7 @@ def falsify(options: argparse.Namespace) -> int:
     from verify.experiments import models
 
     architecture.check_report(options.report)
-    with architecture.terminable():
+    with architecture.terminable() as terminated:
         subject = models.subject(
             options.on, data=options.data, data_dir=options.data_dir, seed=options.seed, samples=options.samples
         )
@@ -151,10 +151,10 @@ def falsify(options: argparse.Namespace) -> int:
             rows = _rows([_task(options, c, options.on, options.data) for c in chosen], options)
             _shown(rows, options)
             return _code(rows, options)
-        return _on_module(options, subject, chosen)
+        return _on_module(options, subject, chosen, terminated)
 
 
-def _on_module(options: argparse.Namespace, subject: Any, chosen: Sequence[Claim]) -> int:
+def _on_module(options: argparse.Namespace, subject: Any, chosen: Sequence[Claim], terminated: list[int]) -> int:
     from verify.app import architecture
     from verify.networks.claims.examine import described, examined
     from verify.networks.claims.subject import about_networks
@@ -171,8 +171,8 @@ def _on_module(options: argparse.Namespace, subject: Any, chosen: Sequence[Claim
             rows.append(row)
             if not options.json and (options.all or not _enumerated_only(row)):
                 architecture.print_decided(row)
-    except KeyboardInterrupt as e:
-        code = 143 if isinstance(e, architecture.Terminated) else 130
+    except KeyboardInterrupt:
+        code = 143 if terminated else 130
         print(f"stopped: {len(rows)} of {len(tasks)} claims were looked at", file=sys.stderr)
     place = {c.id: n for n, c in enumerate(chosen)}
     rows.sort(key=lambda r: place[r.claim])
