@@ -137,54 +137,62 @@ def _enumerated_only(row: Row) -> bool:
 
 
 def falsify(options: argparse.Namespace) -> int:
-    """Every claim on one architecture."""
+    """Every claim on one architecture: rows as they are decided, then what they come to."""
+    from verify.app import architecture
     from verify.experiments import models
 
-    subject = models.subject(
-        options.on, data=options.data, data_dir=options.data_dir, seed=options.seed, samples=options.samples
-    )
-    chosen = [c for c in matching([options.claims]) if c.status is not Status.EMPIRICAL]
-    ordered = subject.in_order(chosen) if hasattr(subject, "in_order") else chosen
-    # In this process: what the claims share is recorded and computed once.
-    options.workers = 1
-    rows = _rows([_task(options, c, options.on, options.data) for c in ordered], options)
+    architecture.check_report(options.report)
+    with architecture.terminable() as terminated:
+        subject = models.subject(
+            options.on, data=options.data, data_dir=options.data_dir, seed=options.seed, samples=options.samples
+        )
+        chosen = [c for c in matching([options.claims]) if c.status is not Status.EMPIRICAL]
+        if getattr(subject, "report", None) is None:
+            rows = _rows([_task(options, c, options.on, options.data) for c in chosen], options)
+            _shown(rows, options)
+            return _code(rows, options)
+        return _on_module(options, subject, chosen, terminated)
+
+
+def _on_module(options: argparse.Namespace, subject: Any, chosen: Sequence[Claim], terminated: list[int]) -> int:
+    from verify.app import architecture
+    from verify.networks.claims.examine import described, examined
+    from verify.networks.claims.subject import about_networks
+
+    about = [c for c in chosen if about_networks(c)]
+    tasks = [_task(options, c, options.on, options.data) for c in subject.in_order(about)]
+    screen, rows, code = report.console(), list[Row](), 0
+    if not options.json:
+        first = described(subject)
+        screen.print(f"{first.name}: {first.summary}\n", markup=False, soft_wrap=True)
+    try:
+        # In this process: what the claims share is recorded and computed once.
+        for row in report.watched(runner.run(tasks, workers=1), quiet=options.json):
+            rows.append(row)
+            if not options.json and (options.all or not _enumerated_only(row)):
+                architecture.print_decided(row)
+    except KeyboardInterrupt:
+        code = 143 if terminated else 130
+        print(f"stopped: {len(rows)} of {len(tasks)} claims were looked at", file=sys.stderr)
     place = {c.id: n for n, c in enumerate(chosen)}
     rows.sort(key=lambda r: place[r.claim])
     if options.json:
         print(json.dumps([r.to_json() for r in rows], indent=1))
-        return _code(rows, options)
-    screen = report.console()
-    if getattr(subject, "report", None) is not None:
-        from verify.networks.claims.examine import examined
-
-        found = examined(subject, rows)
-        screen.print(str(found), markup=False, soft_wrap=True)
+    found = None
+    if not options.json or options.report:
+        found = examined(subject, rows, facts=not code, unreached=len(tasks) - len(rows))
+    if found is not None and not options.json:
         screen.print()
-        if options.report:
-            files.write(options.report, found.markdown())
-            print(f"report: {options.report}", file=sys.stderr)
-    else:
-        screen.print(f"{getattr(subject, 'name', options.on)}\n", style="bold")
-    from theory.paths import NetworkOnData
-
-    about = {c.id for c in chosen if issubclass(c.setting, NetworkOnData)}
-    shown = [r for r in rows if options.all or r.claim in about or r.verdict != "not applicable"]
-    large = [] if options.all else [r for r in shown if _enumerated_only(r)]
-    shown = [r for r in shown if r not in large]
-    report.print_table(shown, screen)
-    screen.print()
-    for r in shown:
-        if r.reasons or r.counterexample:
-            screen.print(f"{r.claim}: {r.verdict}", style="bold")
-            report.print_counterexample(r, screen)
-    if large:
-        names = ", ".join(r.claim for r in large)
-        why = "need every path by itself, for which this module is too large (--all says more)"
-        screen.print(f"{len(large)} claims {why}: {names}", style="dim", soft_wrap=True)
-    left = len(rows) - len(shown) - len(large)
-    if left:
-        screen.print(f"{left} claims are about other things than a network on data (--all shows them)", style="dim")
-    return _code(rows, options)
+        screen.print(str(found), markup=False, soft_wrap=True)
+        for row in rows if options.all else [r for r in rows if r.disagrees]:
+            if row.reasons or row.counterexample:
+                screen.print(f"\n{row.claim}: {row.verdict} ({row.status})", style="bold")
+                report.print_counterexample(row, screen)
+        screen.print("\n--all shows every counterexample and the command that finds it again.", style="dim")
+    if found is not None and options.report:
+        architecture.write_report(options.report, found)
+        print(f"report: {options.report}", file=sys.stderr)
+    return 1 if any(r.disagrees for r in rows) else code
 
 
 def ablate(options: argparse.Namespace) -> int:

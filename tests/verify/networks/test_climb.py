@@ -9,9 +9,10 @@ from tests.verify.networks.drawn import module_on_data
 from theory.claims import Claim, Source, Status, claim_named
 from theory.paths import NetworkOnData
 from theory.relations import at_most, equal
-from verify.networks.claims.climb import FloatOnData, NotClimbable, excess
+from verify.networks.claims.climb import FloatOnData, excess
 from verify.networks.claims.module_on_data import ModuleOnData
 from verify.networks.claims.subject import Subject
+from verify.networks.claims.undecided import Undecided
 
 
 def planted(function):
@@ -48,7 +49,7 @@ def test_the_excess_is_the_log_of_the_ratio():
                    FloatOnData(on.graph, tensors, on.x, torch.Generator().manual_seed(0)))  # fmt: skip
     ratio = float(on.ntk_trace().mid() / (on.path_activation() * on.path_kernel_trace()).mid())
     assert float(value.detach()) == pytest.approx(np.log(ratio))
-    with pytest.raises(NotClimbable, match="only inequalities"):
+    with pytest.raises(Undecided, match="only inequalities"):
         excess(planted(lambda i: equal(i.ntk_trace(), 1)), FloatOnData(on.graph, tensors, on.x, torch.Generator()))
 
 

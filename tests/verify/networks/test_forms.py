@@ -10,8 +10,9 @@ from theory.claims import claim_named
 from theory.paths import NetworkOnData
 from theory.relations import Verdict, decide
 from verify.networks.claims.module_on_data import ModuleOnData
-from verify.networks.claims.restated import FORMS, NoForm, cuts, equal_activations, without_enumeration
+from verify.networks.claims.restated import FORMS, cuts, equal_activations, without_enumeration
 from verify.networks.claims.subject import Subject
+from verify.networks.claims.undecided import Undecided
 from verify.networks.exact.to_graph import network_on_data
 
 SAMPLED = {"path-exclusion/saliency", "path-exclusion/pruning-keeps-the-trace",
@@ -44,7 +45,7 @@ def test_forms_decide_as_the_claims_do(identity):
             continue
         try:
             found, exact = decide(form.check(fast)), decide(claim.check(slow))
-        except NoForm:
+        except Undecided:
             continue
         except ValueError as e:
             if "too many to enumerate" not in str(e):
@@ -82,7 +83,7 @@ def test_forms_of_refuted_claims_refute_somewhere(identity):
             slow = slow.with_(x=slow.x * 0)
         try:
             decision = decide(without_enumeration(claim).check(fast))
-        except NoForm:
+        except Undecided:
             continue
         if decision.verdict is Verdict.REFUTED:
             try:

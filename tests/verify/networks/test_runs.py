@@ -14,8 +14,8 @@ from theory.relations import Verdict, decide
 from theory.scalars import exact
 from verify.networks.claims.module_on_data import ModuleOnData
 from verify.networks.claims.module_run import PREDICATES, RUN_FORMS, SCORERS, ModuleRun, certain_top, on_runs
-from verify.networks.claims.restated import NoForm
 from verify.networks.claims.subject import Subject
+from verify.networks.claims.undecided import Undecided
 from verify.networks.exact.to_graph import network_on_data
 
 
@@ -44,7 +44,7 @@ def test_runs_are_those_of_the_enumeration(scorer):
             fast.kept_by_round = slow.kept_by_round
             try:
                 masks = fast._run[0]
-            except NoForm:
+            except Undecided:
                 continue
             compared += 1
             assert np.array_equal(torch.stack(masks).numpy(), slow.masks())
@@ -75,7 +75,7 @@ def test_claims_are_decided_as_by_enumeration():
                 assert bool(a.predicate(fast)) == bool(claim.assumption(a.name).predicate(slow)), (a.name, identity)
             try:
                 ours = decide(on_runs(claim).check(fast))
-            except NoForm:
+            except Undecided:
                 continue
             assert ours.verdict is decide(claim.check(slow)).verdict, (identity, seed)
             decided += 1
@@ -91,7 +91,7 @@ def test_only_certain_orders_count():
     mask = torch.ones(4, dtype=torch.bool)
     s = torch.tensor([1.0, 2.0, 2.0 + 1e-14, 3.0], dtype=torch.float64)
     assert certain_top(s, 3, mask, 1e-12).tolist() == [False, True, True, True]
-    with pytest.raises(NoForm, match="which of two weights goes"):
+    with pytest.raises(Undecided, match="which of two weights goes"):
         certain_top(s, 2, mask, 1e-12)
     # Exact zeros are ties, which the index breaks.
     assert certain_top(torch.zeros(4).double(), 2, mask, 1e-12).tolist() == [False, False, True, True]

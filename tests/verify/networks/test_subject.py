@@ -12,8 +12,9 @@ from theory.paths import NetworkOnData
 from theory.relations import at_most, equal
 from theory.scalars import exact
 from verify.experiments.models import subject
-from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
+from verify.networks.claims.module_on_data import ModuleOnData
 from verify.networks.claims.subject import Subject
+from verify.networks.claims.undecided import Undecided
 from verify.networks.exact.to_graph import network_on_data
 from verify.search.loop import falsify
 
@@ -64,7 +65,7 @@ def test_cancellation_is_covered():
 
 def test_enumeration_is_refused_by_name():
     module, x = rough("mlp", 0)
-    with pytest.raises(Unavailable, match="path_values"):
+    with pytest.raises(Undecided, match="path_values"):
         ModuleOnData.of(module, x).path_values()
 
 

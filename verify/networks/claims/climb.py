@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from theory.claims import Claim
+from verify.networks.claims.undecided import Undecided
 from verify.networks.paths.sums import path_activation, path_kernel
 from verify.networks.recording.graph import Graph, Ref
 
@@ -47,7 +48,7 @@ class FloatOnData:
         self.sums = SimpleNamespace(outputs=int(np.prod(graph.output_shape)))
 
     def __getattr__(self, name: str) -> Any:
-        raise NotClimbable(f"{name} is not differentiated")
+        raise Undecided(f"{name} is not differentiated")
 
     @cached_property
     def values(self) -> dict[Ref, Tensor]:
@@ -104,10 +105,6 @@ class FloatOnData:
         return path_activation(self.graph, self.tensors, run)
 
 
-class NotClimbable(NotImplementedError):
-    """The claim asks for something that has no gradient here."""
-
-
 def _objects(t: Tensor) -> np.ndarray:
     out = np.empty(len(t), dtype=object)
     for i, v in enumerate(t):
@@ -127,7 +124,7 @@ def excess(claim: Claim, i: FloatOnData) -> Tensor:
     """Log of the left over the right side of the tightest inequality: positive where the claim looks violated.
 
     Raises:
-        NotClimbable: the claim is no inequality between quantities that are differentiated here.
+        Undecided: the claim is no inequality between quantities that are differentiated here.
     """
     if claim.id in EXCESS:
         return EXCESS[claim.id](i)
@@ -135,10 +132,10 @@ def excess(claim: Claim, i: FloatOnData) -> Tensor:
     try:
         parts = claim.function(i).parts
     except (TypeError, ValueError, IndexError, AttributeError) as e:
-        raise NotClimbable(f"the claim does not take torch scalars: {e}") from None
+        raise Undecided(f"the claim does not take torch scalars: {e}") from None
     for part in parts:
         if part.kind not in ("<=", "<"):
-            raise NotClimbable("only inequalities are climbed")
+            raise Undecided("only inequalities are climbed")
         left, right = np.broadcast_arrays(_boxed(part.lhs), _boxed(part.rhs))
         found += [_excess(a, b) for a, b in zip(left.ravel(), right.ravel(), strict=True)]
     return torch.stack(found).max()
@@ -154,7 +151,7 @@ def _boxed(side: Any) -> np.ndarray:
 
 def _excess(a: Any, b: Any) -> Tensor:
     if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
-        raise NotClimbable("a side does not depend on the module")
+        raise Undecided("a side does not depend on the module")
     tiny = torch.finfo(a.dtype).tiny
     return a.clamp_min(tiny).log() - b.clamp_min(tiny).log()
 
@@ -185,7 +182,7 @@ def climb(
         stopped: whether somebody's limit in seconds has struck; asked before each step.
 
     Raises:
-        NotClimbable: see `excess`.
+        Undecided: see `excess`.
         NotCovered: an operation through which there are no paths.
     """
     best = Point(dict(tensors), x.clone(), -math.inf, 0)
@@ -252,4 +249,4 @@ def _leg(
     return best, relaxed
 
 
-__all__ = ["FloatOnData", "NotClimbable", "Point", "climb", "excess"]
+__all__ = ["FloatOnData", "Point", "climb", "excess"]

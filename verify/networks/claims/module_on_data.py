@@ -18,6 +18,7 @@ from flint import arb
 from torch import Tensor, nn
 
 from verify.networks.claims.budget import TRACE, flops
+from verify.networks.claims.undecided import Undecided
 from verify.networks.exact.fixed_point import WORK, Forward, forward
 from verify.networks.exact.rounding import Kink, absolute_graph, absolute_values
 from verify.networks.ntk.trace import MEMORY, Sweep, trace_plan
@@ -28,10 +29,6 @@ from verify.networks.recording.roundings import gamma
 
 PASSES = 200
 """Backward passes that a trace may take."""
-
-
-class Unavailable(NotImplementedError):
-    """A claim asked a module for something that only enumeration of paths gives."""
 
 
 class ModuleOnData:
@@ -74,7 +71,7 @@ class ModuleOnData:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise Unavailable(f"{name!r} needs every path by itself: only small piecewise-linear modules are enumerated")
+        raise Undecided(f"{name!r} needs every path by itself: only small piecewise-linear modules are enumerated")
 
     def valid(self) -> bool:
         """Whether all numbers are finite."""
@@ -127,9 +124,7 @@ class ModuleOnData:
         """Trace per output and its absolute error bound."""
         outputs = int(np.prod(self.graph.output_shape))
         if (cost := 4.0 * outputs * len(self.x) * flops(self.graph, self.tensors)) > TRACE:
-            raise Unavailable(
-                f"the trace of {outputs} outputs on {len(self.x)} inputs takes about {cost:.0e} operations"
-            )
+            raise Undecided(f"the trace of {outputs} outputs on {len(self.x)} inputs takes about {cost:.0e} operations")
         plan = trace_plan(self.graph)
         if plan.method != "sweep":
             return self._trace_by_gradients(plan.reasons[0])
@@ -158,7 +153,7 @@ class ModuleOnData:
         """
         outputs = int(np.prod(self.graph.output_shape))
         if outputs * len(self.x) > PASSES:
-            raise Unavailable(f"the trace would take {outputs * len(self.x)} backward passes: {why}")
+            raise Undecided(f"the trace would take {outputs * len(self.x)} backward passes: {why}")
         names = list(self.graph.parameters)
         leaves = {n: self.tensors[n].detach().requires_grad_() for n in names}
         with torch.enable_grad():
@@ -177,7 +172,7 @@ class ModuleOnData:
         bound = gamma(roundings(self.graph, self.tensors, len(self.x)))
         for r, error in self.run.errors.items() if self.run.digits else ():
             if bool((error > bound * sizes[r]).logical_and(sizes[r] > 0).any()):
-                raise Unavailable("the trace has no rounding bound here: too few digits for a forward value")
+                raise Undecided("the trace has no rounding bound here: too few digits for a forward value")
 
     def ntk_trace_per_output(self) -> np.ndarray:
         """The trace output by output, shape (K,)."""
@@ -232,16 +227,16 @@ class ModuleOnData:
         """The module with the first ``count`` of its outputs, if a linear map of its own weights gives them.
 
         Raises:
-            Unavailable: something else gives the outputs.
+            Undecided: something else gives the outputs.
         """
         index = self.graph.output.index
         op = self.graph.operations[index] if index >= 0 else None
         readers = self.graph.readers()
         if op is None or op.kind != LINEAR or len(op.shape) != 2:
-            raise Unavailable("the outputs are given by no linear map, of which some could be taken")
+            raise Undecided("the outputs are given by no linear map, of which some could be taken")
         names = [n for n in (op.settings["weight"], op.settings["bias"]) if n is not None]
         if any(len(readers.get(n, ())) > 1 for n in names):
-            raise Unavailable("what gives the outputs is read elsewhere as well")
+            raise Undecided("what gives the outputs is read elsewhere as well")
         operations = list(self.graph.operations)
         operations[index] = dataclasses.replace(op, shape=torch.Size((op.shape[0], count)))
         graph = dataclasses.replace(self.graph, operations=operations, output_shape=(count,))
@@ -327,4 +322,4 @@ def _sum(balls: np.ndarray) -> Any:
     return sum(balls.ravel()[1:], balls.ravel()[0])
 
 
-__all__ = ["ModuleOnData", "Unavailable"]
+__all__ = ["ModuleOnData"]

@@ -25,7 +25,8 @@ from theory.claims import Assumption, Claim
 from theory.collapse import scored_by
 from theory.relations import Relation, holds
 from verify.networks.claims.module_on_data import ModuleOnData
-from verify.networks.claims.restated import NoForm, cuts, equal_activations
+from verify.networks.claims.restated import cuts, equal_activations
+from verify.networks.claims.undecided import Undecided
 from verify.networks.exact.balls import ball, flat
 from verify.networks.exact.fixed_point import WORK, forward
 from verify.networks.paths.sparse import MOST, Link, Sparse, chain
@@ -61,7 +62,7 @@ class ModuleRun:
         self, on: ModuleOnData, scorer: str, keep: int | None = None, rounds: int | None = None, certain: bool = True
     ) -> None:
         if scorer not in SCORERS:
-            raise NoForm(f"{scorer} has no form for modules")
+            raise Undecided(f"{scorer} has no form for modules")
         self.on, self.scorer, self.rounds, self.certain = on, scorer, rounds, certain
         self.names = list(on.graph.parameters)
         self.sizes = [on.tensors[n].numel() for n in self.names]
@@ -126,7 +127,7 @@ class ModuleRun:
         """How many parameters each round leaves.
 
         Raises:
-            NoForm: more than `ROUNDS` rounds.
+            Undecided: more than `ROUNDS` rounds.
         """
         if self.rounds is not None:
             share = (self.keep / self.weights) ** (1 / self.rounds)
@@ -137,9 +138,9 @@ class ModuleRun:
             a = max(self.keep, a - max(1, -(-a // self.longest_path()) - 1))
             out.append(a)
             if len(out) > ROUNDS:
-                raise NoForm(f"more than {ROUNDS} rounds: paths of {self.longest_path()} weights allow no fewer")
+                raise Undecided(f"more than {ROUNDS} rounds: paths of {self.longest_path()} weights allow no fewer")
         if len(out) * self.weights > WEIGHTS:
-            raise NoForm(f"{len(out)} rounds on {self.weights} weights are too many")
+            raise Undecided(f"{len(out)} rounds on {self.weights} weights are too many")
         return tuple(out) or (self.keep,)
 
     # -- the run --------------------------------------------------------------------------------------
@@ -148,14 +149,14 @@ class ModuleRun:
         """The module under a mask (N,), with the gates that it has then.
 
         Raises:
-            NoForm: a gate that is not certain.
+            Undecided: a gate that is not certain.
         """
         tensors = dict(self.on.tensors)
         for n, m in self.split(mask).items():
             tensors[n] = tensors[n] * m
         run = forward(self.on.graph, tensors, self.on.x, WORK if self.certain else 0)
         if run.open and self.certain:
-            raise NoForm(f"{run.open} gates of the pruned module are within rounding of a kink")
+            raise Undecided(f"{run.open} gates of the pruned module are within rounding of a kink")
         return ModuleOnData(self.on.graph, tensors, self.on.x, run=run)
 
     def split(self, flat_: Tensor) -> dict[str, Tensor]:
@@ -294,7 +295,7 @@ def certain_top(scores: Tensor, kept: int, mask: Tensor, unit: float, number: in
         number: of the round, for the message.
 
     Raises:
-        NoForm: rounding leaves open which weights go.
+        Undecided: rounding leaves open which weights go.
     """
     inside = mask.nonzero().flatten()
     if len(inside) <= kept:
@@ -303,7 +304,7 @@ def certain_top(scores: Tensor, kept: int, mask: Tensor, unit: float, number: in
     low, high = order[: len(order) - kept], order[len(order) - kept :]
     going, staying = float(scores[low[-1]]), float(scores[high[0]])
     if unit >= 0 and going > 0 and going * (1 + unit) >= staying * (1 - unit):
-        raise NoForm(f"in round {number} rounding leaves open which of two weights goes")
+        raise Undecided(f"in round {number} rounding leaves open which of two weights goes")
     out = torch.zeros_like(mask)
     out[high] = True
     return out

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from theory.claims import Assumption, Claim
 from theory.relations import Relation, all_of, at_most, equal, holds
+from verify.networks.claims.undecided import Undecided
 from verify.networks.exact.balls import ball, compared, flat
 from verify.networks.exact.fixed_point import Evaluation, digits_needed, work
 from verify.networks.paths.sums import path_kernel
@@ -40,31 +41,6 @@ DECOMPOSED = 5e9
 """Operations in fixed point that a decomposition into paths may take on more than one input."""
 GROUPS = 16
 """Outputs, or groups of outputs, that cost a backward pass each."""
-
-
-WHY: dict[str, str] = {
-    "path-exclusion/chain-rule": "its right side is a sum over all pairs of paths",
-    "path-exclusion/kernel-sum-is-over-the-path": "it is about the gradient of single paths",
-    "path-exclusion/removal-by-trace-is-best": "it needs one trace for each weight",
-    "path-exclusion/trace-gradient-saliency": "it needs one trace for each pair of weights",
-    "path-exclusion/trace-preserves-eigenvalues": "it needs one trace and one bound for each weight",
-    "path-exclusion/eigenvalue-bounds": "it needs eigenvalues of the whole kernel, of which float64 bounds the trace",
-    "path-exclusion/released-scorer": "released scores are signed sums over paths, which have no rounding bound here",
-    "path-exclusion/released-scorer-agrees-without-fc": "released scores are signed sums over paths, which have no "
-    "rounding bound here",
-    "path-exclusion/bound-keeps-the-largest-eigenvalue": "it needs one trace and one bound for each weight",
-    "path-exclusion/kernel-by-matrix": "it is about the matrix of all pairs of paths",
-    "path-exclusion/trace-bound-by-operator-norm": "it needs the norm of the matrix of all paths",
-    "path-exclusion/kernel-over-distinct-weights": "it needs to know which paths carry the same weights",
-    "synaptic-flow/neuron-conservation": "it is about the signed scores at single units",
-}
-"""Why a claim about networks has no form."""
-NOTHING = {"path-exclusion/kinks": "off kinks the two sides are the same numbers, and float64 finds no instance on one"}
-"""Why there is nothing to test of a claim on a module that is not enumerated."""
-
-
-class NoForm(NotImplementedError):
-    """The form cannot be evaluated on this module; the message says why."""
 
 
 def form(identity: str, how: str) -> Callable[[Form], Form]:
@@ -189,7 +165,7 @@ def trace_bound_per_sample(i: ModuleOnData) -> Relation:
     k = i.sums.outputs
     weights = sum(i.tensors[n].numel() for n in i.graph.parameters)
     if k > 40 or weights > 5_000_000:
-        raise NoForm(f"one gradient of {weights} weights for each sample and each of {k} outputs is too much")
+        raise Undecided(f"one gradient of {weights} weights for each sample and each of {k} outputs is too much")
     i = i.first(max(1, 20 // k))
     sums, unit = i.sums, 2 * i.sums.unit
     activation, kernel = _per_sample(i)
@@ -229,7 +205,7 @@ def bias_paths(i: ModuleOnData) -> Relation:
     constants = {i.graph.base(name) for name in shifts}
     moved = [op for op in i.graph.operations if op.kind == NORMALISATION and i.tensors[op.settings["mean"]].any()]
     if moved:
-        raise NoForm(f"{moved[0].label}: a running mean makes its scale start paths as well")
+        raise Undecided(f"{moved[0].label}: a running mean makes its scale start paths as well")
     left = tuple(n for n in i.graph.parameters if n not in constants)
     learned = {n: torch.full_like(i.tensors[n], float(n in left)) for n in i.graph.parameters}
     with torch.no_grad():
@@ -251,7 +227,7 @@ def unsquared_data_bounds(i: ModuleOnData) -> Relation:
 def auxiliary_same_architecture(i: ModuleOnData) -> Relation:
     """Without max pooling the same architecture gives T_k itself."""
     if any(op.kind == MAXIMUM for op in i.graph.operations):
-        raise NoForm("maxima of squares on the input of ones are tied within rounding")
+        raise Undecided("maxima of squares on the input of ones are tied within rounding")
     return at_most(i.ntk_trace(), _total(i.activation_per_output() * i.kernel_per_output()))
 
 
@@ -332,7 +308,7 @@ def _carried(i: ModuleOnData) -> tuple[Tensor, Tensor]:
     """Scores of all weights, and which of them stand on a path that can carry the objective."""
     s, carried = _px(i), flat(i.sums.carried(i.activation_values() > 0))
     if bool(((s == 0) & carried).any()):
-        raise NoForm("some scores are below the range of float64")
+        raise Undecided("some scores are below the range of float64")
     return s, carried
 
 
@@ -415,14 +391,14 @@ def over_cuts(i: ModuleOnData, scores: dict[str, Tensor], objective: Any) -> Rel
     """The scores of each cut sum to ``objective``.
 
     Raises:
-        NoForm: there is no cut of parameters.
+        Undecided: there is no cut of parameters.
     """
     parts = []
     for weight, names in cuts(i).items():
         total = sum(float(scores[n].sum()) for n in names)
         parts.append((weight, ball(total, 3 * total * i.sums.unit)))
     if not parts:
-        raise NoForm("every layer is skipped by a connection: no layer with its biases is a cut")
+        raise Undecided("every layer is skipped by a connection: no layer with its biases is a cut")
     return all_of(*(equal(s, objective, name) for name, s in parts))
 
 
@@ -453,11 +429,11 @@ def last_linear(i: ModuleOnData) -> Operation:
     """The linear map that gives the outputs, its weight a parameter.
 
     Raises:
-        NoForm: there is none.
+        Undecided: there is none.
     """
     op = last_layer(i)
     if op is None or op.settings["weight"] not in i.graph.parameters:
-        raise NoForm("the last operation is no linear map, whose gradients have a closed form")
+        raise Undecided("the last operation is no linear map, whose gradients have a closed form")
     return op
 
 
@@ -472,7 +448,7 @@ def _pairs(i: ModuleOnData, score: Callable[[int], float], unit: float) -> Relat
     low = int(torch.where(s <= s.median(), own, -1.0).argmax())
     high = int(torch.where(s > s[low], -own, -math.inf).argmax())
     if not s[high] * (1 - unit) > s[low] * (1 + unit):
-        raise NoForm("no two weights of the last layer have scores that are certainly different")
+        raise Undecided("no two weights of the last layer have scores that are certainly different")
     after = {}
     for j in (low, high):
         tensors = dict(i.tensors)
@@ -488,9 +464,6 @@ def _pairs(i: ModuleOnData, score: Callable[[int], float], unit: float) -> Relat
 __all__ = [
     "FORMS",
     "HOW",
-    "NOTHING",
-    "WHY",
-    "NoForm",
     "cuts",
     "equal_activations",
     "form",

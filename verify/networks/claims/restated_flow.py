@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from theory.relations import Relation, all_of, holds
-from verify.networks.claims.restated import NoForm, cuts, form, last_linear, over_cuts, sum_ball
+from verify.networks.claims.restated import cuts, form, last_linear, over_cuts, sum_ball
+from verify.networks.claims.undecided import Undecided
 from verify.networks.exact.balls import compared, flat
 from verify.networks.paths.sums import Sums
 from verify.networks.recording.graph import MAXIMUM
@@ -64,7 +65,7 @@ def released_synflow_l2_conserves(i: ModuleOnData) -> Relation:
 def why_absolute_values(i: ModuleOnData) -> Relation:
     """The scores are sums of products of nonnegative numbers."""
     if any(op.kind == MAXIMUM for op in i.graph.operations):
-        raise NoForm("maxima on the input of ones are tied within rounding")
+        raise Undecided("maxima on the input of ones are tied within rounding")
     s = flat(i.sums.scores(1, torch.ones(i.sums.outputs, dtype=torch.float64)))
     return compared("<=", torch.zeros(()), 0.0, s, s * i.sums.unit * 2)
 
@@ -110,7 +111,7 @@ def layer_rescaling(i: ModuleOnData) -> Relation:
     d, unit, parts = i.activation_values(), 4 * i.sums.unit, []
     chosen = list(cuts(i).values())
     if not chosen:
-        raise NoForm("every layer is skipped by a connection: no layer with its biases is a cut")
+        raise Undecided("every layer is skipped by a connection: no layer with its biases is a cut")
     for names in chosen[:2] + chosen[2:][-2:]:
         # D_k is that of the module before: a positive factor leaves every gate as it was.
         for power, directions in ((1, torch.ones_like(d)), (2, torch.ones_like(d)), (2, d)):
@@ -147,5 +148,5 @@ def energy_saliency(i: ModuleOnData) -> Relation:
     there = {n: (i.tensors[n] != 0).double() for n in i.graph.parameters}
     live = through(there, (i.x != 0).double(), 0, 0) > 0
     if bool(((s == 0) & live).any()):
-        raise NoForm("some scores are below the range of float64")
+        raise Undecided("some scores are below the range of float64")
     return compared("<=", torch.zeros(()), 0.0, s, s * sums.unit * 2) & holds(bool(((s > 0) == live).all()))

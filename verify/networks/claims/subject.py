@@ -28,11 +28,12 @@ from theory.pruning import PruningRun
 from theory.relations import Verdict, agreement, decide
 from verify.networks.claims import budget
 from verify.networks.claims.assumptions import ASSUMPTIONS, Report, assumptions
-from verify.networks.claims.climb import OUTPUTS, NotClimbable, climb
+from verify.networks.claims.climb import OUTPUTS, climb
 from verify.networks.claims.enumerated import Enumerated, enumerated
-from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
+from verify.networks.claims.module_on_data import ModuleOnData
 from verify.networks.claims.module_run import RUN_FORMS, SCORERS, ModuleRun, on_runs
-from verify.networks.claims.restated import FORMS, HOW, NOTHING, WHY, NoForm, without_enumeration
+from verify.networks.claims.restated import FORMS, HOW, without_enumeration
+from verify.networks.claims.undecided import ENUMERATED, NOTHING, UNDONE, WHY, Undecided
 from verify.networks.claims.varied import Variations
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.search.given import Seen, look_through
@@ -52,9 +53,6 @@ RUN = 10
 """Instances of a module that one pruning run costs as much as, about."""
 COUNTS = ("synaptic-flow/released-count-is-exact",)
 """Claims about the numbers of weights in a run alone, which cost nothing."""
-ENUMERATED = "only small piecewise-linear modules are enumerated"
-UNDONE = (Unavailable, NoForm, NotCovered)
-"""What says that a claim cannot be decided on an instance, for a reason of its own."""
 
 
 def about_networks(claim: Claim) -> bool:
@@ -348,7 +346,7 @@ class Subject:
             for p in climb(search.claim, start.graph, start.tensors, start.x, steps=steps, stopped=stopped):
                 what = f"inputs, scales and masks climbed in {p.steps} steps"
                 yield self._settled(search, ModuleOnData(start.graph, p.tensors, p.x, what=what, limit=0))
-        except (NotClimbable, NotCovered):
+        except UNDONE:
             return
 
     # -- where a claim does not apply -----------------------------------------------------------------
@@ -357,12 +355,12 @@ class Subject:
         """The module pruned to one path's weights in ten rounds, by the claim's first scorer that there is a form of.
 
         Raises:
-            NoForm: the module has too many weights for that.
+            Undecided: the module has too many weights for that.
         """
         scorer = next((s for s in claim.draws.get("scorers", ()) if s in SCORERS), "synflow")
         weights = sum(self.tensors[n].numel() for n in self.given.graph.parameters)
         if weights > TRIED:
-            raise NoForm(f"{weights} weights are too many to prune on the way")
+            raise Undecided(f"{weights} weights are too many to prune on the way")
         if scorer not in self._trial_runs:
             self._trial_runs[scorer] = ModuleRun(self.given.first(1), scorer, rounds=10, certain=False)
         return self._trial_runs[scorer]

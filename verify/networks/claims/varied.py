@@ -14,8 +14,9 @@ from torch import Tensor
 
 from theory.claims import Claim
 from verify.networks.claims.budget import GIVEN, affordable_samples
-from verify.networks.claims.module_on_data import ModuleOnData, Unavailable
+from verify.networks.claims.module_on_data import ModuleOnData
 from verify.networks.claims.module_run import ModuleRun
+from verify.networks.claims.undecided import Undecided
 
 KEPT = 2**28
 """Bytes, about, of drawn instances and runs that are kept for the next claim."""
@@ -50,7 +51,7 @@ class Variations:
         if given.sums.outputs > FEW:
             try:
                 given = given.with_outputs(OUTPUTS)
-            except Unavailable:
+            except Undecided:
                 pass
         count = affordable_samples(given.graph, given.tensors, GIVEN / 10, len(given.x))
         return given.first(count)
