@@ -1,0 +1,93 @@
+"""The gallery: every figure drawn as SVG from its recorded table, with caption, table and command."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from pathlib import Path
+
+from figures.registry import Figure, figures
+from verify.studies.claims_page import ROOT
+from verify.trials.tables import read_csv, read_provenance
+
+TABLES = ROOT / "results" / "figures"
+_PAPERS = {
+    "sketching": "A Sketching Perspective",
+    "path-exclusion": "Path eXclusion",
+    "no-free-prune": "No Free Prune",
+    "ours": "This project",
+}
+_COLOURS = (
+    "<style>svg{color:#1f2328;--page:#fff;--grid:#ddd}"
+    "@media(prefers-color-scheme:dark){svg{color:#e3e6ea;--page:#1e2129;--grid:#444a55}}</style>"
+)
+
+
+def table_of(figure: Figure) -> Path:
+    """The table that the repository holds of a figure."""
+    return TABLES / f"{figure.name.replace('/', '-')}.csv"
+
+
+def svg(figure: Figure) -> str:
+    """The figure drawn from its table, in colours that follow the reader's preference for light or dark."""
+    import matplotlib
+
+    from figures.style import STYLE
+
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure.name}):
+        canvas = figure.draw(read_csv(table_of(figure)))
+        out = io.StringIO()
+        canvas.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    return coloured(out.getvalue())
+
+
+def coloured(text: str) -> str:
+    """A drawing of matplotlib with black, white and grid replaced by colours that change with the scheme."""
+    text = text[text.index("<svg") :]
+    for written, instead in (("#000000", "currentColor"), ("#ffffff", "var(--page)"), ("#dddddd", "var(--grid)")):
+        text = text.replace(written, instead)
+    text = re.sub(r"<text (?![^>]*fill)", '<text fill="currentColor" ', text)
+    text = re.sub(r'(<text [^>]*style=")(?![^"]*fill)', r"\1fill: currentColor; ", text)
+    # A path without a fill of its own is black.
+    return text.replace(">", f">{_COLOURS}", 1).replace("<svg ", '<svg fill="currentColor" ', 1)
+
+
+def pages() -> tuple[dict[str, str], dict[str, str]]:
+    """The page, and the drawings: path from the root of the site -> text."""
+    drawings: dict[str, str] = {}
+    lines = [
+        "# Figures",
+        "",
+        "Each figure is drawn from the table beside it and from nothing else. The table says which trials, seeds and",
+        "versions it comes from. *How to draw it again* runs the trials that are missing, and draws.",
+    ]
+    last = ""
+    for figure in figures():
+        table = table_of(figure)
+        if not table.exists():
+            continue
+        paper = figure.name.split("/")[0]
+        if paper != last:
+            lines += ["", f"## {_PAPERS.get(paper, paper)}"]
+            last = paper
+        name = f"figures/{figure.name.replace('/', '-')}.svg"
+        try:
+            drawings[name] = svg(figure)
+        except KeyError as e:
+            print(f"{table.name} was recorded for another drawing: it has no column {e}; left out", file=sys.stderr)
+            continue
+        told = read_provenance(table)
+        scale = told.get("scale", "small")
+        lines += [
+            "",
+            f"### {figure.title.rstrip('.')}",
+            "",
+            f"![{figure.title}]({name}){{ .figure loading=lazy }}",
+            "",
+            figure.caption,
+            "",
+            f"[Table](repo:{table.relative_to(ROOT)}), {told.get('trials', '?')} trials. How to draw it again:",
+            f"`python -m figures make {figure.name} --scale {scale}`",
+        ]
+    return {"figures.md": "\n".join(lines) + "\n"}, drawings
