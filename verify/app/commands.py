@@ -15,7 +15,9 @@ from theory.claims import Claim, Status, claims, matching
 from verify.app import page as html
 from verify.app import runner
 from verify.app import tables as report
+from verify.app.recorded import recorded
 from verify.app.runner import Row, Task
+from verify.app.summary import ENUMERATED, in_words, summaries
 from verify.search.budgets import budget_named
 from verify.trials import files
 
@@ -36,12 +38,12 @@ def everything(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([r.to_json() for r in rows], indent=1))
     else:
-        hidden = [r for r in rows if _enumerated_only(r)]
-        report.print_table([r for r in rows if r not in hidden])
-        report.print_remarks(rows)
-        for on in dict.fromkeys(r.on for r in hidden):
-            count = sum(r.on == on for r in hidden)
-            print(f"Not in the table: {count} claims that need every path by itself, for which {on} is too large.")
+        found = summaries(rows, recorded())
+        if options.details:
+            report.print_details(rows)
+        else:
+            report.print_table(found)
+        report.print_remarks(found)
     from verify.trials.origin import of_search
 
     path = html.save(rows, REPORTS / "report.html", {**of_search(options.seed), "budget": options.budget})
@@ -133,7 +135,7 @@ def _shown(rows: Sequence[Row], options: argparse.Namespace) -> None:
 
 def _enumerated_only(row: Row) -> bool:
     """Whether nothing was decided since the claim asks for every path."""
-    return not row.examples and any("only small piecewise-linear modules" in why for why in row.reasons)
+    return not row.examples and any(ENUMERATED[0] in why for why in row.reasons)
 
 
 def falsify(options: argparse.Namespace) -> int:
@@ -186,7 +188,7 @@ def _on_module(options: argparse.Namespace, subject: Any, chosen: Sequence[Claim
         screen.print(str(found), markup=False, soft_wrap=True)
         for row in rows if options.all else [r for r in rows if r.disagrees]:
             if row.reasons or row.counterexample:
-                screen.print(f"\n{row.claim}: {row.verdict} ({row.status})", style="bold")
+                screen.print(f"\n{row.claim}: {in_words(row)}", style="bold", markup=False)
                 report.print_counterexample(row, screen)
         screen.print("\n--all shows every counterexample and the command that finds it again.", style="dim")
     if found is not None and options.report:

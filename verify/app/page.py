@@ -105,9 +105,12 @@ def _article(claim_rows: Sequence[Row]) -> str:
             f"<li><code>{html.escape(n)}</code>: {mathematics(s)[3:-4]}</li>" for n, s in first.assumes.items()
         )
         out.append(f"<p>Assumes</p><ul>{items}</ul>")
-    if first.twin:
-        anchor = first.twin.replace("/", "-")
-        out.append(f'<p>See <a href="#{html.escape(anchor)}"><code>{html.escape(first.twin)}</code></a>.</p>')
+    for word, others in (("Repairs", [first.repairs]), ("Repaired by", first.repaired_by), ("See", first.see)):
+        links = [
+            f'<a href="#{html.escape(o.replace("/", "-"))}"><code>{html.escape(o)}</code></a>' for o in others if o
+        ]
+        if links:
+            out.append(f"<p>{word} {', '.join(links)}.</p>")
     for row in claim_rows:
         kind = row.verdict if row.verdict != "not applicable" else "none"
         margin = "" if row.margin is None else f", smallest relative margin {row.margin:.3g}"

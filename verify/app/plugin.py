@@ -214,16 +214,16 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not found:
         return
     from verify.app.runner import Row
-    from verify.app.tables import counted, how, number
+    from verify.app.summary import counted, in_words
+    from verify.app.tables import how, number
 
     write = terminalreporter.write_line
     terminalreporter.section("theorems")
     rows = [Row(**value) for _, value in sorted(found.items())]
     wide = max(len(r.claim) for r in rows)
     for r in rows:
-        why = r.reasons[0] if r.verdict == "not applicable" and r.reasons else ""
-        seen = f"{how(r)} {counted(r)}" if r.examples or r.screened else ""
-        line = f"{r.claim:{wide}}  {r.status:9}  {r.verdict:14}  {seen:16} {r.size or number(r.margin):>10}  {why}"
+        line = f"{r.claim:{wide}}  {in_words(r):27}  {f'{how(r)} {counted(r)}':16} {r.size or number(r.margin):>10}"
         write(line.rstrip()[: max(120, terminalreporter._tw.fullwidth)], red=bool(r.disagrees))
+    write("margin: the least (right - left) / max(|left|, |right|) that was seen, or the counterexample's size")
     counts = {v: sum(r.verdict == v for r in rows) for v in dict.fromkeys(r.verdict for r in rows)}
     write(f"{len(rows)} checks: " + ", ".join(f"{n} {v}" for v, n in counts.items()))

@@ -85,7 +85,7 @@ class Row:
     """What is reported of one task: plain data, ready for JSON.
 
     Attributes:
-        claim, title, statement, status, source, twin: of the claim.
+        claim, title, statement, status, source, by_definition, repairs, repaired_by, see: of the claim.
         assumes: its assumptions, name -> sentence.
         on: what it ran on.
         verdict: "survived", "refuted", "undecided" or "not applicable".
@@ -111,7 +111,10 @@ class Row:
     statement: str = ""
     status: str = ""
     source: str = ""
-    twin: str = ""
+    by_definition: str = ""
+    repairs: str = ""
+    repaired_by: list[str] = field(default_factory=list)
+    see: list[str] = field(default_factory=list)
     assumes: dict[str, str] = field(default_factory=dict)
     on: str = DRAWN
     verdict: str = ""
@@ -150,7 +153,10 @@ def row(claim: Claim, outcome: Any, task: Task) -> Row:
         statement=claim.statement,
         status=str(claim.status),
         source=str(claim.source),
-        twin=claim.twin,
+        by_definition=claim.by_definition,
+        repairs=claim.repairs,
+        repaired_by=list(claim.repaired_by),
+        see=list(claim.see),
         assumes={a.name: a.sentence for a in claim.assumptions},
         on=outcome.on,
         verdict=outcome.verdict,

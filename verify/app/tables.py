@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import sys
+import textwrap
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from verify.app.runner import Event, Row
+from theory.claims import claim_named
+from verify.app.runner import DRAWN, Event, Row
+from verify.app.summary import Summary, by_experiment, counted, counts, in_words, left_open
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 WIDTH = 100
-COLOURS = {
-    "survived": "green",
-    "supported": "green",
-    "refuted": "yellow",
-    "contradicted": "yellow",
-    "undecided": "magenta",
-    "not applicable": "dim",
-}
+AGREES, CONTRADICTS = "green", "bold red"
+"""The only colours: whether a verdict agrees with what is believed of the claim."""
+SHOWN_AT_ONCE = 8
+"""Finished rows that stand above the progress bar."""
 
 
 def console(*, error: bool = False, width: int | None = None) -> Console:
@@ -31,13 +32,15 @@ def console(*, error: bool = False, width: int | None = None) -> Console:
 
 
 def watched(events: Iterator[Event], *, quiet: bool = False) -> Iterator[Row]:
-    """Rows as they come in, with a live line on a terminal (what runs, how many are done, time left)."""
+    """Rows as they come in; on a terminal the latest are shown above a bar: what runs, how many are done, time left."""
     screen = console(error=True)
     if quiet or not screen.is_terminal:
         for event in events:
             if event.row is not None:
                 yield event.row
         return
+    from rich.console import Group
+    from rich.live import Live
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -49,13 +52,31 @@ def watched(events: Iterator[Event], *, quiet: bool = False) -> Iterator[Row]:
 
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
                TextColumn("[dim]{task.description}"))  # fmt: skip
-    with Progress(*columns, console=screen, transient=True) as progress:
-        bar = progress.add_task("", total=None)
+    progress = Progress(*columns, console=screen)
+    bar = progress.add_task("", total=None)
+    latest: deque[Row] = deque(maxlen=SHOWN_AT_ONCE)
+    with Live(progress, console=screen, transient=True) as live:
         for event in events:
             running = ", ".join(name.split("/")[-1] for name in event.running)
             progress.update(bar, total=event.total, completed=event.done, description=running[:40])
             if event.row is not None:
+                latest.append(event.row)
+                live.update(Group(*(_finished(row) for row in latest), progress))
                 yield event.row
+
+
+def _finished(row: Row) -> Text:
+    from rich.text import Text
+
+    name = row.claim.split("/")[-1]
+    line = Text(f" {name:41} {_short(row.on):14} ", no_wrap=True, overflow="ellipsis")
+    return line.append(in_words(row), style=_colour(row.disagrees == "", row.verdict))
+
+
+def _colour(agrees: bool | None, verdict: str = "survived") -> str:
+    if agrees is None or (agrees and verdict not in ("survived", "refuted")):
+        return ""
+    return AGREES if agrees else CONTRADICTS
 
 
 def number(value: float | None) -> str:
@@ -68,23 +89,40 @@ def how(row: Row) -> str:
     return {"rational": "exact"}.get(row.how, row.how.split(" ")[0].replace("float64", "float"))
 
 
-def counted(row: Row) -> str:
-    """Instances decided exactly + screened."""
-    return f"{row.examples}" + (f" +{_thousands(row.screened)}" if row.screened else "")
+def print_table(found: Sequence[Summary], screen: Console | None = None) -> None:
+    """One line a claim, paper by paper; narrower than 100 columns only what was found."""
+    from rich.table import Table
+    from rich.text import Text
+
+    screen = screen or console()
+    wide = screen.width >= WIDTH
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    table.add_column("claim", no_wrap=True, overflow="ellipsis")
+    table.add_column("found", no_wrap=True, overflow="ellipsis")
+    if wide:
+        table.add_column("evidence", no_wrap=True, justify="right")
+        table.add_column("models", no_wrap=True, justify="right")
+    paper = ""
+    for one in found:
+        if one.paper != paper:
+            paper = one.paper
+            table.add_row(Text(paper, style="bold"))
+        models = one.on_models
+        decided = sum(r.verdict in ("survived", "refuted") for r in models)
+        found_now = Text(one.found + " !!" * (one.agrees is False), style=_colour(one.agrees))
+        more = (one.evidence, f"{decided}/{len(models)}" if models else "") if wide else ()
+        table.add_row(f" {one.name}", found_now, *more)
+    screen.print(table)
 
 
-def _thousands(n: int) -> str:
-    return f"{n / 1000:.0f}k" if n >= 10_000 else str(n)
-
-
-def print_table(rows: Sequence[Row], screen: Console | None = None) -> None:
+def print_details(rows: Sequence[Row], screen: Console | None = None) -> None:
     """One line for each claim and thing it ran on, paper by paper; at 100 columns nothing wraps."""
     from rich.table import Table
     from rich.text import Text
 
     screen = screen or console()
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    for name, justify in (("claim", "left"), ("status", "left"), ("on", "left"), ("verdict", "left"), ("by", "left"),
+    for name, justify in (("claim", "left"), ("believed", "left"), ("on", "left"), ("verdict", "left"), ("by", "left"),
                           ("instances", "right"), ("margin", "right")):  # fmt: skip
         table.add_column(name, no_wrap=True, overflow="ellipsis", justify=justify)  # type: ignore[arg-type]
     before: Row | None = None
@@ -93,17 +131,26 @@ def print_table(rows: Sequence[Row], screen: Console | None = None) -> None:
         if before is None or before.claim.split("/")[0] != paper:
             table.add_row(Text(paper, style="bold"))
         verdict = Text({"not applicable": "n/a"}.get(row.verdict, row.verdict))
-        verdict.stylize("bold red" if row.disagrees else COLOURS.get(row.verdict, ""))
+        verdict.stylize(_colour(not row.disagrees, row.verdict if row.on == DRAWN else ""))
         if row.disagrees:
-            verdict.append(" !!", style="bold red")
+            verdict.append(" !!", style=CONTRADICTS)
         again = before is not None and before.claim == row.claim
         table.add_row(
-            "" if again else f" {name}", "" if again else row.status, _short(row.on), verdict, how(row),
-            counted(row) if row.examples or row.screened else "",
-            row.size if row.verdict == "refuted" and row.size else number(row.margin),
+            "" if again else f" {name}", "" if again else BELIEVED.get(row.status, row.status), _short(row.on), verdict,
+            how(row), counted(row), row.size if row.verdict == "refuted" and row.size else number(row.margin),
         )  # fmt: skip
         before = row
     screen.print(table)
+    screen.print(
+        "on: drawn instances, or models trained here (on digits where no data set is named).\n"
+        "by: exact rationals, balls, or float64 with a rounding bound. instances: decided so + screened in float64.\n"
+        "margin: the least (right - left) / max(|left|, |right|) of the inequality over all instances; 0 is equality.\n"
+        "Where a claim is refuted, the size of the counterexample stands there.",
+        style="dim",
+    )
+
+
+BELIEVED = {"proved": "true", "refuted": "false", "empirical": "", "open": "open"}
 
 
 def _short(on: str) -> str:
@@ -112,45 +159,62 @@ def _short(on: str) -> str:
     return (" ".join(words[1:2]) if words[0] == "digits" else " ".join(words[:2]).replace("tiny-relu", "tiny"))[:14]
 
 
-def print_remarks(rows: Sequence[Row], screen: Console | None = None) -> None:
-    """Counts, what contradicts a status, and the line that reproduces it."""
+def print_remarks(found: Sequence[Summary], screen: Console | None = None) -> None:
+    """What was not decided and why, counts, and what contradicts a belief with the line that reproduces it."""
     screen = screen or console()
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row.verdict] = counts.get(row.verdict, 0) + 1
-    claims = len({r.claim for r in rows})
+    for on, reasons in left_open(found).items():
+        screen.print(f"\nOn {on}:", style="bold", markup=False)
+        for reason, names in reasons:
+            listed = ", ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} more"
+            screen.print(f"  {len(names):3} {reason} ({listed})", markup=False, no_wrap=True, overflow="ellipsis")
+    for one in found:
+        for row in one.rows:
+            if by_experiment(row):
+                screen.print()
+                print_tests(row, screen)
     screen.print()
-    screen.print(
-        f"{claims} claims, {len(rows)} checks: " + ", ".join(f"{n} {v}" for v, n in sorted(counts.items())) + "."
-    )
-    screen.print(
-        "on: drawn instances, or models trained here (on digits where no data set is named).\n"
-        "by: exact rationals, balls, or float64 with a rounding bound. instances: decided + screened.\n"
-        "margin: the smallest relative one seen, or the size of the counterexample. survived is not a proof.\n"
-        "n/a: not applicable, or decided by experiments (--scale); the report says why.",
-        style="dim",
-    )
-    for row in rows:
-        if row.verdict in DECIDED:
-            screen.print()
-            print_tests(row, screen)
-    for row in rows:
-        if row.disagrees:
-            screen.print()
-            screen.print(f"!! {row.claim} on {row.on}: {row.disagrees}", style="bold red")
-            print_counterexample(row, screen)
+    for line in LEGEND + WIDE_LEGEND * (screen.width >= WIDTH):
+        screen.print(_wrapped(line, screen), style="dim")
+    screen.print()
+    checks = sum(len(one.rows) for one in found)
+    screen.print(f"{_many(len(found), 'claim')}, {_many(checks, 'check')}", style="bold")
+    for line in counts(found):
+        screen.print(_wrapped(f"  {line}", screen))
+    origins = {one.recorded.origin.split(", ", 1)[1] for one in found if one.recorded}
+    if origins:
+        screen.print(_wrapped(f"  recorded: {'; '.join(sorted(origins))}. --scale decides anew.", screen), style="dim")
+    wrong = [(one, row) for one in found for row in one.rows if row.disagrees]
+    if not wrong:
+        screen.print("No verdict contradicts what is believed.", style=AGREES)
+    for one, row in wrong:
+        screen.print()
+        screen.print(f"!! {one.claim} on {row.on}: {row.disagrees}", style=CONTRADICTS, markup=False)
+        print_counterexample(row, screen)
 
 
-DECIDED = ("supported", "contradicted", "undecided")
-"""Verdicts on EMPIRICAL claims; of the others an undecided one has no tests to show."""
+LEGEND = (
+    "found: the strongest that is known. Small shapes: the claim's code was run on symbols.",
+    "survived: no counterexample was found, which is no proof. confirmed: by an exact counterexample.",
+)
+WIDE_LEGEND = (
+    "evidence: instances decided exactly + screened in float64, size of the counterexample, or trials.",
+    "models: on how many of the models trained here something was decided.",
+)
+
+
+def _wrapped(line: str, screen: Console) -> str:
+    return textwrap.fill(line, screen.width, subsequent_indent="    ", break_long_words=False)
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def print_tests(row: Row, screen: Console) -> None:
-    """The sequential tests behind the verdict on an EMPIRICAL claim; nothing for other claims."""
-    if row.how.startswith("e-process"):
-        screen.print(f"{row.claim}: [bold]{row.verdict}[/] from {row.on}, {row.how}")
-        for line in row.reasons:
-            screen.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
+    """The sequential tests behind the verdict on a claim about training."""
+    screen.print(f"{row.claim}: [bold]{row.verdict}[/] from {row.on}, {row.how}")
+    for line in row.reasons:
+        screen.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
 
 
 def print_counterexample(row: Row, screen: Console | None = None) -> None:
@@ -170,7 +234,7 @@ def print_rows(rows: Iterable[Row], screen: Console | None = None) -> None:
     """Rows of benchmarks and the like: any dictionaries would do; here full details of each `Row`."""
     screen = screen or console()
     for row in rows:
-        screen.print(f"{row.claim} on {row.on}: [bold]{row.verdict}[/] ({row.status})")
+        screen.print(f"{row.claim} on {row.on}: [bold]{in_words(row, claim_named(row.claim))}[/]")
         if row.examples or row.screened:
             screen.print(
                 f"  {row.examples} decided exactly ({row.how or 'none'}), {row.screened} screened, {row.seconds:.1f} s"
