@@ -12,17 +12,11 @@ from theory.cuts import parameter_cuts
 from theory.enumeration import on_path
 from theory.networks import ONE, Builder, Network, mlp
 from theory.pruning import PruningRun, released_count
-from theory.scalars import Array, absolute, indicator, total
-
-
-def _scores_of_each_round(run: PruningRun) -> Array:
-    """Scores computed anew on the network that each round starts from, whether or not the run uses them."""
-    before = run.masks_before()
-    return np.stack([run.scores_at(before[..., r, :]) for r in range(before.shape[-2])], axis=-2)
+from theory.scalars import absolute, indicator, total
 
 
 def _nonnegative(run: PruningRun) -> Any:
-    return np.asarray(_scores_of_each_round(run) >= 0, dtype=bool).all(axis=(-2, -1))
+    return np.asarray(run.fresh_scores_by_round() >= 0, dtype=bool).all(axis=(-2, -1))
 
 
 def _nonzero(run: PruningRun) -> Any:
@@ -33,7 +27,7 @@ def _nonzero(run: PruningRun) -> Any:
 def _conserved(run: PruningRun) -> Any:
     member = (on_path(run.network) > 0).astype(int)
     expected = total(run.path_weights_by_round()[..., :, None] * member, axis=-2)
-    return np.asarray(_scores_of_each_round(run) == expected, dtype=bool).all(axis=(-2, -1))
+    return np.asarray(run.fresh_scores_by_round() == expected, dtype=bool).all(axis=(-2, -1))
 
 
 def _one_round(run: PruningRun) -> bool:
@@ -43,8 +37,8 @@ def _one_round(run: PruningRun) -> bool:
 def _paths_unchanged(run: PruningRun) -> Any:
     before = run.masks_before()
     whole = (before[..., None, :] | ~(on_path(run.network) > 0)).all(axis=-1)
-    dense = run.path_weights_at(np.ones(run.theta.shape, dtype=bool))
-    expected = dense[..., None, :] * indicator(whole, run.theta)
+    dense = run.path_weights_by_round()[..., :1, :]
+    expected = dense * indicator(whole, run.theta)
     return np.asarray(run.path_weights_by_round() == expected, dtype=bool).all(axis=(-2, -1))
 
 

@@ -52,17 +52,20 @@ def cuts_of(network: Network) -> tuple[tuple[int, ...], ...]:
     )
 
 
+@lru_cache(maxsize=4096)
 def cut_matrix(network: Network) -> np.ndarray:
-    """Integer array (cuts, E): 1 where an edge belongs to a cut."""
+    """Integer array (cuts, E), read-only: 1 where an edge belongs to a cut."""
     cuts = cuts_of(network)
     out = np.zeros((len(cuts), len(network.edges)), dtype=int)
     for row, cut in enumerate(cuts):
         out[row, list(cut)] = 1
+    out.flags.writeable = False
     return out
 
 
+@lru_cache(maxsize=4096)
 def parameter_cuts(network: Network) -> np.ndarray:
-    """Integer array (cuts, N): the cuts that consist of parameters only, each with all its edges that are on a path.
+    """Integer array (cuts, N), read-only: the cuts of parameters only, each with all its edges that are on a path.
 
     The kernel of a convolution is one, if no path passes it by: its weights stand on an edge for each position.
     """
@@ -73,7 +76,9 @@ def parameter_cuts(network: Network) -> np.ndarray:
         own = Counter(network.edges[i].parameter for i in cut)
         if None not in own and all(uses[j] == count for j, count in own.items()):
             rows[tuple(int(j in own) for j in range(network.parameters))] = None
-    return np.array(list(rows), dtype=int).reshape(len(rows), network.parameters)
+    out = np.array(list(rows), dtype=int).reshape(len(rows), network.parameters)
+    out.flags.writeable = False
+    return out
 
 
 @lru_cache(maxsize=4096)

@@ -6,13 +6,12 @@ ReLU has at 0 in the direction d the derivative max(d, 0), a tied maximum that o
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from theory.networks import INPUT, LEAKY, MAX, ONE, RELU, Network, edge_values, forward
-from theory.scalars import Array, indicator, is_exact, rational, zeros
+from theory.networks import INPUT, LEAKY, MAX, ONE, RELU, Network, edge_values, factor_of, forward
+from theory.scalars import Array, indicator, is_exact, zeros
 
 
 def one_sided(network: Network, theta: Array, x: Array, sign: int) -> Array:
@@ -26,7 +25,8 @@ def one_sided(network: Network, theta: Array, x: Array, sign: int) -> Array:
     """
     run, weights = forward(network, theta, x), edge_values(network, theta)
     shape = (*run.outputs.shape[:-1], network.parameters)
-    slope: Any = rational(network.slope) if is_exact(theta) else float(Fraction(network.slope))
+    exactly = is_exact(theta)
+    slope = factor_of(network.slope, exactly)
     out: list[Any] = []
     for u, kind in enumerate(network.units):
         if kind in (INPUT, ONE) or not network.incoming[u]:
@@ -37,7 +37,7 @@ def one_sided(network: Network, theta: Array, x: Array, sign: int) -> Array:
             e, w = network.edges[i], np.asarray(weights[i])[..., None]
             d = w[..., None] * out[e.source]
             if e.parameter is not None:
-                factor: Any = rational(e.factor) if is_exact(theta) else float(Fraction(e.factor))
+                factor = factor_of(e.factor, exactly)
                 d[..., e.parameter] = d[..., e.parameter] + run.values[e.source] * factor * sign
             values.append(w * run.values[e.source])
             slopes.append(d)

@@ -93,8 +93,9 @@ def path_gates(network: Network, run: Forward) -> Array:
     return stacked(columns, run.outputs, shape)
 
 
+@lru_cache(maxsize=4096)
 def on_path(network: Network) -> np.ndarray:
-    """Integer array (P, N): how often each parameter stands on each path."""
+    """Integer array (P, N), read-only: how often each parameter stands on each path."""
     paths = paths_of(network)
     out = np.zeros((len(paths), network.parameters), dtype=int)
     for p, edges in enumerate(paths.edges):
@@ -102,6 +103,7 @@ def on_path(network: Network) -> np.ndarray:
             j = network.edges[i].parameter
             if j is not None:
                 out[p, j] += 1
+    out.flags.writeable = False
     return out
 
 

@@ -107,10 +107,11 @@ class Instance:
             value = getattr(self, name)
             if value is None:
                 continue
-            for v in np.ravel(exact(value)):
+            for v in np.ravel(value if is_exact(value) else exact(value)):
                 entries += 1
-                nonzero += v != 0
-                weight += _complexity(v)
+                if v != 0:
+                    nonzero += 1
+                    weight += _complexity(v)
         return (*self.structure_size(), entries, nonzero, weight)
 
     def structure_size(self) -> tuple[Any, ...]:
@@ -165,7 +166,15 @@ class Instance:
 
     def key(self) -> str:
         """A string that is the same for the same instance only."""
-        return Instance.summary(self)
+        parts = []
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, np.ndarray) and is_exact(value):
+                value = (value.shape, [str(v) for v in value.ravel()])
+            elif "axes" in f.metadata and value is not None:
+                value = shown(value)
+            parts.append(str(value))
+        return "|".join(parts)
 
     def summary(self) -> str:
         """A line a person reads."""

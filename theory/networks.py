@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, Self
 
 import numpy as np
@@ -84,6 +84,17 @@ class Network:
         for o in self.outputs:
             if not 0 <= o < len(self.units):
                 raise ValueError(f"output {o} is not a unit")
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.units, self.edges, self.outputs, self.layers, self.slope))
+
+    def __hash__(self) -> int:
+        return self._hash  # computed once: everything that is enumerated is cached by network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: hashes of strings differ between processes."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     @cached_property
     def parameters(self) -> int:
@@ -341,12 +352,19 @@ def edge_values(network: Network, theta: Array) -> list[Any]:
     exactly = is_exact(theta)
     out = []
     for e in network.edges:
-        factor: Any = rational(e.factor) if exactly else float(Fraction(e.factor))
+        factor = factor_of(e.factor, exactly)
         if e.parameter is None:
             out.append(zeros(theta.shape[:-1], theta) + factor)
         else:
-            out.append(theta[..., e.parameter] * factor)
+            value = theta[..., e.parameter][()]
+            out.append(value if e.factor == "1" else value * factor)
     return out
+
+
+@lru_cache(maxsize=1024)
+def factor_of(written: str, exactly: bool) -> Any:
+    """A constant factor of an edge, or a slope, as a rational or as a float64."""
+    return rational(written) if exactly else float(Fraction(written))
 
 
 @dataclass(frozen=True)
@@ -436,8 +454,7 @@ def _gate(kind: str, z: Any, like: Array, slope: str) -> Any:
     on = indicator(z > 0, like)
     if kind == RELU:
         return on
-    below: Any = rational(slope) if is_exact(like) else float(Fraction(slope))
-    return on + (1 - on) * below
+    return on + (1 - on) * factor_of(slope, is_exact(like))
 
 
 def _largest(arriving: list[Any], like: Array) -> tuple[Any, list[Any]]:
@@ -460,21 +477,26 @@ def jacobian(network: Network, theta: Array, run: Forward) -> Array:
     wherever no pre-activation is exactly 0.
     """
     values_of_edges = edge_values(network, theta)
-    n = run.outputs.shape[-2]
+    exactly = is_exact(theta)
     shape = run.outputs.shape[:-1]
     out = zeros((*shape, len(network.outputs), network.parameters), theta)
     for k, output in enumerate(network.outputs):
-        adjoint: list[Any] = [zeros(shape, theta) for _ in network.units]
-        adjoint[output] = adjoint[output] + 1
+        adjoint: list[Any] = [None] * len(network.units)  # None: no path from there to this output
+        adjoint[output] = zeros(shape, theta) + 1
         for u in reversed(range(output + 1)):
+            if adjoint[u] is None:
+                continue
             for i in network.incoming[u]:
                 e = network.edges[i]
                 passed = adjoint[u] * run.edge_gates[i]
                 if e.parameter is not None:
-                    factor: Any = rational(e.factor) if is_exact(theta) else float(Fraction(e.factor))
-                    out[..., k, e.parameter] = out[..., k, e.parameter] + passed * run.values[e.source] * factor
-                adjoint[e.source] = adjoint[e.source] + passed * np.asarray(values_of_edges[i])[..., None]
-    assert out.shape[-3] == n
+                    part = passed * run.values[e.source]
+                    part = part if e.factor == "1" else part * factor_of(e.factor, exactly)
+                    out[..., k, e.parameter] = out[..., k, e.parameter] + part
+                if network.units[e.source] not in (INPUT, ONE):
+                    arriving = passed * np.asarray(values_of_edges[i])[..., None]
+                    before = adjoint[e.source]
+                    adjoint[e.source] = arriving if before is None else before + arriving
     return out
 
 
@@ -538,5 +560,5 @@ def _renumbered(
 
 __all__ = [
     "INPUT", "LEAKY", "LINEAR", "MAX", "ONE", "RELU", "Builder", "Edge", "Forward", "Network", "NetworkInstance",
-    "edge_values", "equations", "forward", "jacobian", "mlp", "without_edge", "without_units",
+    "edge_values", "equations", "factor_of", "forward", "jacobian", "mlp", "without_edge", "without_units",
 ]  # fmt: skip

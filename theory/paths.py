@@ -118,10 +118,18 @@ class NetworkOnData(NetworkInstance):
 
     def path_values(self) -> Array:
         """v_p, shape (..., P)."""
+        return self._path_values
+
+    @cached_property
+    def _path_values(self) -> Array:
         return path_values(self.network, self.theta)
 
     def path_jacobian(self) -> Array:
         """J_theta^v, shape (..., P, N)."""
+        return self._path_jacobian
+
+    @cached_property
+    def _path_jacobian(self) -> Array:
         return path_jacobian(self.network, self.theta)
 
     def path_kernel(self) -> Array:
@@ -131,6 +139,10 @@ class NetworkOnData(NetworkInstance):
 
     def path_inputs(self) -> Array:
         """a_p(x_n) x_{n, s(p)}, shape (..., n, P); the constant unit counts as input 1."""
+        return self._path_inputs
+
+    @cached_property
+    def _path_inputs(self) -> Array:
         return path_inputs(self.network, self.run)
 
     def source_values(self) -> Array:
@@ -143,11 +155,19 @@ class NetworkOnData(NetworkInstance):
 
     def activation_per_output(self) -> Array:
         """D_k = |J_v^{f_k}|_F^2, shape (..., K)."""
+        return self._activation
+
+    @cached_property
+    def _activation(self) -> Array:
         a = self.path_inputs()
         return self._sum_by_output(total(a * a, axis=-2))
 
     def kernel_per_output(self) -> Array:
         """T_k = |J_theta^{v,k}|_F^2, shape (..., K)."""
+        return self._kernel
+
+    @cached_property
+    def _kernel(self) -> Array:
         j = self.path_jacobian()
         return self._sum_by_output(total(j * j, axis=-1))
 

@@ -207,7 +207,7 @@ class PruningRun(NetworkInstance):
                     out[e.parameter] = False
         return out
 
-    @property
+    @cached_property
     def weights(self) -> int:
         """Number of scored parameters."""
         return int(self.prunable.sum())
@@ -243,6 +243,17 @@ class PruningRun(NetworkInstance):
             return self.dense_activation
         if self.scorer not in ("px", "px-without-theta"):
             return None
+        key = np.packbits(mask, axis=-1).tobytes()
+        if key not in self._activations:
+            self._activations[key] = self._measured(mask)
+        return self._activations[key]
+
+    @cached_property
+    def _activations(self) -> dict[bytes, Array]:
+        """D_k under each mask that was asked for: scores and path weights both need it."""
+        return {}
+
+    def _measured(self, mask: np.ndarray) -> Array:
         pruned = NetworkOnData(self.network, self.masked(mask), self.x)
         whole = (mask[..., None, :] | ~(on_path(self.network) > 0)).all(axis=-1)
         squares = total(pruned.path_inputs() ** 2, axis=-2) * indicator(whole, self.theta)
@@ -297,12 +308,25 @@ class PruningRun(NetworkInstance):
         """The scores by which each round prunes, shape (..., rounds, N)."""
         return self._run[1]
 
+    def fresh_scores_by_round(self) -> Array:
+        """Scores computed anew on the network that each round starts from, used or not, shape (..., rounds, N)."""
+        return self.scores_by_round() if self.rescore else self._fresh_scores
+
+    @cached_property
+    def _fresh_scores(self) -> Array:
+        before = self.masks_before()
+        return np.stack([self.scores_at(before[..., r, :]) for r in range(before.shape[-2])], axis=-2)
+
     def objective_by_round(self) -> Array:
         """R = sum of the path weights of the network each round starts from, shape (..., rounds)."""
         return total(self.path_weights_by_round(), axis=-1)
 
     def path_weights_by_round(self) -> Array:
         """c_p of the network each round starts from, shape (..., rounds, P)."""
+        return self._path_weights
+
+    @cached_property
+    def _path_weights(self) -> Array:
         before = self.masks_before()
         return np.stack([self.path_weights_at(before[..., r, :]) for r in range(before.shape[-2])], axis=-2)
 
@@ -314,10 +338,18 @@ class PruningRun(NetworkInstance):
 
     def counted_paths(self) -> np.ndarray:
         """Bool (P,): the paths all of whose parameters are scored."""
+        return self._counted
+
+    @cached_property
+    def _counted(self) -> np.ndarray:
         return np.array([bool(self.prunable[row > 0].all()) for row in on_path(self.network)], dtype=bool)
 
     def surviving_paths(self) -> np.ndarray:
         """Bool (..., rounds, P): the counted paths that keep all their weights after each round."""
+        return self._surviving
+
+    @cached_property
+    def _surviving(self) -> np.ndarray:
         needs = on_path(self.network) > 0
         whole = (self.masks()[..., None, :] | ~needs).all(axis=-1)
         return whole & self.counted_paths()

@@ -8,7 +8,7 @@ The stages, each of which can be switched off and reports what it contributed:
    decided in exact rationals at once, and a sample of each stack as well;
 2. *climb*: mutation of the instances nearest to violation, still in stacks;
 3. *hypothesis*: exact instances drawn by Hypothesis, with the margin as its target;
-4. *shrink*: exact reduction of what was found.
+4. *shrink*: the smallest counterexample, the same from every seed where it can be (see `verify.search.smallest`).
 
 Everything follows from the seed and the budget, which counts work; nothing draws from a global generator, and
 the clock decides nothing: a limit in seconds is off unless a person sets one, and what it cuts short is said.
@@ -29,7 +29,7 @@ from verify.search import examples as kept_examples
 from verify.search.budgets import Limit
 from verify.search.outcome import Outcome
 from verify.search.screening import MOST, Problem, mutated, size_limit, suspicious
-from verify.search.smallest import smallest
+from verify.search.smallest import reduced, smallest
 from verify.search.strategies import StackChooser, draw, instances, others_break
 
 if TYPE_CHECKING:
@@ -237,14 +237,15 @@ class Search(Problem):
             pass
         self.outcome.stages["hypothesis"] = f"{tried} instances"
 
-    def finish(self, shrinking: bool = True) -> Outcome:
-        """Stage 4, and the verdict."""
+    def finish(self, shrinking: bool = True, *, drawn: bool = False) -> Outcome:
+        """Stage 4, and the verdict; ``drawn``: the smallest of all instances, else reduced from what was found."""
         out = self.outcome
         if self.limit.struck:
             out.cut = f"cut short after {out.examples} of {self.examples} instances decided exactly"
             out.reasons.append(out.cut)
         if self.found is not None:
-            small = smallest(self, self.found, self.seed, self.limit) if shrinking else self.found
+            make_small = smallest if drawn else reduced
+            small = make_small(self, self.found, self.limit) if shrinking else self.found
             if small is not self.found or out.decision is None:
                 out.decision = decide(self.claim.check(small))
             out.counterexample, out.verdict = small, "refuted"
@@ -333,7 +334,7 @@ def falsify(
         search.outcome.reasons.append("interrupted: what was seen so far")
     search.outcome.stage = list(search.outcome.stages)[-1] if search.found is not None else ""
     replayed = search.outcome.stage == "replay"
-    outcome = search.finish(shrinking and not replayed)
+    outcome = search.finish(shrinking and not replayed, drawn=True)
     if replayed:
         outcome.reasons.append("an earlier run found this; a run with --seed searches anew")
     elif database is not None and outcome.counterexample is not None:

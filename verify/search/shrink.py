@@ -32,32 +32,27 @@ def shrink(instance: Any, refuted: StillRefuted, evaluations: int = 20_000, limi
         evaluations: limit on exact decisions.
         limit: a person's limit in seconds, if there is one.
     """
-    best, size = instance, instance.size()
     tried: set[str] = set()
-    improved = True
-    while improved:
-        improved = False
-        for candidate in reductions(best):
+
+    def better(best: Any, kind: Callable[[Any], Iterator[Any]]) -> Any:
+        """The first reduction of a kind that is smaller and still refuted, or None."""
+        size = best.size()
+        for candidate in kind(best):
             if len(tried) > evaluations or (limit is not None and limit.passed()):
-                return best
-            candidate_size = candidate.size()
-            if candidate_size >= size:
-                continue
-            key = candidate.key()
-            if key in tried:
-                continue
-            tried.add(key)
-            if refuted(candidate):
-                best, size, improved = candidate, candidate_size, True
-                break
+                return None
+            if candidate.size() < size and (key := candidate.key()) not in tried:
+                tried.add(key)
+                if refuted(candidate):
+                    return candidate
+        return None
+
+    best, before = instance, None
+    while best is not before:
+        before = best
+        for kind in (structural, whole_arrays, entries):  # the boldest first, each as far as it leads
+            while (smaller := better(best, kind)) is not None:
+                best = smaller
     return best
-
-
-def reductions(instance: Any) -> Iterator[Any]:
-    """Simpler instances, the boldest first: structure, then whole arrays, then entries."""
-    yield from structural(instance)
-    yield from whole_arrays(instance)
-    yield from entries(instance)
 
 
 @singledispatch
@@ -196,8 +191,9 @@ def entries(instance: Instance) -> Iterator[Any]:
         a = exact(a)
         for index in np.ndindex(*a.shape):
             v = a[index]
+            steps = (v - _rounded(v / k) for k in (4, 16, 64, 256) if abs(v) > k)
             for smaller in dict.fromkeys(
-                (fmpq(0), fmpq(1), fmpq(-1), fmpq(2), abs(v), _rounded(v), v / 2, v - _sign(v), _rounded(v / 2))
+                (fmpq(0), fmpq(1), fmpq(-1), fmpq(2), abs(v), _rounded(v), v / 2, *steps, v - _sign(v), _rounded(v / 2))
             ):
                 if smaller != v:
                     yield from _try(lambda: _replaced(instance, name, a, index, smaller))

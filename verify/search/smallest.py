@@ -1,12 +1,15 @@
-"""The smallest counterexample: greedy reduction, every filling with tiny numbers, and structures with less in them.
+"""The smallest counterexample: the same from every seed, wherever small structures hold one.
 
 Reduction alone stops where no single step helps; then which counterexample a person gets to read depends on the seed.
-So every filling of its structure with tiny numbers is screened as one float64 stack, the smallest first, and
-so is every smaller structure that is drawn. What is found so is decided exactly, like everything else.
+So once a counterexample is known, small structures are drawn from a generator that depends on the claim alone, and
+looked through by rising size: drawn fillings, and every filling with tiny numbers, as float64 stacks. What is found so
+is decided exactly, like everything else, and reduced. Only where that finds none, or none as small as the one that the
+search has found, is the latter reduced instead. All of it is a fixed amount of work.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -22,35 +25,67 @@ VALUES = (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 4.0)
 """Tiny numbers, in the order in which they join the grid."""
 FINAL, DRAWN = 50_000, 5_000
 """Most fillings of the structure in hand, and of each smaller structure that is drawn."""
-RESTARTS = 160
-"""Small structures that are drawn once a counterexample is known."""
+PASSES = ((160, (0, 1, 1, 2)), (96, (1, 2, 3)), (96, (2, 4, 6)), (192, (3, 5, 7)))
+"""How many structures are drawn at once, and their limits in turn; a pass that finds something is the last."""
+STACK = 128
 
 
-def smallest(problem: Problem, found: Any, seed: int, limit: Limit | None = None) -> Any:
-    """The smallest counterexample that is found, starting from ``found``; ``limit`` is a person's, in seconds."""
+def smallest(problem: Problem, found: Any, limit: Limit | None = None) -> Any:
+    """The smallest counterexample that is known or found; ``limit`` is a person's, in seconds."""
+    drawn = smallest_drawn(problem, limit)
+    if drawn is not None and drawn.size() <= found.size():
+        return drawn
+    best = reduced(problem, found, limit)
+    return best if drawn is None else min(drawn, best, key=lambda i: i.size())
+
+
+def reduced(problem: Problem, found: Any, limit: Limit | None = None) -> Any:
+    """The smallest counterexample that reducing ``found`` and tiny numbers in its structure lead to."""
     best = shrink(found, problem.refutes, limit=limit)
-    if not problem.stackable:
-        return best
-    seen: set[str] = {_structure(best)}
-    best = _on_grid(problem, best, FINAL, best) or best
-    for r in range(RESTARTS):
-        if limit is not None and limit.passed():
+    return (_on_grid(problem, best, FINAL, best) or best) if problem.stackable else best
+
+
+def smallest_drawn(problem: Problem, limit: Limit | None = None) -> Any:
+    """The smallest counterexample among structures that depend on the claim alone; None if they hold none."""
+    names = " ".join((problem.claim.id, *(a.name for a in problem.dropped)))
+    fixed = zlib.crc32(names.encode())
+    for number, (count, limits) in enumerate(PASSES):
+        drawn = []
+        for r in range(count):
+            if limit is not None and limit.passed():
+                return None
+            rng = np.random.default_rng([fixed, number, r])
+            chooser = StackChooser(rng, STACK if problem.stackable else None, limits[r % len(limits)])
+            broken = problem.dropped[r % len(problem.dropped)] if problem.dropped else None
+            stack = draw(problem.claim, chooser, broken, beyond=number > 0 and r % 3 == 2)
+            drawn.append((_amount(stack), r, stack))
+        best = _first(problem, [stack for _, _, stack in sorted(drawn, key=lambda d: d[:2])], limit)
+        if best is not None:
+            return best
+    return None
+
+
+def _first(problem: Problem, stacks: list[Any], limit: Limit | None) -> Any:
+    """The smallest counterexample of stacks by rising amount: once one is found, what is larger is not looked at."""
+    best, seen = None, set[str]()
+    for stack in stacks:
+        if (limit is not None and limit.passed()) or (best is not None and _amount(stack) > _amount(best)):
             break
-        rng = np.random.default_rng([seed, 3, r])
-        broken = problem.dropped[r % len(problem.dropped)] if problem.dropped else None
-        stack = draw(problem.claim, StackChooser(rng, 128, (0, 1, 1, 2)[r % 4]), broken)
-        first = stack.at(0)
-        shape, less = _structure(first), _amount(stack) < _amount(best)
-        if not less and (shape in seen or _amount(stack) > _amount(best)):
+        shape = _structure(stack.at(0) if stack.stacked else stack)
+        if best is not None and shape in seen:
             continue
-        one = next(_refuting(problem, stack), None)
-        if one is None and shape not in seen:
-            seen.add(shape)
-            one = _on_grid(problem, first, DRAWN)
-        if one is not None:
-            other = shrink(one, problem.refutes, limit=limit)
-            other = _on_grid(problem, other, FINAL, other) or other
-            best = min(best, other, key=lambda i: i.size())
+        if problem.stackable:
+            one = next(_refuting(problem, stack), None)
+            if one is None and shape not in seen:
+                one = _on_grid(problem, stack.at(0), DRAWN)
+        else:
+            one = stack if problem.refutes(stack) else None
+        seen.add(shape)
+        if one is None:
+            continue
+        other = reduced(problem, one, limit)
+        seen.add(_structure(other))
+        best = other if best is None else min(best, other, key=lambda i: i.size())
     return best
 
 
@@ -133,4 +168,4 @@ def _sizes(filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (filled != 0).sum(axis=1), complexity.sum(axis=1)
 
 
-__all__ = ["grid", "smallest"]
+__all__ = ["grid", "reduced", "smallest", "smallest_drawn"]
