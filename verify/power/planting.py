@@ -4,7 +4,8 @@ A mutant lives in a forked child: the function is compiled anew with one change 
 emptied, and the claims that run the changed lines are asked, cheapest first. It is *killed* by the first contradiction:
 
 - a proved claim is refuted, has no meaning where it had one, or raises an error;
-- nothing of a proved claim is left to decide;
+- nothing of a proved claim is left to decide, or one of its comparisons never applies any more;
+- the stacks that are screened and the exact instances no longer have the same margins;
 - a certificate that is kept in docs/certificates no longer checks;
 - a refuted claim is not refuted any more;
 - a bound that was seen to a thousandth (see `verify.power.sharpness`) is so no longer;
@@ -29,12 +30,17 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
 from theory import relations, scalars
 from theory.claims import Claim, Status, claim_named, claims
+from theory.relations import decide
 from verify.certificates.checking import check, load
 from verify.power.mutants import ROOT, Mutant, files, mutated
 from verify.power.sharpness import comparisons, numerical, perturbed
 from verify.search.loop import falsify
+from verify.search.screening import Problem, size_limit
+from verify.search.strategies import StackChooser, draw
 from verify.trials.files import write
 
 CERTIFICATES = ROOT / "docs" / "certificates"
@@ -45,10 +51,10 @@ NARROW, NARROWEST = 12, 3
 so many at the default one."""
 GUARD = 40
 """Seconds of processor time after which a mutant counts as one that does not end."""
-SMALL = {"examples": 16, "rounds": 2, "stack": 256, "stages": ("scan",), "shrinking": False}
-MIDDLE = {"examples": 60, "rounds": 4, "stack": 512, "stages": ("scan", "climb"), "shrinking": False}
-DEFAULT = {"examples": 200, "rounds": 16, "stack": 512, "shrinking": False}
-CHANGE = 0.001
+SMALL: dict[str, Any] = {"examples": 16, "rounds": 2, "stack": 256, "stages": ("scan",), "shrinking": False}
+MIDDLE: dict[str, Any] = {"examples": 60, "rounds": 4, "stack": 512, "stages": ("scan", "climb"), "shrinking": False}
+DEFAULT: dict[str, Any] = {"examples": 200, "rounds": 16, "stack": 512, "shrinking": False}
+CHANGE, STACKS = 0.001, 12
 
 
 @dataclass
@@ -63,6 +69,8 @@ class Known:
         undefined: whether it has no meaning on some instance of a small search.
         sharp: the comparisons that are seen to a thousandth.
         needed: the assumptions without which it is refuted.
+        applying: the comparisons that apply to some drawn instance.
+        alike: whether stacks and exact instances have the same margins.
     """
 
     claim: Claim
@@ -72,6 +80,8 @@ class Known:
     undefined: bool = False
     sharp: list[int] = field(default_factory=list)
     needed: list[str] = field(default_factory=list)
+    applying: list[str] = field(default_factory=list)
+    alike: bool = False
 
     def written(self) -> str:
         """As a line of JSON."""
@@ -139,6 +149,7 @@ def survey(kept_in: Path | None = None, progress: Callable[[str], None] = lambda
                 if _missed(claim, a.name):
                     known.needed.append(a.name)
         if claim.status is Status.PROVED:
+            known.applying, known.alike = _statements(claim)
             for i, part in enumerate(comparisons(claim)):
                 if numerical(part) and _refuted(perturbed(claim, CHANGE, i)):
                     known.sharp.append(i)
@@ -152,6 +163,27 @@ def survey(kept_in: Path | None = None, progress: Callable[[str], None] = lambda
 def _refuted(claim: Claim) -> bool:
     """Whether a search finds a counterexample: a middling one, then that of the default budget."""
     return any(falsify(claim, **b).verdict == "refuted" for b in (MIDDLE, DEFAULT))
+
+
+def _statements(claim: Claim) -> tuple[list[str], bool]:
+    """The comparisons that apply to some of a few drawn instances, and whether float64 has the margin of rationals."""
+    problem, applying, alike = Problem(claim), set(), True
+    for r in range(STACKS):
+        chooser = StackChooser(np.random.default_rng([11, r]), 24 if problem.stackable else None, size_limit(r))
+        drawn = draw(claim, chooser)
+        if problem.stackable:
+            usable = np.flatnonzero(problem.satisfied(drawn))[:3]
+            margins = problem.margins(drawn.take(usable)) if len(usable) else usable
+            chosen = [(drawn.at(int(i)), float(m)) for i, m in zip(usable, margins, strict=True)]
+        else:
+            chosen = [(drawn, np.nan)] if problem.applies(drawn) else []
+        for instance, margin in chosen:
+            relation = claim.check(instance)
+            exact = decide(relation).margin
+            applying |= {p.name or f"comparison {i + 1}" for i, p in enumerate(relation.parts) if np.any(p.where)}
+            if np.isfinite(margin) and np.isfinite(exact):
+                alike &= bool(abs(margin - exact) <= 1e-6 * max(1.0, abs(exact)))
+    return sorted(applying), alike
 
 
 def _missed(claim: Claim, assumption: str) -> bool:
@@ -277,6 +309,13 @@ def judge(known: list[Known]) -> Iterator[int]:
     proved = [k for k in known if k.claim.status is Status.PROVED]
     for k in proved:
         yield from _holds(k, SMALL)
+    for k in proved:
+        applying, alike = _statements(k.claim)
+        if gone := sorted(set(k.applying) - set(applying)):
+            raise Killed(f"{k.claim.id}: {gone[0]} never applies")
+        if k.alike and not alike:
+            raise Killed(f"{k.claim.id}: stacks and exact instances differ")
+        yield 1
     for k in known:
         for path in k.certificates:
             _checks(path)
