@@ -38,8 +38,8 @@ _NAMES = {
     "zeros": "ones", "ones": "zeros", "floor": "ceil", "ceil": "floor", "cumsum": "cumprod", "product": "permutations",
     "positive": "nonnegative",
 }  # fmt: skip
-_CONTAINERS = {"Fraction", "arb", "bool", "dict", "enumerate", "float", "fmpq", "int", "len", "list", "range", "reversed",
-               "set", "sorted", "str", "tuple"}  # fmt: skip
+_CONTAINERS = {"Fraction", "arb", "bool", "dict", "enumerate", "float", "fmpq", "int", "len", "list", "range",
+               "reversed", "set", "sorted", "str", "tuple"}  # fmt: skip
 _SWAPPED = {"at_most", "less", "sub", "minimum"}
 """Calls of two arguments whose order matters; others change little or raise."""
 
