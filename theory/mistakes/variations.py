@@ -17,7 +17,7 @@ from theory.paths import path_gates
 from theory.pruning import keep_top, sampled_mask
 from theory.relations import all_of, at_most, equal, holds, less, nonnegative, positive
 from theory.saliency import scorer_named
-from theory.scalars import absolute, indicator, sqrt, total
+from theory.scalars import absolute, indicator, rational, sqrt, total
 from theory.separability import cover_number
 from theory.sketches import column, inverse, normalised, sequences, squared
 
@@ -487,3 +487,10 @@ def _(i):
 @wrong("path-exclusion/trace-loss-is-what-removal-costs", "a removal never raises the trace")
 def _(i):
     return nonnegative(i.saliency("trace-loss"))
+
+
+@wrong("synaptic-flow/float32-is-accurate-in-range", "exact scores not divided by the width")
+def _(i):
+    computed, exact = float(i.float32_scores(1)[0]), i.exact_scores(1)
+    near = rational(computed if np.isfinite(computed) else 0)
+    return at_most(absolute(near - exact * i.width), exact / 1000)

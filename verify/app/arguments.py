@@ -12,7 +12,7 @@ BUDGETS = ("quick", "default", "thorough")
 SCALES = ("smoke", "small", "full")
 SHAPES = ("small", "default", "large")
 BENCHES = ("ntk", "paths", "pruning", "search", "seeds", "alarms", "sequential", "training", "scaling", "start",
-           "architectures", "sweeps", "zoo", "power")  # fmt: skip
+           "architectures", "sweeps", "zoo", "power", "terms")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 What was judged is kept line by line in reports/bench_power.jsonl, so that an interrupted run goes on; the file is begun
 anew when `theory` or the search has changed. Survivors that change nothing are listed in
-`verify/power/equivalent.toml`, each with its proof; those that change something nobody can see through a claim, in the
-same file with the reason.
+`verify/power/equivalent.toml`, each with its proof. `python -m verify.bench.power` records in results/ what has been
+judged.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any
 from theory.names import did_you_mean
 from verify.power.mutants import ROOT, Mutant, mutants
 from verify.power.planting import Fate, fate, survey
+from verify.trials import write_csv
+from verify.trials.origin import of_search
 
 PLANTED = 3000
 """Of all mutants those with the smallest hash of their name: a sample that other changes of the source leave alone."""
@@ -121,6 +123,23 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def about() -> dict[str, str]:
+def about(planted: int = PLANTED) -> dict[str, str]:
     """What a reader of the CSV wants to know beside the commit."""
-    return {"mutants": f"{PLANTED} of {len(mutants())}, those with the smallest hashes"}
+    return {"mutants": f"{planted} of {len(mutants())}, those with the smallest hashes"}
+
+
+def record(folder: Path, kept: Path = KEPT) -> list[Path]:
+    """Write what has been judged until now, mutant by mutant and file by file, without planting more.
+
+    Returns: ``bench_power.csv`` and ``bench_power_files.csv`` in ``folder``.
+    """
+    done, why = _finished(kept), reasons()
+    rows = sorted((_row(m, done[m.name], why) for m in chosen() if m.name in done), key=lambda r: str(r["mutant"]))
+    provenance = {**of_search(0), **about(len(rows)), "killed or equivalent": summary(rows)["killed or equivalent"]}
+    tables = (("bench_power", rows), ("bench_power_files", by_file(rows)))
+    return [write_csv(found, folder / f"{name}.csv", provenance=provenance) for name, found in tables]
+
+
+if __name__ == "__main__":
+    for written in record(Path("results")):
+        print(written)

@@ -2,7 +2,8 @@
 
 What is mutated is what the papers say: claims, assumptions, definitions. What is not: the machinery by which claims
 are stated, read and decided (`PLUMBING`), how instances are drawn that break an assumption (functions of a chooser),
-text and JSON (`TEXTS`), input checks that raise, and what experiments decide.
+text, JSON and which numbers are an instance at all (`TEXTS`), input checks that raise, what runs on symbols only, and
+what experiments decide.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import ast
 import copy
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUMBING = {"__init__", "claims", "experiments", "instances", "names", "reading", "relations", "scalars", "sources"}
 TEXTS = {"__init__", "__init_subclass__", "__post_init__", "__repr__", "__str__", "equations", "from_json", "key",
-         "read_field", "simpler", "size", "smaller", "structure_size", "summary", "to_json"}  # fmt: skip
+         "read_field", "simpler", "size", "smaller", "structure_size", "summary", "to_json", "valid"}  # fmt: skip
 CHOOSERS = {"c", "chooser"}
 """The first parameter of a function that draws."""
 
@@ -36,8 +38,8 @@ _NAMES = {
     "zeros": "ones", "ones": "zeros", "floor": "ceil", "ceil": "floor", "cumsum": "cumprod", "product": "permutations",
     "positive": "nonnegative",
 }  # fmt: skip
-_CONTAINERS = {"bool", "dict", "enumerate", "float", "int", "len", "list", "range", "reversed", "set", "sorted", "str",
-               "tuple"}  # fmt: skip
+_CONTAINERS = {"Fraction", "arb", "bool", "dict", "enumerate", "float", "fmpq", "int", "len", "list", "range",
+               "reversed", "set", "sorted", "str", "tuple"}  # fmt: skip
 _SWAPPED = {"at_most", "less", "sub", "minimum"}
 """Calls of two arguments whose order matters; others change little or raise."""
 
@@ -148,7 +150,8 @@ def _sites(tree: ast.Module) -> Iterator[tuple[str, ast.expr | ast.stmt, str]]:
             yield from within(node.body, where or "lambda", True, "")
             return
         if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or (
-            isinstance(node, ast.If) and all(isinstance(n, ast.Raise) for n in node.body)
+            isinstance(node, ast.If)
+            and (all(isinstance(n, ast.Raise) for n in node.body) or "is_registered" in ast.unparse(node.test))
         ):
             return
         if not inside and isinstance(node, ast.Assign):
@@ -278,7 +281,7 @@ def _assign(node: ast.Assign) -> Iterator[tuple[str, ast.AST]]:
         yield "statement dropped", ast.Pass()
 
 
-_MAKERS = {
+_MAKERS: dict[type[ast.AST], Callable[[Any], Iterator[tuple[str, Any]]]] = {
     ast.BinOp: _binary, ast.UnaryOp: _unary, ast.Compare: _compare, ast.BoolOp: _boolean, ast.Constant: _constant,
     ast.Call: _call, ast.Subscript: _subscript, ast.If: _conditional, ast.IfExp: _conditional,
     ast.GeneratorExp: _comprehension, ast.ListComp: _comprehension, ast.SetComp: _comprehension,

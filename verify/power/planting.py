@@ -4,7 +4,8 @@ A mutant lives in a forked child: the function is compiled anew with one change 
 emptied, and the claims that run the changed lines are asked, cheapest first. It is *killed* by the first contradiction:
 
 - a proved claim is refuted, has no meaning where it had one, or raises an error;
-- nothing of a proved claim is left to decide;
+- nothing of a proved claim is left to decide, or one of its comparisons never applies any more;
+- the stacks that are screened and the exact instances no longer have the same margins;
 - a certificate that is kept in docs/certificates no longer checks;
 - a refuted claim is not refuted any more;
 - a bound that was seen to a thousandth (see `verify.power.sharpness`) is so no longer;
@@ -29,26 +30,31 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
 from theory import relations, scalars
 from theory.claims import Claim, Status, claim_named, claims
+from theory.relations import decide
 from verify.certificates.checking import check, load
 from verify.power.mutants import ROOT, Mutant, files, mutated
 from verify.power.sharpness import comparisons, numerical, perturbed
 from verify.search.loop import falsify
+from verify.search.screening import Problem, size_limit
+from verify.search.strategies import StackChooser, draw
 from verify.trials.files import write
 
 CERTIFICATES = ROOT / "docs" / "certificates"
-MOST_EXACT = 2000
+MOST_EXACT = 1000
 """Instances decided exactly for one mutant, about; what is left over then has survived."""
-NARROW, NARROWEST = 12, 3
+NARROW, NARROWEST = 4, 1
 """Of the claims that run a changed line, those that run the least besides: so many are searched at the middling budget,
 so many at the default one."""
 GUARD = 40
 """Seconds of processor time after which a mutant counts as one that does not end."""
-SMALL = {"examples": 16, "rounds": 2, "stack": 256, "stages": ("scan",), "shrinking": False}
-MIDDLE = {"examples": 60, "rounds": 4, "stack": 512, "stages": ("scan", "climb"), "shrinking": False}
-DEFAULT = {"examples": 200, "rounds": 16, "stack": 512, "shrinking": False}
-CHANGE = 0.001
+SMALL: dict[str, Any] = {"examples": 16, "rounds": 2, "stack": 256, "stages": ("scan",), "shrinking": False}
+MIDDLE: dict[str, Any] = {"examples": 60, "rounds": 4, "stack": 512, "stages": ("scan", "climb"), "shrinking": False}
+DEFAULT: dict[str, Any] = {"examples": 200, "rounds": 16, "stack": 512, "shrinking": False}
+CHANGE, STACKS = 0.001, 12
 
 
 @dataclass
@@ -61,8 +67,10 @@ class Known:
         certificates: the files kept that refute it, or it without an assumption.
         survives: whether a small search says that it survives.
         undefined: whether it has no meaning on some instance of a small search.
-        sharp: the comparisons that are seen to a thousandth.
-        needed: the assumptions without which it is refuted.
+        sharp: the comparisons that should be seen to a thousandth: all numerical ones, but for a claim with slack.
+        needed: the assumptions that should be needed: all.
+        applying: the comparisons that apply to some drawn instance.
+        alike: whether stacks and exact instances have the same margins.
     """
 
     claim: Claim
@@ -72,6 +80,8 @@ class Known:
     undefined: bool = False
     sharp: list[int] = field(default_factory=list)
     needed: list[str] = field(default_factory=list)
+    applying: list[str] = field(default_factory=list)
+    alike: bool = False
 
     def written(self) -> str:
         """As a line of JSON."""
@@ -104,7 +114,15 @@ class Fate:
 
 
 class Killed(Exception):
-    """A contradiction; the message names it."""
+    """A contradiction; the message names it.
+
+    Attributes:
+        lost: (claim, comparison or assumption) where something is not sharp, or not needed, any more.
+    """
+
+    def __init__(self, message: str, lost: tuple[str, int | str] | None = None) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 def survey(kept_in: Path | None = None, progress: Callable[[str], None] = lambda _: None) -> list[Known]:
@@ -130,18 +148,14 @@ def survey(kept_in: Path | None = None, progress: Callable[[str], None] = lambda
         with _traced(known.lines):
             small = falsify(claim, **SMALL)
             known.survives, known.undefined = small.verdict == "survived", bool(small.undefined)
-            falsify(claim, **MIDDLE)
             for path in known.certificates:
                 check(path)
             if claim.status is Status.REFUTED:
                 falsify(claim, **DEFAULT)
-            for a in claim.assumptions if claim.status is Status.PROVED else ():
-                if _missed(claim, a.name):
-                    known.needed.append(a.name)
         if claim.status is Status.PROVED:
-            for i, part in enumerate(comparisons(claim)):
-                if numerical(part) and _refuted(perturbed(claim, CHANGE, i)):
-                    known.sharp.append(i)
+            known.applying, known.alike = _statements(claim)
+            known.needed = [a.name for a in claim.assumptions]
+            known.sharp = [i for i, p in enumerate(comparisons(claim)) if numerical(p) and not claim.slack]
         found.append(known)
     found.sort(key=lambda k: len(k.lines))
     if kept_in is not None:
@@ -152,6 +166,27 @@ def survey(kept_in: Path | None = None, progress: Callable[[str], None] = lambda
 def _refuted(claim: Claim) -> bool:
     """Whether a search finds a counterexample: a middling one, then that of the default budget."""
     return any(falsify(claim, **b).verdict == "refuted" for b in (MIDDLE, DEFAULT))
+
+
+def _statements(claim: Claim) -> tuple[list[str], bool]:
+    """The comparisons that apply to some of a few drawn instances, and whether float64 has the margin of rationals."""
+    problem, applying, alike = Problem(claim), set(), True
+    for r in range(STACKS):
+        chooser = StackChooser(np.random.default_rng([11, r]), 24 if problem.stackable else None, size_limit(r))
+        drawn = draw(claim, chooser)
+        if problem.stackable:
+            usable = np.flatnonzero(problem.satisfied(drawn))[:3]
+            margins = problem.margins(drawn.take(usable)) if len(usable) else usable
+            chosen = [(drawn.at(int(i)), float(m)) for i, m in zip(usable, margins, strict=True)]
+        else:
+            chosen = [(drawn, np.nan)] if problem.applies(drawn) else []
+        for instance, margin in chosen:
+            relation = claim.check(instance)
+            exact = decide(relation).margin
+            applying |= {p.name or f"comparison {i + 1}" for i, p in enumerate(relation.parts) if np.any(p.where)}
+            if np.isfinite(margin) and np.isfinite(exact):
+                alike &= bool(abs(margin - exact) <= 1e-6 * max(1.0, abs(exact)))
+    return sorted(applying), alike
 
 
 def _missed(claim: Claim, assumption: str) -> bool:
@@ -277,6 +312,13 @@ def judge(known: list[Known]) -> Iterator[int]:
     proved = [k for k in known if k.claim.status is Status.PROVED]
     for k in proved:
         yield from _holds(k, SMALL)
+    for k in proved:
+        applying, alike = _statements(k.claim)
+        if gone := sorted(set(k.applying) - set(applying)):
+            raise Killed(f"{k.claim.id}: {gone[0]} never applies")
+        if k.alike and not alike:
+            raise Killed(f"{k.claim.id}: stacks and exact instances differ")
+        yield 1
     for k in known:
         for path in k.certificates:
             _checks(path)
@@ -288,11 +330,11 @@ def judge(known: list[Known]) -> Iterator[int]:
     for k in proved:
         for i in k.sharp:
             if not _refuted(perturbed(k.claim, CHANGE, i)):
-                raise Killed(f"{k.claim.id}: comparison {i + 1} is not sharp any more")
+                raise Killed(f"{k.claim.id}: comparison {i + 1} is not sharp any more", (k.claim.id, i))
             yield 1
         for name in k.needed:
             if not _missed(k.claim, name):
-                raise Killed(f"{k.claim.id}: {name} is not needed any more")
+                raise Killed(f"{k.claim.id}: {name} is not needed any more", (k.claim.id, name))
             yield 1
     for k in proved[:NARROW]:
         yield from _holds(k, MIDDLE | {"seed": 1})
@@ -323,10 +365,42 @@ def _checks(path: Path) -> None:
 
 
 def fate(mutant: Mutant, known: list[Known], *, most: int = MOST_EXACT) -> Fate:
-    """Plant one mutant in a child, and say what became of it."""
+    """Plant one mutant in a child, and say what became of it.
+
+    Where a child finds something not sharp or not needed *any more*, it is asked here whether it was before.
+    """
     asked = reaching(mutant, known)
     if not asked:
         return Fate("not reached", "no claim runs the line")
+    while True:
+        said = _asked_of_a_child(mutant, asked, most)
+        if not said:
+            return Fate("did not end", f"after {GUARD} s of processor time, or no memory")
+        answer = json.loads(said)
+        if (lost := answer.pop("lost")) is None or _was(known, *lost):
+            return Fate(**answer)
+
+
+def _was(known: list[Known], identity: str, what: int | str) -> bool:
+    """Whether a comparison is sharp, or an assumption needed, with nothing changed; if not, it is not asked again."""
+    k = next(k for k in known if k.claim.id == identity)
+    fine = _is_sharp(identity, what) if isinstance(what, int) else _is_needed(identity, what)
+    if not fine:
+        k.sharp, k.needed = [i for i in k.sharp if i != what], [n for n in k.needed if n != what]
+    return fine
+
+
+@functools.cache
+def _is_sharp(identity: str, part: int) -> bool:
+    return _refuted(perturbed(claim_named(identity), CHANGE, part))
+
+
+@functools.cache
+def _is_needed(identity: str, assumption: str) -> bool:
+    return _missed(claim_named(identity), assumption)
+
+
+def _asked_of_a_child(mutant: Mutant, asked: list[Known], most: int) -> str:
     read, wrote = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -334,20 +408,23 @@ def fate(mutant: Mutant, known: list[Known], *, most: int = MOST_EXACT) -> Fate:
         with os.fdopen(wrote, "w") as out:
             resource.setrlimit(resource.RLIMIT_CPU, (GUARD, GUARD))
             sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-            out.write(json.dumps(vars(_in_child(mutant, asked, most))))
+            out.write(json.dumps(_in_child(mutant, asked, most)))
         os._exit(0)
     os.close(wrote)
     with os.fdopen(read) as answer:
         said = answer.read()
     os.waitpid(pid, 0)
-    return Fate(**json.loads(said)) if said else Fate("did not end", f"after {GUARD} s of processor time, or no memory")
+    return said
 
 
-def _in_child(mutant: Mutant, asked: list[Known], most: int) -> Fate:
+def _in_child(mutant: Mutant, asked: list[Known], most: int) -> dict[str, Any]:
+    def answer(fate: str, by: str, exact: int = 0, lost: tuple[str, int | str] | None = None) -> dict[str, Any]:
+        return {"fate": fate, "by": by, "exact": exact, "lost": lost}
+
     try:
         plant(mutant)
     except (ValueError, SyntaxError) as e:
-        return Fate("cannot be planted", str(e))
+        return answer("cannot be planted", str(e))
     exact = 0
     try:
         for n in judge(asked):
@@ -355,7 +432,7 @@ def _in_child(mutant: Mutant, asked: list[Known], most: int) -> Fate:
             if exact >= most:
                 break
     except Killed as e:
-        return Fate("killed", str(e), exact)
+        return answer("killed", str(e), exact, e.lost)
     except Exception as e:
-        return Fate("killed", f"{type(e).__name__}: {str(e)[:80]}", exact)
-    return Fate("survived", f"{len(asked)} claims asked", exact)
+        return answer("killed", f"{type(e).__name__}: {str(e)[:80]}", exact)
+    return answer("survived", f"{len(asked)} claims asked", exact)

@@ -116,6 +116,24 @@ def test_errors_and_weaker_bounds_are_contradictions(monkeypatch):
         list(judge([bound]))
 
 
+def test_what_was_not_sharp_before_is_no_contradiction(monkeypatch):
+    bound = known("path-exclusion/trace-bound")
+    bound.sharp, asked = [0], []
+    answers = iter([("killed", ("path-exclusion/trace-bound", 0)), ("survived", None)])
+
+    def child(m, known, most):
+        fate, lost = next(answers)
+        asked.append(list(bound.sharp))
+        return json.dumps({"fate": fate, "by": "", "exact": 1, "lost": lost})
+
+    monkeypatch.setattr(planting, "_asked_of_a_child", child)
+    monkeypatch.setattr(planting, "_is_sharp", lambda identity, part: False)
+    m = mutant("theory/sketches.py", "self.rows_squared * w * w", "self.rows_squared * w + w")
+    monkeypatch.setattr(planting, "reaching", lambda m, known: known)
+    assert fate(m, [bound]) == Fate("survived", "", 1)
+    assert asked == [[0], []]
+
+
 def test_a_survey_is_read_as_it_was_written():
     one = known("sketching/mean-squared-error")
     assert Known.read(one.written()) == one

@@ -4,7 +4,6 @@ import doctest
 import re
 
 import pytest
-from verify.studies.site import api, claim_pages, links, papers
 
 import theory
 import verify
@@ -12,6 +11,7 @@ from theory.claims import claims
 from theory.relations import Verdict
 from verify import certificates
 from verify.studies import pictures, shown
+from verify.studies.site import api, claim_pages, links, papers
 
 EXAMPLES = api.examples()
 START = re.findall(r"```python\n(.*?)```", api.EXAMPLES.read_text(), re.S)[0]

@@ -206,7 +206,7 @@ greedy_by_trace = Assumption(
 one_at_a_time = Assumption(
     "one-at-a-time", "a round removes one weight",
     lambda run: all(a - b <= 1 for a, b in pairwise((run.weights, *run.kept_by_round()))),
-    lambda c, run: run.with_(schedule="one-shot"),
+    lambda c, run: run.with_(schedule="one-shot", keep=min(run.path_lengths(), default=run.keep)),
 )  # fmt: skip
 
 hidden_relus = Assumption(

@@ -72,7 +72,7 @@ def scores_by_matrix(instance: NetworkOnData) -> Relation:
     r"""The scores that keep the samples apart, from the path activation matrix.
 
     With $A = J_v^f$: the energy is $\sum_{p \ni j} v_p^2 \sum_{n,k} A_{(n,k),p}^2$; PX by samples is $\sum_{p \ni j}
-    v_p^2 \sum_{n,k} a_p(x_n)^2 \sum_{q: v_q \ne 0} A_{(n,k),q}^2$, the inner sum over the paths to the output $k$ of $p$.
+    v_p^2 \sum_{n,k} a_p(x_n)^2 \sum_{q: v_q \ne 0} A_{(n,k),q}^2$, for each $p$ with its own output $k$.
     """
     v, ends = instance.path_values(), np.array(instance.paths.outputs)
     shape = (*instance.outputs().shape, len(instance.paths))

@@ -62,7 +62,7 @@ def trace_loss_is_what_removal_costs(instance: NetworkOnData) -> Relation:
     $S_j = \operatorname{tr}\Theta - \operatorname{tr}\Theta_{-j}$ where no weight is 0: one of 0 counts as removed.
     """
     whole = np.asarray(instance.ntk_trace())[..., None]
-    dense = np.asarray(instance.theta != 0, dtype=bool).all(axis=-1)[..., None]
+    dense = np.asarray(np.asarray(instance.theta != 0, dtype=bool).all(axis=-1))[..., None]
     return equal(instance.saliency("trace-loss"), whole - instance.trace_without()).when(dense)
 
 

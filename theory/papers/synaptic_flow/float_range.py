@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from flint import fmpq
 
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
 from theory.cuts import by_edge, cut_matrix
@@ -16,8 +17,9 @@ from theory.flows import (
 from theory.instances import per_instance
 from theory.papers.sources import ours
 from theory.papers.synaptic_flow.conservation import CONSERVED
-from theory.relations import Relation, all_of, equal, holds
+from theory.relations import Relation, all_of, at_most, equal, holds
 from theory.saliency import scorer_named
+from theory.scalars import rational
 
 
 def _negative_factor(c: Any, instance: RescaledNetwork) -> RescaledNetwork:
@@ -104,3 +106,27 @@ def float32_range(instance: UniformNetwork) -> Relation:
         for s in (instance.float32_scores(q),)
     ]
     return holds(all(fine), "finite and nonzero")
+
+
+@claim(UniformNetwork, PROVED, ours("what float32 computes where it does not overflow"), see="float32-range")
+def float32_is_accurate_in_range(instance: UniformNetwork) -> Relation:
+    r"""Where nothing leaves the range of float32, the computed scores are the exact ones, up to rounding.
+
+    Within $(1 \pm 2^{-24})^{2L(m + 4)}$ of $(m\,|w|^q)^L/m$ if all $(m\,|w|^q)^l$, $l \le L$, lie between $2^{-60}$ and
+    $2^{60}$.
+
+    Proof. A layer is one product and a sum of $m$ equal terms, at most $m$ roundings; a score is two products more.
+    """
+    parts = []
+    for q in (1, 2):
+        exact, layer = instance.exact_scores(q), instance.width * _size(instance) ** q
+        if not fmpq(1, 2**60) <= min(layer, 1) ** instance.depth <= max(layer, 1) ** instance.depth <= 2**60:
+            continue
+        rounding = fmpq(4 * instance.depth * (instance.width + 4), 2**24)
+        computed = np.array([rational(float(v)) for v in instance.float32_scores(q)], dtype=object)
+        parts += [at_most(abs(computed - exact), exact * rounding, f"q = {q}"), equal(len(computed), instance.depth)]
+    return all_of(*parts) if parts else holds(True).when(False)
+
+
+def _size(instance: UniformNetwork) -> Any:
+    return rational(instance.scale[()])

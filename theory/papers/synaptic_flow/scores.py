@@ -107,11 +107,12 @@ def score_by_gradient(instance: NetworkOnData) -> Relation:
 def loss_scores_of_a_cut(instance: NetworkOnData) -> Relation:
     r"""On every cut of weights SNIP's signed scores sum to twice the loss, GraSP's to what its gradient says.
 
-    With $L = \frac12 \sum_{n,k} f^k(x_n)^2$, $g = \nabla L$ and $H$ its Hessian, gates fixed: $\sum_{j \in C} \theta_j g_j =
-    2 L$ and $\sum_{j \in C} \theta_j (H g)_j = 2 |g|^2 - \sum_{j \in C} g_j^2$. SNIP's score is the absolute value.
+    With $L = \frac12 \sum_{n,k} f^k(x_n)^2$, $g = \nabla L$ and $H$ its Hessian, gates fixed: $\sum_{j \in C}
+    \theta_j g_j = 2 L$ and $\sum_{j \in C} \theta_j (H g)_j = 2 |g|^2 - \sum_{j \in C} g_j^2$. SNIP's score is the
+    absolute value.
 
-    Proof. $f$ is linear in the weights of a cut. So $L$ has degree 2 in them, and $\partial_i L$ degree 1 where $i \in C$,
-    else 2: by Euler $\sum_{j \in C} \theta_j H_{ij}$ is $g_i$ or $2 g_i$.
+    Proof. $f$ is linear in the weights of a cut. So $L$ has degree 2 in them, and $\partial_i L$ degree 1 where
+    $i \in C$, else 2: by Euler $\sum_{j \in C} \theta_j H_{ij}$ is $g_i$ or $2 g_i$.
     """
     outputs, cuts = instance.outputs(), parameter_cuts(instance.network)
     g = total(outputs[..., None] * instance.jacobian(), axis=(-3, -2))
