@@ -120,7 +120,10 @@ class Pass(Walk):
 
     def sums(self, start: Tensor) -> Scaled:
         """The sums at the outputs, (samples, K), from what each input counts."""
-        out = self.run(start)[self.graph.output]
+        return self.scaled(self.run(start)[self.graph.output])
+
+    def scaled(self, out: Tensor) -> Scaled:
+        """The value at the output after a run, with its exponent."""
         return Scaled(out.reshape(len(out), -1), self.exponents.get(self.graph.output.index, 0))
 
     def step(self, index: int, op: Operation, values: Values) -> Any:

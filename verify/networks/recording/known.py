@@ -14,7 +14,7 @@ compared under other data and another number of samples). No number of a paramet
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from verify.networks.recording.assemble import VIEWS, parts
 from verify.networks.recording.checks import check_output
 from verify.networks.recording.graph import SHAPE, UNKNOWN, Batch, Graph, NotCovered, Operation, Ref
 from verify.networks.recording.recorder import Call, Names, Recorder, run_recorded
+from verify.networks.recording.walk import Walk
 
 MOVES = (
     "view", "reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze", "contiguous", "clone", "movedim",
@@ -60,14 +61,21 @@ class Known:
     paths: list[str]
     inputs: Any
 
-    def again(self, names: Names, x: Tensor) -> Recorder | None:
-        """A run of the module on ``x`` that makes the calls of the record; None where it does not."""
+    def again(self, names: Names, x: Tensor, walk: Walk | None = None) -> Recorder | None:
+        """A run of the module on ``x`` that makes the calls of the record; None where it does not.
+
+        Args:
+            names: what a run looks up.
+            x: inputs.
+            walk: what to compute at each operation in place of its value, from ``x`` on.
+        """
         if self.paths != list(names.submodules.values()) or self.tensors != kinds(names.tensors):
             return None
         if self.graph.parameters != tuple(names.parameters) or self.inputs != kind(x[:1]):
             return None
         try:
-            run, out = run_recorded(names, x, paths=False)
+            recorder = Recorder(names, [""], x) if walk is None else _Walking(names, x, self, walk)
+            run, out = run_recorded(names, x, recorder)
             check_output(out, len(x))
         except NotCovered:
             # Recording it will say so, and where.
@@ -88,6 +96,26 @@ class Known:
                 return False
         held = {**run.constants, **parts(run, self.fixed)}
         return all(same_numbers(t, held.get(n)) for n, t in self.graph.constants.items())
+
+
+class _Walking(Recorder):
+    """A run in which each operation gives what a walk computes: values of the same shapes, which the module passes on.
+
+    Where a call is not the one that the record has next, what follows is wrong, and the comparison shows it.
+    """
+
+    def __init__(self, names: Names, x: Tensor, record: Known, walk: Walk) -> None:
+        super().__init__(names, [""], x)
+        self.walk, self.operations = walk, record.graph.operations
+        self.numbers = {i: j for j, i in enumerate(record.order)}
+        self.values: dict[Ref, Any] = {Ref(-1): x}
+
+    def call(self, func: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, bool]:
+        j = self.numbers.get(len(self.calls))
+        if j is None or (func is not self.operations[j].function and func != self.operations[j].function):
+            return super().call(func, args, kwargs)
+        out = self.values[Ref(j)] = self.walk.step(j, self.operations[j], self.values)
+        return out, not torch.is_grad_enabled()
 
 
 _known: weakref.WeakKeyDictionary[nn.Module, Known] = weakref.WeakKeyDictionary()

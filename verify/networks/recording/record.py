@@ -14,9 +14,9 @@ neither data nor parameters nor the batch size is a constant.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,9 @@ from verify.networks.recording.checks import alike, check_alone, check_inputs, c
 from verify.networks.recording.graph import Batch, Graph, NotCovered, Ref, in_place, store
 from verify.networks.recording.known import Known, keep, kind, kinds, known, same_numbers
 from verify.networks.recording.recorder import Call, Comparison, Names, Recorder, Start, run_recorded
+from verify.networks.recording.walk import Walk
 
+AnyWalk = TypeVar("AnyWalk", bound=Walk)
 CHANGES = "calls other operations for other data: its operations change with the data, a static graph is needed"
 
 
@@ -85,6 +87,31 @@ def record_and_run(
     found = Known(graph, order, calls, both.by_sample, start.output, constants, kinds(names.tensors), paths, inputs)
     keep(module, found)
     return graph, _values(x, both.run, order) if whole else None
+
+
+def record_and_walk(
+    module: nn.Module, x: Tensor, start: Tensor, walk: Callable[[Graph], AnyWalk]
+) -> tuple[AnyWalk, Tensor]:
+    """A walk over the record, and its value at the output; where a record is kept, the run that checks it is the walk.
+
+    Args:
+        module: the module.
+        x: example input, samples first.
+        start: the value of the input of one sample, (1, ...), of the type of ``x``.
+        walk: makes the walk, whose values have the shapes of the operations' results.
+
+    Raises:
+        NotCovered: as `record_for`, and what ``walk`` raises.
+    """
+    before = known(module)
+    if before is not None and not any(in_place(c.function, c.kwargs) for c in before.calls):
+        made = walk(before.graph)
+        run = before.again(Names(module, x), start, made)
+        if run is not None:
+            return made, run.results[before.output.index]
+    graph = record_for(module, x)
+    made = walk(graph)
+    return made, made.run(start)[graph.output]
 
 
 def _fits(calls: Sequence[Call], outputs: Sequence[int], x: Tensor, limit: int, once: bool) -> bool:

@@ -89,7 +89,7 @@ class Recorder(TorchFunctionMode):
             self.check_unwritten(t, name)
         attribute = name in ("__get__", "__set__")
         strange = attribute and not any(i in self.refs or i in self.names for i in before)
-        out, stopped = _without_gradients(func, args, kwargs)
+        out, stopped = self.call(func, args, kwargs)
         results = _tensors(out)
         if stopped and followed and results and results[0].is_floating_point():
             why = "runs with gradients switched off (torch.no_grad, or in a torch.autograd.Function)"
@@ -114,6 +114,10 @@ class Recorder(TorchFunctionMode):
         for t in results:
             self.versions[id(t)] = _version(t)
         return out
+
+    def call(self, func: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, bool]:
+        """The result of a call, and whether gradients were switched off."""
+        return _without_gradients(func, args, kwargs)
 
     def refusal(self, name: str, why: str) -> NotCovered:
         """The exception for a call of the running submodule."""
@@ -242,21 +246,21 @@ def _same_tensors(names: Names) -> Iterator[None]:
                     b.copy_(before[n])
 
 
-def run_recorded(names: Names, x: Tensor, paths: bool = True) -> tuple[Recorder, Any]:
+def run_recorded(names: Names, x: Tensor, recorder: Recorder | None = None) -> tuple[Recorder, Any]:
     """The calls of one run on ``x``, and what the module returns.
 
     Args:
         names: what is looked up.
         x: inputs.
-        paths: whether calls are to know the submodule that makes them.
+        recorder: a new one, which will not know the submodules that make its calls; without it one that does.
 
     Raises:
         NotCovered: forward fails, or does what a list of its calls would get wrong.
     """
-    path = [""]
-    recorder, generator = Recorder(names, path, x), torch.get_rng_state()
+    path, generator = [""], torch.get_rng_state()
+    hooks = _paths(names, path) if recorder is None else nullcontext()
+    recorder = Recorder(names, path, x) if recorder is None else recorder
     # Gradients are on for the module, so that it shows where it switches them off, and off in every call.
-    hooks = _paths(names, path) if paths else nullcontext()
     with torch.enable_grad(), evaluation_mode(names.module), _same_tensors(names), hooks, recorder:
         try:
             out = names.module(x)

@@ -118,9 +118,9 @@ def _random(task: Task) -> Scores:
 
 
 def _flow(task: Task, power: int, d: Scaled | None = None) -> Scores:
-    weights, graph = task.weights(power), task.recorded()
+    weights = task.weights(power)
     with torch.enable_grad():
-        r = flow(graph, task.tensors, weights, power, constant=task.biases, rescale=task.rescale)
+        r = task.flow(weights, power)
         objective = r.value.sum() if d is None else (r.value * d.value).sum()
         return task.scored(objective, weights, r.exponent + (0 if d is None else d.exponent))
 

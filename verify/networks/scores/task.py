@@ -9,11 +9,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from verify.networks.paths.sums import Scaled, activation, gradients
+from verify.networks.paths.sums import Pass, Scaled, activation, gradients
 from verify.networks.recording.checks import check_alone
 from verify.networks.recording.coverage import check_paths
 from verify.networks.recording.graph import Graph, Ref
-from verify.networks.recording.record import record_and_run, record_for
+from verify.networks.recording.record import record_and_run, record_and_walk, record_for
 from verify.networks.recording.windows import laid_out
 
 HELD = 1 << 29
@@ -105,6 +105,21 @@ class Task:
         """D_k, (K,)."""
         d = self.activation()
         return Scaled(d.value.sum(0), d.exponent)
+
+    def flow(self, weights: Mapping[str, Tensor], power: int) -> Scaled:
+        """R_k = sum_{p -> k} of the products of ``weights``, (1, K), differentiable in them."""
+        one = torch.ones_like(self.inputs[:1])
+
+        def walk(graph: Graph) -> Pass:
+            check_paths(graph)
+            tensors = graph.tensors(self.module) | self.theta
+            return Pass(graph, tensors, weights, power, constant=self.biases, rescale=self.rescale)
+
+        if self.graph is not None:
+            return walk(self.graph).sums(one)
+        made, out = record_and_walk(self.module, self.inputs, one, walk)
+        self.graph = made.graph
+        return made.scaled(out)
 
     def weights(self, power: int) -> dict[str, Tensor]:
         """|theta|^power by name, of which autograd gives the derivatives by the scored ones."""
