@@ -70,6 +70,7 @@ class Goal:
         name, kind, lhs, rhs: as stated.
         polynomial: its sign on the path decides.
         bound: what it is the numerator of: rhs - lhs, or a lower bound of it without logarithms; None if there is none.
+        sum: rhs - lhs where that has logarithms, else None.
         closed: how it was closed; None if it was not.
     """
 
@@ -79,6 +80,7 @@ class Goal:
     rhs: Any
     polynomial: Any
     bound: Any
+    sum: logarithms.Logarithms | None = None
     closed: goals.Closed | None = None
 
     @property
@@ -346,7 +348,7 @@ class Prover:
             key = (kind, str(p) if bound is not None else name)
             if key not in seen:
                 seen.add(key)
-                yield Goal(name, kind, lhs, rhs, p, bound)
+                yield Goal(name, kind, lhs, rhs, p, bound, gap if isinstance(gap, logarithms.Logarithms) else None)
 
     def _sample(self, shape: Shape, world: World, goal: Goal) -> None:
         """Try points of the path at which the goal looks wrong."""
