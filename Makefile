@@ -24,6 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 verify: $(STAMP)
 	$(BIN)/python -m verify
+	$(BIN)/python -m verify prove --recheck
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal

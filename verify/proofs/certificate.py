@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from theory.claims import Claim
-from theory.information import LogSum
 from verify.certificates import digest
 from verify.proofs.goals import Closed, Term
-from verify.proofs.logarithms import Bound
+from verify.proofs.logarithms import Bound, Logarithms
 from verify.proofs.polynomials import Signs, Space
 from verify.proofs.proving import Goal, Leaf, Proof, ShapeProof
 from verify.proofs.symbols import Quotient, expanded
@@ -109,11 +108,22 @@ def _leaf(space: Space, leaf: Leaf) -> dict[str, Any]:
 def _goal(space: Space, goal: Goal) -> dict[str, Any]:
     assert goal.closed is not None
     out: dict[str, Any] = {"name": goal.name, "kind": goal.kind, "polynomial": str(goal.polynomial)}
-    if isinstance(goal.bound, Bound):
-        out["logarithms"] = [[str(m), [[str(f), e] for f, e in powers]] for m, powers in goal.bound.terms]
-    elif not isinstance(goal.lhs, LogSum) and not isinstance(goal.rhs, LogSum):
+    if goal.sum is not None:
+        out["logarithms"] = _logarithms(goal.sum, goal.bound)
+    else:
         out["lhs"], out["rhs"] = _number(goal.lhs), _number(goal.rhs)
     out["closed"] = _closed(space, goal.closed)
+    return out
+
+
+def _logarithms(total: Logarithms, bound: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "constant": _number(total.constant),
+        "coefficients": [[str(f), *_number(c)] for f, c in total.coefficients.values()],
+    }
+    if isinstance(bound, Bound):
+        out["scale"] = str(bound.scale)
+        out["terms"] = [[str(m), [[str(f), e] for f, e in powers]] for m, powers in bound.terms]
     return out
 
 

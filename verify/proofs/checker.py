@@ -24,6 +24,7 @@ from theory.claims import Claim, claim_named
 from theory.instances import setting_named
 from theory.relations import Verdict, decide
 from verify.certificates import digest
+from verify.proofs import logarithm_checks
 
 WANTED = {"<=": {0, 1}, "<": {1}, "==": {0}, "!=": {-1, 1}}
 
@@ -151,7 +152,6 @@ class Checker:
     def leaf(self, leaf: dict[str, Any], decided: dict[Any, set[int]]) -> None:
         """The algebra of one path."""
         self.counts["paths"] += 1
-        self.counts["logarithms, not expanded"] += sum("logarithms" in g for g in leaf["goals"])
         known = {self.read(f): set(s) for f, s in leaf["facts"]}
         if leaf["state"] == "empty" and "contradiction" not in leaf:
             self.empty(leaf, {**known, **decided})
@@ -172,6 +172,11 @@ class Checker:
                 _need(same is not False, f"{goal['polynomial']} is not rhs - lhs of {goal['name']}")
                 if same is None:
                     self.counts["sides with roots, not expanded"] += 1
+            if "logarithms" in goal:
+                why = logarithm_checks.bound_follows(self, goal, p, leaf, known)
+                _need(not why, f"{goal['name']}: {why}")
+                self.counts["sums of logarithms"] += 1
+            _need("lhs" in goal or "logarithms" in goal, "a goal without its sides")
             self.closed(goal["closed"], p, WANTED[goal["kind"]], leaf, known)
 
     def empty(self, leaf: dict[str, Any], known: dict[Any, set[int]]) -> None:
@@ -337,15 +342,22 @@ class Checker:
         for text, signs in leaf["facts"]:
             value = self.algebra.value(self.read(text), at)
             _need((value > 0) - (value < 0) in signs, f"the fact on {text} fails at {at}")
-        sides = set()
+        sides: set[tuple[str, str, str]] = set()
+        gaps: list[tuple[str, Any]] = []
         for part in relation.parts:
             pairs = np.broadcast_arrays(np.asarray(part.lhs, dtype=object), np.asarray(part.rhs, dtype=object))
-            sides |= {(part.kind, str(a), str(b)) for a, b in zip(pairs[0].ravel(), pairs[1].ravel(), strict=True)}
+            for a, b in zip(pairs[0].ravel(), pairs[1].ravel(), strict=True):
+                sides.add((part.kind, str(a), str(b)))
+                gaps.append((part.kind, b - a))
         for goal in leaf["goals"]:
             if "lhs" in goal:
                 four = [self.algebra.value(self.read(text), at) for side in ("lhs", "rhs") for text in goal[side]]
                 values = (four[0] / four[1], four[2] / four[3])
                 _need((goal["kind"], *map(str, values)) in sides, f"{goal['name']} has other sides at {at}")
+            else:
+                gap = logarithm_checks.gap_at(self, goal, at)
+                met = any(kind == goal["kind"] and gap.overlaps(arb(found)) for kind, found in gaps)
+                _need(met, f"{goal['name']} has another sum of logarithms at {at}")
 
     def _value(self, text: str, at: dict[str, Any]) -> Any:
         """A decision's polynomial at a point; None where it has a root (its radicand is that of a later path)."""

@@ -16,6 +16,9 @@ from typing import Any
 from theory.claims import Claim, Status, claim_named, claims, matching
 from verify.proofs import record
 
+MOST_PIECES = 12
+"""Parts of a region that are shown."""
+
 
 def run(options: argparse.Namespace) -> int:
     """The command; returns the exit code: 1 where a proved claim is refuted.
@@ -25,10 +28,16 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.check:
         return check(options.claim)
+    if options.recheck:
+        return recheck()
     chosen = _chosen(options)
     for name in options.drop:
         for c in chosen:
             c.assumption(name)
+    if options.hypotheses:
+        for c in chosen:
+            print("\n".join(needed(c, options.shapes)))
+        return 0
     if options.record:
         if options.drop or options.seconds is not None:
             raise ValueError("what is recorded is proved with all assumptions and without a limit in seconds")
@@ -49,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"nothing to prove: {record.TABLE.name} holds it all")
     else:
         print(table(rows))
+        if len(chosen) == 1 and rows[0]["verdict"] == "refuted":
+            print(described_region(chosen[0], options))
     return int(any(r["status"] == Status.PROVED and r["verdict"] == "refuted" for r in rows))
 
 
@@ -141,6 +152,63 @@ def table(rows: list[dict[str, Any]]) -> str:
     trusted = sum(r["trusted"] for r in rows)
     lines.append(f"{trusted} goals rest on a solver alone" if trusted else "no goal rests on a solver alone")
     return "\n".join(lines)
+
+
+def needed(claim: Claim, shapes: str) -> list[str]:
+    """For each assumption, whether the proof on these shapes needs it: the claim is tried without it."""
+    from verify.proofs.proving import prove
+
+    if not claim.assumptions:
+        return [f"{claim.id}: no assumptions"]
+    lines = []
+    for a in claim.assumptions:
+        proof = prove(claim, shapes=shapes, drop=(a.name,))
+        if proof.verdict == "refuted":
+            said = f"needed: {proof.counterexample.summary()}"
+        elif proof.verdict == "proved" and all(s.verdict == "proved" for s in proof.shapes):
+            said = f"not used: proved without it on all of {proof.proved_on} {proof.kind}"
+        else:
+            said = f"not known: without it proved on {proof.proved_on} of {len(proof.shapes)} shapes"
+        lines.append(f"{claim.id}, {a.name}: {said}")
+    return lines
+
+
+def described_region(claim: Claim, options: argparse.Namespace) -> str:
+    """All counterexamples on the shape of the one that was found, as inequalities."""
+    from verify.proofs.proving import prove
+    from verify.proofs.regions import region
+
+    shape = prove(claim, shapes=options.shapes, drop=tuple(options.drop)).refuted_on
+    found = region(claim, shape, tuple(options.drop)) if shape is not None else None
+    if found is None or not found.pieces or shape is None:
+        return ""
+    lines = [f"\non {shape.name} it is false exactly where"]
+    lines += [f"  {'or ' * bool(i)}{piece}" for i, piece in enumerate(found.pieces[:MOST_PIECES])]
+    if len(found.pieces) > MOST_PIECES:
+        lines.append(f"  or on one of {len(found.pieces) - MOST_PIECES} more parts")
+    return "\n".join(lines)
+
+
+def recheck() -> int:
+    """Prove every recorded claim again on the first few of its small shapes; 1 if one turns out differently.
+
+    Lines of older code are named; they count for nothing until ``--record`` has proved them again.
+    """
+    from verify.proofs.proving import FIRST, prove
+
+    lines, wrong, old, paths = record.read(), [], [], 0
+    for identity, line in lines.items():
+        claim = claim_named(identity)
+        proof = prove(claim, shapes="small", budget=FIRST)
+        paths += sum(s.paths for s in proof.shapes)
+        if record.stale(claim):
+            old.append(identity)
+        elif proof.verdict == "refuted" != line.verdict:
+            wrong.append(f"{identity} is refuted, but was {line.verdict}: {proof.counterexample.summary()}")
+    for text in (*wrong, *(f"{identity}: the proof on record is of older code; prove --record" for identity in old)):
+        print(text)
+    print(f"{len(lines)} recorded proofs, {paths} branches run again: {len(wrong)} differ, {len(old)} of older code")
+    return int(bool(wrong))
 
 
 def check(paths: list[str]) -> int:

@@ -307,7 +307,7 @@ class _Program:
             for f in (*self.equations, *(f for f, _, _ in self.facts)):
                 support += [tuple(map(int, m)) for m in f.monoms()]
             support = list(dict.fromkeys(support))[:60]
-        singles: list[tuple[tuple[tuple[Any, int], ...], Any, bool]] = [(((f, s),), f * s, k) for f, s, k in self.facts]
+        singles: list[tuple[Any, Any, bool]] = [(((f, s),), f * s, k) for f, s, k in self.facts]
         singles += [(((f, 1), (f, 1)), f * f, True) for f in self.nonzero]
         for facts, p, strict in singles:
             self.add(Term(fmpq(1), facts, one), p, strict)

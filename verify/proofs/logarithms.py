@@ -27,10 +27,12 @@ class Bound:
 
     Attributes:
         value: the number (times a positive denominator).
+        scale: that denominator, a polynomial.
         terms: for each m, the logarithm's coefficient ``m`` and the factors of 1/t_m with their powers.
     """
 
     value: Any
+    scale: Any
     terms: tuple[tuple[Any, tuple[tuple[Any, int], ...]], ...]
 
 
@@ -125,4 +127,4 @@ def bound(world: World, total: Logarithms) -> Bound | None:
                 t = t * Quotient(f * max(world.signs(f)), {}) ** -n
             value = value + Quotient(p, {}) / shared * (1 - t)
             terms.append((p / shared, whole))
-    return Bound(value, tuple(terms))
+    return Bound(value, scale.num, tuple(terms))

@@ -18,7 +18,8 @@ from verify.proofs import goals, logarithms, sampling
 from verify.proofs.explore import Path, TooManyPaths, explore
 from verify.proofs.goals import Term
 from verify.proofs.polynomials import Signs, Space
-from verify.proofs.shapes import Shape, kind_of, shapes
+from verify.proofs.shapes import Shape, kind_of
+from verify.proofs.shapes import shapes as all_shapes
 from verify.proofs.symbols import Quotient, signed, variable
 from verify.proofs.world import TooLarge, Undecided, World, active
 
@@ -53,9 +54,12 @@ class Budget:
 
 BUDGETS = {
     "small": Budget(paths=80, total=160, work=400_000, columns=200, solver=0),
-    "default": Budget(paths=600, total=2500, work=1_500_000, columns=1500, solver=2_000_000),
+    "default": Budget(paths=600, total=2500, work=3_000_000, columns=1500, solver=2_000_000),
     "large": Budget(paths=6000, total=60_000, work=1_000_000_000, columns=4000, solver=20_000_000),
 }
+
+FIRST = Budget(paths=40, total=40, work=20_000, columns=100, solver=0, attempts=1)
+"""For the first few of the small shapes: a claim takes some hundredths of a second."""
 
 
 @dataclass
@@ -66,6 +70,7 @@ class Goal:
         name, kind, lhs, rhs: as stated.
         polynomial: its sign on the path decides.
         bound: what it is the numerator of: rhs - lhs, or a lower bound of it without logarithms; None if there is none.
+        sum: rhs - lhs where that has logarithms, else None.
         closed: how it was closed; None if it was not.
     """
 
@@ -75,6 +80,7 @@ class Goal:
     rhs: Any
     polynomial: Any
     bound: Any
+    sum: logarithms.Logarithms | None = None
     closed: goals.Closed | None = None
 
     @property
@@ -157,6 +163,7 @@ class Proof:
         left: what stayed open, and why; shapes that were left out.
         certificate: of a proof (see `verify.proofs.certificate`), or of the counterexample; None where open.
         counterexample, decision: an exact instance and its decision.
+        refuted_on: the shape of the counterexample.
         trusted: goals that rest on the solver alone.
         kind: what the proved shapes are, "networks of up to 3 weights".
         seconds: wall time, for display.
@@ -170,6 +177,7 @@ class Proof:
     certificate: dict[str, Any] | None = None
     counterexample: Any = None
     decision: Decision | None = None
+    refuted_on: Shape | None = field(default=None, repr=False)
     trusted: int = 0
     kind: str = ""
     seconds: float = 0.0
@@ -190,6 +198,9 @@ class Refuted(Exception):
 
 class Prover:
     """One claim (without the assumptions in ``drop``), shape by shape."""
+
+    most_open = MOST_OPEN
+    """Goals of a shape that may stay open before it is given up."""
 
     def __init__(self, claim: Claim, budget: Budget, drop: tuple[str, ...] = ()) -> None:
         self.claim, self.budget = claim, budget
@@ -255,8 +266,8 @@ class Prover:
         try:
             for path in explore(lambda: self.run(shape, space), space, min(most, self.budget.paths)):
                 self._leaf(shape, space, path, out)
-                if len(out.left) >= MOST_OPEN:
-                    out.left.append(f"not continued after {MOST_OPEN} goals that stayed open")
+                if len(out.left) >= self.most_open:
+                    out.left.append(f"not continued after {self.most_open} goals that stayed open")
                     break
             else:
                 out.complete = True
@@ -337,13 +348,15 @@ class Prover:
             key = (kind, str(p) if bound is not None else name)
             if key not in seen:
                 seen.add(key)
-                yield Goal(name, kind, lhs, rhs, p, bound)
+                yield Goal(name, kind, lhs, rhs, p, bound, gap if isinstance(gap, logarithms.Logarithms) else None)
 
     def _sample(self, shape: Shape, world: World, goal: Goal) -> None:
         """Try points of the path at which the goal looks wrong."""
         logs = goal.bound is None or isinstance(goal.bound, logarithms.Bound)
         for attempt in range(self.budget.attempts):
-            points = sampling.sampled(world, goal.polynomial, None if logs else goal.wanted, attempt)
+            # Of a sum of logarithms the sign is not known beforehand: more points are decided.
+            most = 6 * sampling.MOST if logs else sampling.MOST
+            points = sampling.sampled(world, goal.polynomial, None if logs else goal.wanted, attempt, most)
             if points:
                 self.try_points(shape, points)
                 if not logs:
@@ -397,7 +410,7 @@ def _short(p: Any) -> str:
 
 
 def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None = None, drop: tuple[str, ...] = (),
-          progress: Callable[[str], None] | None = None) -> Proof:  # fmt: skip
+          budget: Budget | None = None, progress: Callable[[str], None] | None = None) -> Proof:  # fmt: skip
     """Prove a claim for all real numbers on small shapes, or refute it.
 
     Args:
@@ -406,6 +419,7 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
         seconds: stop after so long (what is left out is named); None for no limit, so that the answer is the same
             on every machine.
         drop: assumptions not to use.
+        budget: how much work; None for that of the shapes (`BUDGETS`).
         progress: called with the name of each shape.
 
     Raises:
@@ -415,8 +429,8 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
     claim = claim_named(claim) if isinstance(claim, str) else claim
     start = time.monotonic()
     out = Proof(claim.id, shapes)
-    prover = Prover(claim, BUDGETS[shapes] if shapes in BUDGETS else Budget(0, 0, 0, 0, 0), drop)
-    todo = _shapes(claim, shapes)
+    todo = all_shapes(claim, shapes)
+    prover = Prover(claim, budget or BUDGETS[shapes], drop)
     if not todo:
         out.left.append("no shapes: its setting is not one of algebra")
     spent, worked, beyond, unclosed = 0, 0, 0, 0
@@ -443,7 +457,7 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
     except Refuted as e:
         from verify import certificates
 
-        out.verdict, out.counterexample, out.decision = "refuted", e.instance, e.decision
+        out.verdict, out.counterexample, out.decision, out.refuted_on = "refuted", e.instance, e.decision, shape
         out.certificate = certificates.certificate(claim, e.instance, e.decision, prover.dropped)
         out.seconds = time.monotonic() - start
         return out
@@ -459,7 +473,3 @@ def prove(claim: Claim | str, *, shapes: str = "default", seconds: float | None 
         out.verdict = "proved"
     out.seconds = time.monotonic() - start
     return out
-
-
-def _shapes(claim: Claim, level: str) -> tuple[Shape, ...]:
-    return shapes(claim, level)

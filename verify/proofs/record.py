@@ -69,6 +69,7 @@ class Line:
         kind: what its shapes are: "networks of up to 3 weights", of those that were proved.
         paths, goals: branches and goals of the shapes proved.
         closed: how the goals were closed, "identity 12, signs 4".
+        work: polynomial terms handled for it, the work left unfinished included.
         trusted: goals that rest on a solver alone.
         left: what stayed open or was left out, the first reason.
         digest: of the claim's source when it was proved.
@@ -84,6 +85,7 @@ class Line:
     paths: int
     goals: int
     closed: str
+    work: int
     trusted: int
     left: str
     digest: str
@@ -104,9 +106,9 @@ def line(proof: Proof, claim: Claim) -> Line:
         closed.update(s.closed)
     return Line(
         proof.claim, proof.level, proof.verdict, len(proved), sum(s.unclosed for s in proof.shapes), len(proof.shapes),
-        proof.kind,
-        sum(s.paths for s in proved), sum(s.goals for s in proved),
-        ", ".join(f"{how} {n}" for how, n in sorted(closed.items())), proof.trusted,
+        proof.kind, sum(s.paths for s in proved), sum(s.goals for s in proved),
+        ", ".join(f"{how} {n}" for how, n in sorted(closed.items())),
+        sum(s.space.work for s in proof.shapes if s.space is not None), proof.trusted,
         proof.left[0] if proof.left else "", digest_of(claim),
     )  # fmt: skip
 

@@ -11,15 +11,17 @@ from verify.proofs.polynomials import Signs
 from verify.proofs.world import World
 
 POINTS = 512
+MOST = 4
+"""Points that are made exact."""
 
 
-def sampled(world: World, p: Any, wanted: Signs | None, seed: int = 0, points: int = POINTS) -> list[list[fmpq]]:
-    """Values of the variables of some points of the path at which ``p`` has no sign in ``wanted`` (None: any).
+def sampled(world: World, p: Any, wanted: Signs | None, seed: int = 0, most: int = MOST) -> list[list[fmpq]]:
+    """Values of the variables of ``most`` points of the path at which ``p`` has no sign in ``wanted`` (None: any).
 
     Float64 chooses; whoever uses the points decides again in rationals.
     """
     rng = np.random.default_rng(seed)
-    free = _free(rng, points, len(world.space.gens))
+    free = _free(rng, POINTS, len(world.space.gens))
     values = completed(world, free)
     ok = np.isfinite(values).all(axis=1)
     for f, signs in world.conditions():
@@ -28,7 +30,7 @@ def sampled(world: World, p: Any, wanted: Signs | None, seed: int = 0, points: i
         ok &= _sign_in(world.space.evaluate(f, values), signs)
     if wanted is not None:
         ok &= ~_sign_in(world.space.evaluate(p, values), wanted)
-    return [exactly(world, free[i], values[i]) for i in np.flatnonzero(ok)[:4]]
+    return [exactly(world, free[i], values[i]) for i in np.flatnonzero(ok)[:most]]
 
 
 def _free(rng: np.random.Generator, points: int, width: int) -> np.ndarray:

@@ -9,10 +9,11 @@ v_p^2$. PX scores a weight by $S_j = \theta_j^2\, \partial_{\theta_j^2} \sum_k D
 """
 
 from theory.papers.path_exclusion import (  # isort: skip (the sections of the paper, in its order)
-    decomposition, bounds, two_passes, smooth_units, scores, collapse, released_code, trace, descent, experiments,
+    decomposition, bounds, two_passes, smooth_units, scores, collapse, released_code, trace, rounds, descent,
+    experiments,
 )  # fmt: skip
 
 __all__ = [
-    "bounds", "collapse", "decomposition", "descent", "experiments", "released_code", "scores", "smooth_units",
-    "trace", "two_passes",
+    "bounds", "collapse", "decomposition", "descent", "experiments", "released_code", "rounds", "scores",
+    "smooth_units", "trace", "two_passes",
 ]  # fmt: skip

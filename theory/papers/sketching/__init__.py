@@ -8,9 +8,10 @@ $\mathrm{MSE}(p) = E\,\|X"w - X"(w \odot m)\|^2$.
 """
 
 from theory.papers.sketching import (  # isort: skip (the sections of the paper, in its order)
-    sampling, transfer, binary_mask, data_independence, synflow, sampling_or_top, experiments,
+    sampling, transfer, adversary, binary_mask, data_independence, synflow, sampling_or_top, experiments,
 )  # fmt: skip
 
 __all__ = [
-    "binary_mask", "data_independence", "experiments", "sampling", "sampling_or_top", "synflow", "transfer",
+    "adversary", "binary_mask", "data_independence", "experiments", "sampling", "sampling_or_top", "synflow",
+    "transfer",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ $R = \sum_p |v_p|$, the network with weights $|\theta|$ on the input of ones.
 """
 
 from theory.papers.synaptic_flow import (  # isort: skip (the sections of the paper, in its order)
-    conservation, collapse, thresholding, scores, float_range,
+    conservation, collapse, rounds, thresholding, scores, float_range,
 )  # fmt: skip
 
-__all__ = ["collapse", "conservation", "float_range", "scores", "thresholding"]
+__all__ = ["collapse", "conservation", "float_range", "rounds", "scores", "thresholding"]
