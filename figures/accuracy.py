@@ -281,7 +281,7 @@ def cifar10_resnet20(rows: Rows) -> Figure:
     arms = [(arm["method"], cifar.scoring(arm)) for arm in cifar.ARMS]
     kept = sorted((d for d in distinct(rows, "density") if d < 1), reverse=True)
     (dense,) = select(rows, method="dense")
-    fig, axes = canvas(len(kept), width=5.6 if len(kept) == 1 else 6.8, height=3.6)
+    fig, axes = canvas(len(kept), height=3.6)
     names = []
     for method, scoring in arms:
         beside = [s for m, s in arms if m == method]
@@ -300,16 +300,13 @@ def cifar10_resnet20(rows: Rows) -> Figure:
                     ax.plot(r["mean"], i, "x", color=BLACK, ms=9)
         ax.axvline(dense["mean"], color=BLACK, lw=0.8)
         ax.axvspan(dense["low"], dense["high"], color=BLACK, alpha=0.08, lw=0)
-        ax.text(dense["mean"], -0.7, "dense ", ha="right", va="bottom", fontsize=7)
+        ax.text(dense["mean"], len(arms) - 0.6, " dense", va="bottom", fontsize=7)
         ax.axhline(len(cifar.PUBLISHED) - 0.5, color=GREY, lw=0.8)
         ax.set_yticks(range(len(arms)), names if ax is axes[0] else [])
-        ax.set(ylim=(len(arms) - 0.5, -0.8), xlabel="test accuracy (%)")
-        ax.set_title(
-            f"{100 * density:g} % of the weights" + (
-                f"; {dense['samples']} images of {dense['size']} × {dense['size']}, {dense['epochs']} epochs"
-                if len(kept) == 1 else ""
-            )
-        )  # fmt: skip
+        ax.set(ylim=(len(arms) - 0.5, -0.8))
+        ax.set_title(f"{100 * density:g} % of the weights")
+    said = "{samples} images of {size} × {size}, {epochs} epochs, {test} test images"
+    fig.supxlabel(f"test accuracy (%); {said.format(**dense)}", fontsize=8)
     return fig
 
 

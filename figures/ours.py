@@ -58,7 +58,7 @@ def assumptions(rows: Rows) -> Figure:
     ax.set_xticks(range(len(held)), held, rotation=60, ha="right", fontsize=6.5)
     ax.set_yticks(range(len(names)), names, fontsize=6.5)
     ax.set(xlim=(-0.7, len(held) - 0.3), ylim=(len(names) - 0.4, -0.6))
-    fig.legend(loc="outside upper center", ncols=3)
+    fig.legend(loc="outside lower center", ncols=3)
     return fig
 
 
@@ -104,7 +104,7 @@ def sharpness(rows: Rows) -> Figure:
     ax.set(xscale="log", xlim=(5e-5, 4), ylim=(len(rows) - 0.4, -0.6), xlabel="smallest relative error that is refuted")
     ax.set_xticks([1e-4, 1e-3, 1e-2, 0.1, 0.5, 2], ["0.0001", "0.001", "0.01", "0.1", "0.5", "unseen"])
     ax.minorticks_off()
-    fig.legend(loc="outside upper center", ncols=4)
+    fig.legend(loc="outside lower center", ncols=4)
     return fig
 
 
@@ -155,5 +155,5 @@ def work_to_falsify(rows: Rows) -> Figure:
         ax.plot([], [], "o", color=color, label=paper)
     ax.set_yticks(range(len(names)), names, fontsize=6.5)
     ax.set(xscale="log", ylim=(len(names) - 0.4, -0.6), xlabel="instances looked at until a counterexample")
-    fig.legend(loc="outside upper center", ncols=4)
+    fig.legend(loc="outside lower center", ncols=4)
     return fig

@@ -91,8 +91,8 @@ def framed(fig: Figure, provenance: dict[str, Any]) -> Figure:
     parts += [provenance["interval"]] if "interval" in provenance else []
     parts += [f"{provenance[k]} {k}" for k in ("missing trials", "failed trials") if k in provenance]
     news, said = (
-        textwrap.wrap(provenance["news"], round(15 * width)),
-        textwrap.wrap("; ".join(parts), round(20 * width)),
+        textwrap.wrap(provenance["news"], round(12.5 * width)),
+        textwrap.wrap("; ".join(parts), round(17 * width)),
     )
     # Blank lines of the title keep the place of the smaller ones; its lines are 1.2 x 8.5 points high.
     extra = len(news) + len(said)
