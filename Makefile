@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: verify test load theorem proofs figures lint format clean help
+.PHONY: test-oldest test-newest verify test load theorem proofs figures lint format clean help
 
 help:
 	@sed -n '1,2p' Makefile
@@ -28,6 +28,17 @@ verify: $(STAMP)
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+# The oldest versions that pyproject.toml admits, and the newest there are: each in an environment of its own.
+# TESTS chooses what is run there, for example: make test-oldest TESTS=tests/verify/networks
+TESTS ?=
+
+test-oldest test-newest: test-%:
+	$(PYTHON) -m venv .venv-$*
+	$(PYTHON) -m verify.studies.oldest $* > .venv-$*/constraints.txt
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-$*/constraints.txt torch
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-$*/constraints.txt -e '.[dev]'
+	.venv-$*/bin/python -m pytest -q -n 2 --dist worksteal $(TESTS)
 
 load: $(STAMP)
 	$(BIN)/python -m pytest -q -m load --busy 6
@@ -52,4 +63,4 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv build *.egg-info reports
+	rm -rf .venv .venv-oldest .venv-newest build *.egg-info reports

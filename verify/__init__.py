@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from verify.networks.claims.assumptions import assumptions
     from verify.networks.claims.examine import examine
     from verify.networks.ntk.layers import keep_pages
@@ -23,12 +25,18 @@ if TYPE_CHECKING:
     from verify.proofs.proving import prove
     from verify.search.loop import falsify
     from verify.search.outcome import Outcome
+    from verify.trials.training import ImageRecipe, evaluate, train_module
+
+    data: ModuleType
 
 __all__ = [
+    "ImageRecipe",
     "Masks",
     "Outcome",
     "ablate",
     "assumptions",
+    "data",
+    "evaluate",
     "examine",
     "falsify",
     "keep_pages",
@@ -40,13 +48,16 @@ __all__ = [
     "prune",
     "saliency",
     "sharpness",
+    "train_module",
 ]
 
 _WHERE = {
+    "ImageRecipe": "verify.trials.training",
     "Masks": "verify.networks.scores.masks",
     "Outcome": "verify.search.outcome",
     "ablate": "verify.power.ablation",
     "assumptions": "verify.networks.claims.assumptions",
+    "evaluate": "verify.trials.training",
     "examine": "verify.networks.claims.examine",
     "falsify": "verify.search.loop",
     "keep_pages": "verify.networks.ntk.layers",
@@ -58,10 +69,15 @@ _WHERE = {
     "prune": "verify.networks.scores.prune",
     "saliency": "verify.networks.scores.methods",
     "sharpness": "verify.power.sharpness",
+    "train_module": "verify.trials.training",
 }
+_MODULES = {"data": "verify.trials.data"}
+"""Names that are modules by themselves."""
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name not in _WHERE:
         raise AttributeError(f"module 'verify' has no attribute {name!r}; it has {', '.join(__all__)}")
     value = getattr(importlib.import_module(_WHERE[name]), name)

@@ -12,6 +12,7 @@ import pytest
 
 from verify.app import architecture
 from verify.app.cli import main
+from verify.networks.claims.report import page
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTORY = """
@@ -120,4 +121,4 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_searched(
 
 
 def test_markdown_from_a_name_is_no_html():
-    assert "<b>" not in architecture.page("<b>x</b>", "a <b>x</b>")
+    assert "<b>" not in page("<b>x</b>", "a <b>x</b>")

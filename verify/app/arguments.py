@@ -143,7 +143,7 @@ COMMANDS = (
         "falsify", "every claim on your architecture: what applies, what fails, and why",
         "verify.app.commands:falsify",
         (_one("--on", metavar="MODEL", required=True, help="FILE.py:FACTORY, zoo:NAME or timm:NAME"), _CLAIMS,
-         _flag("--all", "show claims that are not about networks on data, too"),
+         _flag("--all", "show every counterexample and how to find it again"),
          _one("--report", metavar="FILE", default="", help="write what was found, with pictures: .md or .html"),
          *_SEARCH, *_DATA),
         (("falsify --on my_models.py:build", "your own network"),

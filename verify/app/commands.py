@@ -142,8 +142,9 @@ def falsify(options: argparse.Namespace) -> int:
     """Every claim on one architecture: rows as they are decided, then what they come to."""
     from verify.app import architecture
     from verify.experiments import models
+    from verify.networks.claims.report import check_report
 
-    architecture.check_report(options.report)
+    check_report(options.report)
     with architecture.terminable() as terminated:
         subject = models.subject(
             options.on, data=options.data, data_dir=options.data_dir, seed=options.seed, samples=options.samples
@@ -159,6 +160,7 @@ def falsify(options: argparse.Namespace) -> int:
 def _on_module(options: argparse.Namespace, subject: Any, chosen: Sequence[Claim], terminated: list[int]) -> int:
     from verify.app import architecture
     from verify.networks.claims.examine import described, examined
+    from verify.networks.claims.report import write_report
     from verify.networks.claims.subject import about_networks
 
     about = [c for c in chosen if about_networks(c)]
@@ -192,7 +194,7 @@ def _on_module(options: argparse.Namespace, subject: Any, chosen: Sequence[Claim
                 report.print_counterexample(row, screen)
         screen.print("\n--all shows every counterexample and the command that finds it again.", style="dim")
     if found is not None and options.report:
-        architecture.write_report(options.report, found)
+        write_report(options.report, found)
         print(f"report: {options.report}", file=sys.stderr)
     return 1 if any(r.disagrees for r in rows) else code
 

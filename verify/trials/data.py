@@ -10,11 +10,14 @@ import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from theory.names import did_you_mean
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = np.ndarray
 
@@ -63,6 +66,21 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.x)
 
+    def tensors(self, like: Dataset | None = None) -> tuple[Tensor, Tensor]:
+        """Inputs in float32 and classes, for torch: (n, ...) and (n,).
+
+        Args:
+            like: inputs are shifted and scaled so that each channel of this data set has mean 0 and deviation 1;
+                None: of this one. Give the training data for what is tested.
+        """
+        import torch
+
+        of = self if like is None else like
+        axes = (0, *range(2, of.x.ndim))
+        mean, deviation = of.x.mean(axes, keepdims=True), of.x.std(axes, keepdims=True)
+        x = (self.x - mean) / np.where(deviation > 0, deviation, 1.0)
+        return torch.as_tensor(x, dtype=torch.float32), torch.as_tensor(self.y)
+
 
 def load(
     name: str, *, data_dir: str | Path | None = None, split: str = "train", samples: int | None = None, seed: int = 0
@@ -71,7 +89,7 @@ def load(
 
     Args:
         name: one of `NAMES`.
-        data_dir: folder of the Parquet files, or of a folder ``name`` that holds them.
+        data_dir: folder of the Parquet files, or of a folder ``name`` that holds them; without it, see `folder`.
         split: "train" or "test".
         samples: how many to take, the same number of each class as far as possible; None for all.
         seed: which samples those are; for "gaussian" also the data.
@@ -90,9 +108,7 @@ def load(
         return gaussian(samples or 1000, seed=seed)
     if name not in PARQUET:
         raise DataError(f"no data set is called {name!r}; {did_you_mean(name, NAMES)} known: {', '.join(NAMES)}")
-    if data_dir is None or not str(data_dir):
-        raise DataError(f"{name} is read from a folder of Parquet files: give it with --data-dir")
-    return _parquet(name, PARQUET[name], Path(data_dir), split, samples, seed)
+    return _parquet(name, PARQUET[name], Path(data_dir or folder(name)), split, samples, seed)
 
 
 def folder(name: str) -> Path:

@@ -415,6 +415,31 @@ def train_module(
     return history
 
 
+@torch.no_grad()
+def evaluate(module: nn.Module, x: Tensor, y: Tensor, *, batch: int = 250) -> float:
+    """The share of samples whose largest output is that of their class, in evaluation mode; modes are restored.
+
+    Args:
+        module: a classifier with outputs (n, classes).
+        x: inputs (n, ...).
+        y: classes (n,).
+        batch: how many at a time.
+
+    Raises:
+        ValueError: no samples, or as many classes as there are not samples.
+    """
+    if not len(x) or len(x) != len(y):
+        raise ValueError(f"as many inputs as classes are needed, at least one; got {len(x)} and {len(y)}")
+    training = [m for m in module.modules() if m.training]
+    module.eval()
+    try:
+        right = sum(int((module(a).argmax(1) == b).sum()) for a, b in zip(x.split(batch), y.split(batch), strict=True))
+    finally:
+        for m in training:
+            m.training = True
+    return right / len(x)
+
+
 def augmented(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
     """Random horizontal flips, and shifts by up to ``shift`` pixels with zeros moved in; one draw an image."""
     n, _, height, width = images.shape
@@ -437,6 +462,7 @@ __all__ = [
     "Stack",
     "accuracy",
     "augmented",
+    "evaluate",
     "initial",
     "iterative_magnitude",
     "kept_counts",
