@@ -4,7 +4,6 @@ import doctest
 import re
 
 import pytest
-from verify.studies.site import api, claim_pages, links, papers
 
 import theory
 import verify
