@@ -4,15 +4,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DOCS := .venv/.docs
 # Two processes of one thread each: more threads only get in each other's way on two cores.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: test-oldest test-newest verify test load theorem proofs figures lint format clean help
+.PHONY: verify test test-oldest test-newest load theorem proofs figures docs browser lint format clean help
 
 help:
 	@sed -n '1,2p' Makefile
-	@echo "make theorem | proofs | figures | lint | format | clean"
+	@echo "make theorem | proofs | figures | docs | browser | lint | format | clean"
 
 .venv: $(STAMP)
 
@@ -53,6 +54,20 @@ proofs: $(STAMP)
 figures: $(STAMP)
 	$(BIN)/python -m figures make --scale smoke
 
+# The site: MkDocs and marimo from PyPI, MathJax from npm, both pinned. What it builds needs no network.
+$(DOCS): $(STAMP) package-lock.json
+	@command -v npm >/dev/null || { echo "make docs needs Node.js with npm, for MathJax"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	npm ci --silent --no-audit --no-fund
+	touch $@
+
+docs: $(DOCS)
+	$(BIN)/python -m verify.studies.site
+
+# The pages in a headless Chromium, with axe; where something is missing the tests say so and are skipped.
+browser: docs
+	$(BIN)/python -m pytest -q tests/browser
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,4 +78,4 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-oldest .venv-newest build *.egg-info reports
+	rm -rf .venv .venv-oldest .venv-newest build site node_modules *.egg-info reports

@@ -7,11 +7,13 @@ import pytest
 
 import theory
 import verify
+from figures.registry import figures
 from theory.claims import claims
 from theory.relations import Verdict
 from verify import certificates
-from verify.studies import pictures, shown
-from verify.studies.site import api, claim_pages, links, papers
+from verify.studies import claims_page, pictures, shown
+from verify.studies.claims_page import ROOT
+from verify.studies.site import api, claim_pages, gallery, links, notebook, papers
 
 EXAMPLES = api.examples()
 START = re.findall(r"```python\n(.*?)```", api.EXAMPLES.read_text(), re.S)[0]
@@ -94,3 +96,31 @@ def test_broken_links_are_found(tmp_path):
 @pytest.mark.parametrize("name", pictures.drawn())
 def test_pictures_of_the_readme_are_current(name):
     assert (pictures.FOLDER / name).read_text() == pictures.drawn()[name], "run `python -m verify.studies.pictures`"
+
+
+def test_the_notebook_runs():
+    pytest.importorskip("marimo", reason="marimo is not installed: pip install -c constraints.txt -e '.[docs]'")
+    page = notebook.page()
+    assert "PX has killed the network" in page
+    assert "Theorems that protect it" in page
+    assert "marimo-" not in page
+
+
+def test_index_of_claims_leads_to_their_pages():
+    moved, _ = links.moved(claims_page.PAGE.read_text(), "claims.md", "docs/claims.md")
+    for claim in claims():
+        assert f"(claims/{claim.id}.md)" in moved
+
+
+def test_drawings_in_the_gallery_follow_the_scheme():
+    figure = next(f for f in figures() if f.name == "path-exclusion/outputs-lost")
+    drawn = gallery.svg(figure)
+    assert "prefers-color-scheme:dark" in drawn
+    assert "#000000" not in drawn
+    assert "#ffffff" not in drawn
+
+
+@pytest.mark.parametrize("path", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda p: p.stem)
+def test_links_of_the_repository_lead_somewhere(path):
+    source = str(path.relative_to(ROOT))
+    links.moved(path.read_text(), source.removeprefix("docs/"), source)

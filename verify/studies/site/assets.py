@@ -29,13 +29,15 @@ STYLE = """\
 [data-md-color-scheme="slate"] { --md-typeset-a-color: #7db8f0; --md-default-fg-color--light: #b9bfca;
   --md-default-fg-color--lighter: #a8aebb; --md-accent-fg-color: #a8d0f7; --md-code-hl-comment-color: #a8aebb;
   --md-code-hl-operator-color: #c3c9d1; --md-code-hl-punctuation-color: #c3c9d1; --md-code-hl-generic-color: #c3c9d1;
-  --md-code-hl-variable-color: #c3c9d1; --md-code-hl-constant-color: #b3a6f2; --md-footer-fg-color--light: #d5dae0; --md-footer-fg-color--lighter: #c3c9d1; }
+  --md-code-hl-variable-color: #c3c9d1; --md-code-hl-constant-color: #b3a6f2;
+  --md-footer-fg-color--light: #d5dae0; --md-footer-fg-color--lighter: #c3c9d1; }
 .md-typeset a:not(.md-button):not(.headerlink) { text-decoration: underline; text-underline-offset: .15em; }
 .md-typeset h3 code, .md-typeset td code, .md-typeset p code, .md-typeset li code { overflow-wrap: anywhere; }
 .md-typeset table:not([class]) { font-size: .7rem; }
 .md-typeset table:not([class]) th { min-width: 0; }
 .md-typeset table:not([class]) td { overflow-wrap: break-word; min-width: 4.5em; }
 .md-typeset .networks { display: flex; flex-wrap: wrap; gap: 1rem 2rem; margin: 1rem 0; }
+.md-typeset .cell .paragraph { display: block; margin: 1em 0; }
 .md-typeset img.figure { width: 100%; }
 .md-typeset mjx-container { display: inline-block; position: relative; overflow: auto hidden; max-width: 100%;
   vertical-align: middle; }
@@ -66,7 +68,9 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   for (const box of document.querySelectorAll(".md-typeset pre > code")) box.tabIndex = 0;
   window.MathJax?.startup?.promise?.then(() => {
-    for (const box of document.querySelectorAll("mjx-container")) if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    for (const box of document.querySelectorAll("mjx-container")) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    }
   });
 });
 """

@@ -11,10 +11,11 @@ from theory.instances import setting_named
 from verify.certificates.drawing import drawable, network_svg
 from verify.certificates.second_opinion import pruned
 from verify.studies import shown
+from verify.studies.claims_page import CERTIFICATES, in_cell
 from verify.studies.findings.arithmetic import Written, masked
 from verify.studies.findings.page import FINDINGS
 from verify.studies.site.evidence import ladder, record
-from verify.studies.site.words import cell, link, page_of, paragraphs, sentence, tag
+from verify.studies.site.words import link, page_of, paragraphs, sentence, tag
 from verify.trials.tables import markdown
 
 _KNOWN_SCORERS = ("magnitude", "synflow", "synflow-l2", "px", "px-frozen")
@@ -76,7 +77,7 @@ def _known(claim: Claim) -> list[str]:
     rungs = ladder(claim)
     if not rungs:
         return ["Nothing is recorded.", ""]
-    rows = [(r.name, cell(f"{r.said}: `{r.command}`" if r.command else r.said)) for r in rungs]
+    rows = [(r.name, in_cell(f"{r.said}: `{r.command}`" if r.command else r.said)) for r in rungs]
     return [*markdown(("evidence", "what there is, and how to have it again"), rows), ""]
 
 
@@ -87,12 +88,12 @@ def _counterexample(claim: Claim) -> list[str]:
         return []
     body = json.loads(path.read_text())
     lines = ["## A counterexample", "", *_drawn(body, claim.title), *_arithmetic(claim, path, body)]
-    name = f"docs/certificates/{path.relative_to(shown.CERTIFICATES)}"
+    name = f"docs/certificates/{path.relative_to(CERTIFICATES)}"
     lines += [
         f"[Certificate](repo:{name}), decided again by `python -m verify check {name}`.",
         "",
     ]
-    if path.parent != shown.CERTIFICATES and one["counterexample"]:
+    if path.parent != CERTIFICATES and one["counterexample"]:
         lines += [f"The smallest counterexample found, zeros and ties allowed: `{one['counterexample']}`.", ""]
     return lines
 
@@ -139,7 +140,7 @@ def _ablation(claim: Claim) -> list[str]:
     rows = []
     for name, found in one["ablation"].items():
         path = shown.path(claim, name)
-        what = cell(f"`{found['counterexample']}`") if found["counterexample"] else "none found"
+        what = in_cell(f"`{found['counterexample']}`") if found["counterexample"] else "none found"
         if path is not None and found["counterexample"]:
             what += f" ([certificate](repo:docs/certificates/{path.name}))"
         rows.append((name, found["needed"], what))

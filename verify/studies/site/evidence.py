@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from theory.claims import Claim, Status
-from verify.studies.claims_page import RECORD, ROOT
+from verify.proofs import record as proofs
+from verify.studies.claims_page import RECORD, decided
 from verify.studies.formal_proofs import read_table
-from verify.trials.tables import read_csv
-
-EMPIRICAL = ROOT / "results" / "empirical.csv"
-_SCALES = ("smoke", "small", "full")
 
 
 @dataclass(frozen=True)
@@ -48,24 +45,17 @@ def formal() -> dict[str, list[dict[str, str]]]:
     return found
 
 
-@functools.cache
-def decided() -> dict[str, tuple[str, str]]:
-    """Claim about training -> (verdict, scale), at the largest scale that was run."""
-    found: dict[str, tuple[str, str]] = {}
-    for row in read_csv(EMPIRICAL):
-        known = found.get(row["claim"])
-        if known is None or _SCALES.index(row["scale"]) >= _SCALES.index(known[1]):
-            found[row["claim"]] = (row["claim verdict"], row["scale"])
-    return found
-
-
 def ladder(claim: Claim) -> list[Rung]:
     """The rungs that are reached, the strongest first."""
     found = []
+    current = proofs.formal(claim)
     for row in formal().get(claim.id, []):
         differs = f" ({row['differs']})" if row["differs"] else ""
         theorem = f"Coq theorem [`{row['theorem']}`](repo:theory/proofs/{row['file']}){differs}"
-        found.append(Rung("formal, for all sizes", theorem, "make proofs"))
+        found.append(Rung("formal, for all sizes" if row["theorem"] in current else "formal", theorem, "make proofs"))
+    reals = proofs.reals(claim)
+    if reals is not None and claim.status is Status.PROVED:
+        found.append(Rung("for all reals", reals.sentence, f"python -m verify prove {claim.id}"))
     if claim.status is Status.PROVED and any(p.startswith("Proof") for p in claim.statement.split("\n\n")):
         found.append(Rung("proof in words", "under *Statement* above", ""))
     one = record().get(claim.id)
@@ -79,6 +69,3 @@ def ladder(claim: Claim) -> list[Rung]:
         said = f"{verdict}, by sequential tests at scale *{scale}*"
         found.append(Rung("experiment", said, f"python -m verify run {claim.id} --scale {scale}"))
     return found
-
-
-__all__ = ["Rung", "decided", "formal", "ladder", "record"]

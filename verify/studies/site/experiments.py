@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from theory.claims import Status, claims
-from verify.studies.claims_page import ROOT
-from verify.studies.site.evidence import EMPIRICAL, decided
-from verify.studies.site.words import cell, link
+from verify.studies.claims_page import EMPIRICAL, ROOT, decided, in_cell
+from verify.studies.site.words import link
 from verify.trials.tables import markdown, read_csv
 
 PAGE = ROOT / "docs" / "experiments.md"
@@ -27,5 +26,5 @@ def page() -> str:
         if claim.status is Status.EMPIRICAL:
             verdict, scale = decided().get(claim.id, ("not yet decided", ""))
             said = f"**{verdict}**, scale {scale}, error at most {errors[claim.id]:g}" if scale else verdict
-            rows.append((f"{cell(claim.title)}<br>{link(claim.id)}", said))
+            rows.append((f"{in_cell(claim.title)}<br>{link(claim.id)}", said))
     return text.replace(_MARK, "\n".join(markdown(("statement", "verdict"), rows)))

@@ -23,7 +23,7 @@ _SHOWN = (".csv", ".json", ".svg", ".png", ".html")
 
 
 def moved(text: str, page: str, source: str = "") -> tuple[str, dict[str, str]]:
-    """A page's text with links as the site needs them, and the files that it needs: path in the site -> in the repository.
+    """A page's text with the site's links, and the files that it needs: path in the site -> in the repository.
 
     Args:
         text: Markdown.
@@ -41,6 +41,8 @@ def moved(text: str, page: str, source: str = "") -> tuple[str, dict[str, str]]:
         path, _, fragment = written.partition("#")
         if written.startswith("repo:"):
             path = path.removeprefix("repo:")
+        elif source == "docs/claims.md" and fragment in by_anchor:
+            path = source
         elif not source or not path or "://" in written or written.startswith(("mailto:", "data:")):
             return written
         else:
@@ -57,9 +59,13 @@ def moved(text: str, page: str, source: str = "") -> tuple[str, dict[str, str]]:
     return _TARGET.sub(there, text), needed
 
 
+_PAGES = {"README.md": "index.md", "docs/examples/api.md": "api.md", "docs/notebook.py": "notebook.md"}
+"""Files that the site shows as pages of another name."""
+
+
 def _in_site(path: str) -> str:
-    if path == "README.md":
-        return "index.md"
+    if path in _PAGES:
+        return _PAGES[path]
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     return f"files/{path}" + ("" if path.endswith(_SHOWN) else ".txt")

@@ -1,7 +1,7 @@
 """The notebook as a page: what its cells show with every slider where it starts.
 
-marimo's own export loads its program from a server on the internet, so it would not work offline. The page is static, and
-says how to start the notebook itself.
+marimo's own export loads its program from a server on the internet, so it would not work offline. The page is static,
+and says how to start the notebook itself.
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ _TEX = re.compile(r"<marimo-tex[^>]*>\|\|\((.*?)\|\|\)</marimo-tex>", re.S)
 _HEAD = """\
 # A notebook to play with
 
-Three weights on which PX dies, SynFlow against the sketch, the trace and its bound, and your own network. This page shows
-the notebook with every slider where it starts. To move them:
+Three weights on which PX dies, SynFlow against the sketch, the trace and its bound, and your own network. This page
+shows the notebook with every slider where it starts. To move them:
 
 ```sh
 pip install -e '.[docs]'
 marimo run docs/notebook.py       # or marimo edit, to change it
 ```
-
-[The notebook's source](repo:docs/notebook.py)
 """
 
 
@@ -55,9 +53,6 @@ def page() -> str:
         if not text or "<marimo-ui-element" in text:
             continue
         text = _TEX.sub(r'<span class="arithmatex">\\(\1\\)</span>', text)
-        text = re.sub(r"<h1.*?</h1>", "", text, flags=re.S).replace('<span class="paragraph">', "<span class='p'>")
-        text = re.sub(
-            r"<span class='p'>(.*?)</span>(?=\s*(?:<span class='p'>|<table|</span>|$))", r"<p>\1</p>", text, flags=re.S
-        )
+        text = re.sub(r"<h1.*?</h1>", "", text, flags=re.S)
         parts += [f"<div class=cell>{text}</div>", ""]
     return "\n".join(parts)

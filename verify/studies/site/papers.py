@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 
 from theory.claims import Claim, Status, claims
+from verify.proofs import record as proofs
 from verify.studies import shown
-from verify.studies.claims_page import ROOT
-from verify.studies.site.evidence import decided, formal, record
+from verify.studies.claims_page import ROOT, decided
+from verify.studies.site.evidence import record
 from verify.studies.site.words import link, paragraphs, tag
 
 FOLDER = ROOT / "docs" / "papers"
@@ -51,12 +52,11 @@ def entry(claim: Claim) -> list[str]:
 
 
 def _known(claim: Claim) -> str:
-    theorems = formal().get(claim.id, [])
-    if theorems and all(not r["differs"].startswith("in part") for r in theorems):
-        return "Machine-checked, for all sizes."
-    one = record().get(claim.id, {})
     if claim.status is Status.PROVED:
-        where = "Proved in words; in part machine-checked." if theorems else "Proved in words."
+        if proofs.formal(claim):
+            return "Machine-checked, for all sizes."
+        reals, one = proofs.reals(claim), record().get(claim.id)
+        where = f"Machine-checked {reals.sentence}." if reals is not None else "Proved in words."
         return f"{where} Survived {one['examples']:,} exact instances." if one else where
     if claim.status is Status.REFUTED:
         return "False: an exact counterexample." if shown.path(claim) else "False."

@@ -41,12 +41,6 @@ def paragraphs(text: str) -> list[str]:
     return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()) if part.strip()]
 
 
-def cell(text: str) -> str:
-    """Text for a cell of a table: bars would end it, in formulas as well."""
-    escaped = re.sub(r"\$(.+?)\$", lambda m: "$" + m[1].replace(r"\|", r"\Vert ").replace("|", r"\vert ") + "$", text)
-    return escaped.replace("|", r"\|")
-
-
 def anchor(text: str) -> str:
     """The anchor of a claim on `docs/claims.md`."""
     return text.replace("/", "")
