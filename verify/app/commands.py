@@ -35,10 +35,11 @@ def everything(options: argparse.Namespace) -> int:
         rows = _with_empirical(rows, chosen, options)
     order = {c.id: i for i, c in enumerate(claims())}
     rows.sort(key=lambda r: (order[r.claim], r.on != runner.DRAWN))
+    tests = recorded()
     if options.json:
         print(json.dumps([r.to_json() for r in rows], indent=1))
     else:
-        found = summaries(rows, recorded())
+        found = summaries(rows, tests)
         if options.details:
             report.print_details(rows)
         else:
@@ -46,7 +47,7 @@ def everything(options: argparse.Namespace) -> int:
         report.print_remarks(found)
     from verify.trials.origin import of_search
 
-    path = html.save(rows, REPORTS / "report.html", {**of_search(options.seed), "budget": options.budget})
+    path = html.save(rows, REPORTS / "report.html", {**of_search(options.seed), "budget": options.budget}, tests)
     files.write(REPORTS / "report.json", json.dumps([r.to_json() for r in rows], indent=1) + "\n")
     print(f"report: {path}", file=sys.stderr if options.json else sys.stdout)
     return _code(rows, options)

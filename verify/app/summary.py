@@ -12,6 +12,8 @@ from verify.app.recorded import Recorded
 from verify.app.runner import DRAWN, Row
 from verify.proofs import record
 
+BELIEVED = {"proved": "true", "refuted": "false", "empirical": "", "open": "open"}
+"""Status -> what is believed of the claim, in a word."""
 FALSE = "false as stated (confirmed)"
 BY_DEFINITION = "true by definition"
 FORMAL = "proved by Coq for all sizes"
@@ -221,4 +223,15 @@ def left_open(found: Sequence[Summary]) -> dict[str, list[tuple[str, list[str]]]
     return {on: sorted(reasons.items(), key=lambda r: (-len(r[1]), r[0])) for on, reasons in out.items()}
 
 
-__all__ = ["FALSE", "Summary", "by_experiment", "counted", "counts", "in_words", "left_open", "summaries", "why"]
+__all__ = [
+    "BELIEVED",
+    "FALSE",
+    "Summary",
+    "by_experiment",
+    "counted",
+    "counts",
+    "in_words",
+    "left_open",
+    "summaries",
+    "why",
+]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from theory.claims import claim_named
 from verify.app.runner import DRAWN, Event, Row
-from verify.app.summary import Summary, by_experiment, counted, counts, in_words, left_open
+from verify.app.summary import BELIEVED, Summary, by_experiment, counted, counts, in_words, left_open
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -148,9 +148,6 @@ def print_details(rows: Sequence[Row], screen: Console | None = None) -> None:
         "Where a claim is refuted, the size of the counterexample stands there.",
         style="dim",
     )
-
-
-BELIEVED = {"proved": "true", "refuted": "false", "empirical": "", "open": "open"}
 
 
 def _short(on: str) -> str:

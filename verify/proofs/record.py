@@ -123,12 +123,15 @@ def text(lines: Iterable[Line]) -> str:
 
 
 def read(path: Path = TABLE) -> dict[str, Line]:
-    """The table, by claim; empty where there is none, as in an installed package without it."""
+    """The table, by claim; empty where there is none, as in an installed package, or one of other columns."""
     if not path.is_file():
         return {}
     numbers = {f.name for f in fields(Line) if f.type == "int"}
     with path.open(newline="") as file:
-        rows = [{k: int(v) if k in numbers else v for k, v in row.items()} for row in csv.DictReader(file)]
+        table = csv.DictReader(file)
+        if table.fieldnames != [f.name for f in fields(Line)]:
+            return {}  # written by other code, which counts for nothing
+        rows = [{k: int(v) if k in numbers else v for k, v in row.items()} for row in table]
     return {str(row["claim"]): Line(**row) for row in rows}  # type: ignore[arg-type]
 
 
