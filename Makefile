@@ -9,7 +9,7 @@ DOCS := .venv/.docs
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: verify test test-oldest test-newest load theorem proofs figures docs browser lint format clean help
+.PHONY: verify test tests test-oldest test-newest load theorem proofs figures docs browser lint format clean help
 
 help:
 	@sed -n '1,2p' Makefile
@@ -27,7 +27,11 @@ verify: $(STAMP)
 	$(BIN)/python -m verify
 	$(BIN)/python -m verify prove --recheck
 
-test: $(STAMP) lint
+# Linters and tests side by side: mypy is one process, and would leave the other core idle.
+test: $(STAMP)
+	$(MAKE) --no-print-directory -j 2 lint tests
+
+tests: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 # The oldest versions that pyproject.toml admits, and the newest there are: each in an environment of its own.

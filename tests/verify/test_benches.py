@@ -136,11 +136,11 @@ def test_a_sign_has_no_constant_to_be_wrong():
 
 def test_seeds_that_miss_are_named(monkeypatch):
     claim = claim_named("path-exclusion/objective-is-a-bound")
-    row = seeds.one(claim, 3, 2)
-    assert (row["found"], row["missed"], row["sizes"], row["structures"]) == (3, "", 1, 1)
+    row = seeds.one(claim, 3)
+    assert (row["found"], row["missed"], row["sizes"], row["counterexamples"]) == (3, "", 1, 1)
     assert row["usual counterexample"].startswith("y1 = 0 x1")
-    monkeypatch.setitem(seeds.BUDGETS, "default", Budget(examples=1, rounds=1))
-    missed = seeds.one(TRACE, 2, 1)
+    monkeypatch.setitem(seeds.BUDGETS, seeds.BUDGET, Budget(examples=1, rounds=1))
+    missed = seeds.one(TRACE, 2)
     assert (missed["found"], missed["missed"], missed["usual counterexample"]) == (0, "0 1", "")
     assert seeds.summary([row, missed])["missed"] == 2
 

@@ -78,7 +78,7 @@ def test_a_counterexample_larger_than_all_that_is_drawn_is_reduced_itself():
     claim = claim_named("sketching/random-always-beats-top")
     never = Assumption("large", "more features than are drawn", lambda i: np.shape(i.w)[-1] >= 9)
     problem = Problem(replace(claim, assumptions=(*claim.assumptions, never)))
-    found = Sketch(1, exact(np.ones((10, 1))), exact(np.array([9, *[-1] * 9])))
+    found = Sketch(1, exact(np.ones((10, 1))), exact(np.array([9, -1, *[0] * 8])))
     assert problem.refutes(found)
     assert smallest_drawn(problem) is None
     assert smallest(problem, found).w.shape == (9,)

@@ -128,7 +128,7 @@ def sweep(store, out, kill_after=None):
     if kill_after is not None:
         before, count = time.monotonic(), len(list(Path(store).glob("*/*.json")))
         # The first trial may take long to start; wait for it so that kills fall inside the sweep.
-        while len(list(Path(store).glob("*/*.json"))) == count and time.monotonic() - before < 60:
+        while len(list(Path(store).glob("*/*.json"))) == count and time.monotonic() - before < 600:
             time.sleep(0.01)
         time.sleep(kill_after)
         process.send_signal(signal.SIGKILL)

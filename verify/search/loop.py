@@ -30,7 +30,7 @@ from verify.search.budgets import Limit
 from verify.search.outcome import Outcome
 from verify.search.screening import MOST, Problem, mutated, size_limit, suspicious
 from verify.search.smallest import reduced, smallest
-from verify.search.strategies import StackChooser, draw, instances, others_break
+from verify.search.strategies import StackChooser, instances
 
 if TYPE_CHECKING:
     from hypothesis.database import ExampleDatabase
@@ -55,7 +55,6 @@ class Search(Problem):
         self.aside: list[list[Any]] = []
         self.decided: set[str] = set()
         self.false_alarms = 0
-        self.others = others_break(claim)
 
     # -- one instance -------------------------------------------------------------------------
 
@@ -173,18 +172,6 @@ class Search(Problem):
             done += 1
         self.audit(exactly)
         self.outcome.stages["scan"] = f"{done} stacks, {self.outcome.screened - before} instances"
-
-    def drawn(self, chooser: StackChooser, r: int) -> Any:
-        """What stack ``r`` holds: every third one is drawn beyond the claim's hints, which are no hypotheses."""
-        beyond = r % 3 == 2
-        broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 < 3 else None
-        if broken is None and self.others and r % 6 in (1, 5):
-            # The first, which stands nearest, every other time; the rest in turn.
-            broken = self.others[0 if r % 4 == 1 else size_limit(r // 6) % len(self.others)]
-        elif beyond and broken is None:
-            # What breaks one assumption on part of a stack says most about the claim on the rest of it.
-            broken = chooser.pick([None, *(a for a in self.kept if a.breaks is not None)])
-        return draw(self.claim, chooser, broken, beyond=beyond)
 
     def climb(self, generations: int, size: int) -> None:
         """Stage 2."""

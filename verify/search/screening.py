@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from theory.claims import Assumption, Claim
 from theory.relations import Verdict, decide, margins
+from verify.search.strategies import StackChooser, draw, others_break
 
 SUSPICIOUS = -1e-9
 """Relative float64 margin under which an instance is decided exactly."""
@@ -35,6 +37,22 @@ class Problem:
     def stackable(self) -> bool:
         """Whether the claim can be screened in stacks."""
         return bool(self.claim.setting.stackable and self.claim.draws.get("stack", True))
+
+    @cached_property
+    def _others(self) -> list[Assumption]:
+        return others_break(self.claim)
+
+    def drawn(self, chooser: StackChooser, r: int) -> Any:
+        """Stack ``r`` of a scan: every third one is drawn beyond the claim's hints, which are no hypotheses."""
+        beyond = r % 3 == 2
+        broken = self.dropped[r % len(self.dropped)] if self.dropped and r % 4 < 3 else None
+        if broken is None and self._others and r % 6 in (1, 5):
+            # The first, which stands nearest, every other time; the rest in turn.
+            broken = self._others[0 if r % 4 == 1 else size_limit(r // 6) % len(self._others)]
+        elif beyond and broken is None:
+            # What breaks one assumption on part of a stack says most about the claim on the rest of it.
+            broken = chooser.pick([None, *(a for a in self.kept if a.breaks is not None)])
+        return draw(self.claim, chooser, broken, beyond=beyond)
 
     def satisfied(self, stack: Any) -> np.ndarray:
         """Which instances of a stack satisfy the domain and the kept assumptions."""

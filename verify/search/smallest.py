@@ -19,14 +19,15 @@ import numpy as np
 from verify.search.budgets import Limit
 from verify.search.screening import Problem, suspicious
 from verify.search.shrink import shrink
-from verify.search.strategies import StackChooser, draw
+from verify.search.strategies import StackChooser
 
 VALUES = (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 4.0)
 """Tiny numbers, in the order in which they join the grid."""
 FINAL, DRAWN = 50_000, 5_000
-"""Most fillings of the structure in hand, and of each smaller structure that is drawn."""
-PASSES = ((160, (0, 1, 1, 2)), (96, (1, 2, 3)), (96, (2, 4, 6)), (192, (3, 5, 7)))
-"""How many structures are drawn at once, and their limits in turn; a pass that finds something is the last."""
+"""Most fillings of the structure in hand, and of each small structure that is drawn."""
+PASSES, TURN = ((192, (0, 1, 1, 2)), (96, (2, 3, 4, 5))), 12
+"""How many structures are drawn at once, and their limits in turn, each for so many of them (as many as there are ways
+of drawing); a pass that finds something is the last."""
 STACK = 128
 
 
@@ -55,18 +56,21 @@ def smallest_drawn(problem: Problem, limit: Limit | None = None) -> Any:
             if limit is not None and limit.passed():
                 return None
             rng = np.random.default_rng([fixed, number, r])
-            chooser = StackChooser(rng, STACK if problem.stackable else None, limits[r % len(limits)])
-            broken = problem.dropped[r % len(problem.dropped)] if problem.dropped else None
-            stack = draw(problem.claim, chooser, broken, beyond=number > 0 and r % 3 == 2)
+            chooser = StackChooser(rng, STACK if problem.stackable else None, limits[r // TURN % len(limits)])
+            stack = problem.drawn(chooser, r)
             drawn.append((_amount(stack), r, stack))
-        best = _first(problem, [stack for _, _, stack in sorted(drawn, key=lambda d: d[:2])], limit)
+        stacks = [stack for _, _, stack in sorted(drawn, key=lambda d: d[:2])]
+        best = _first(problem, stacks, DRAWN if number == 0 else 0, limit)
         if best is not None:
             return best
     return None
 
 
-def _first(problem: Problem, stacks: list[Any], limit: Limit | None) -> Any:
-    """The smallest counterexample of stacks by rising amount: once one is found, what is larger is not looked at."""
+def _first(problem: Problem, stacks: list[Any], fillings: int, limit: Limit | None) -> Any:
+    """The smallest counterexample of stacks by rising amount: once one is found, what is larger is not looked at.
+
+    Of each structure at most so many ``fillings`` with tiny numbers are tried as well.
+    """
     best, seen = None, set[str]()
     for stack in stacks:
         if (limit is not None and limit.passed()) or (best is not None and _amount(stack) > _amount(best)):
@@ -77,7 +81,7 @@ def _first(problem: Problem, stacks: list[Any], limit: Limit | None) -> Any:
         if problem.stackable:
             one = next(_refuting(problem, stack), None)
             if one is None and shape not in seen:
-                one = _on_grid(problem, stack.at(0), DRAWN)
+                one = _on_grid(problem, stack.at(0), fillings)
         else:
             one = stack if problem.refutes(stack) else None
         seen.add(shape)

@@ -13,12 +13,16 @@ All numbers are small dyadic rationals: float64 holds them exactly, and a person
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from flint import fmpq
 
 from theory.scalars import Array, exact
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
 
@@ -106,7 +110,8 @@ class StackChooser:
         return exact(a[0]) if self.count is None else a
 
     def _per_instance(self, options: Sequence[float], shape: tuple[int, ...]) -> Array:
-        return self.rng.choice(np.asarray(options, dtype=float), self._n).reshape(-1, *([1] * len(shape)))
+        chosen = np.asarray(options, dtype=float)[self.rng.integers(0, len(options), self._n)]
+        return chosen.reshape(-1, *([1] * len(shape)))
 
     def _magnitudes(self, shape: tuple[int, ...]) -> Array:
         full = (self._n, *shape)
@@ -114,7 +119,7 @@ class StackChooser:
         small = self.rng.integers(1, 4, full).astype(float)
         dyadic = self.rng.integers(1, 17, full) / 4.0
         wide = 2.0 ** self.rng.integers(-6, 7, full)
-        return np.select([kind == 0, kind <= 2, kind == 3], [np.ones(full), small, dyadic], wide)
+        return np.where(kind <= 2, np.where(kind == 0, 1.0, small), np.where(kind == 3, dyadic, wide))
 
     def _signs(self, shape: tuple[int, ...]) -> Array:
         negative = self.rng.random((self._n, *shape)) < self._per_instance([0.0, 0.3, 0.5], shape)
@@ -135,7 +140,7 @@ class HypothesisChooser:
         self._draw, self._st = draw, st
 
     def integer(self, low: int, high: int) -> int:
-        return self._draw(self._st.integers(low, high))
+        return self._draw(_integers(low, high))
 
     def pick(self, options: Sequence[T]) -> T:
         return self._draw(self._st.sampled_from(list(options)))
@@ -157,14 +162,29 @@ class HypothesisChooser:
         return out
 
     def integers(self, shape: tuple[int, ...], low: int, high: int) -> Array:
-        return self._fill(shape, lambda: fmpq(self._draw(self._st.integers(low, high))))
+        return self._fill(shape, lambda: fmpq(self._draw(_integers(low, high))))
 
     def _dyadic(self, low: int, high: int) -> fmpq:
-        q = self._draw(self._st.sampled_from([1, 1, 2, 4]))
-        return fmpq(self._draw(self._st.integers(low, high)), q)
+        q = self._draw(_denominators())
+        return fmpq(self._draw(_integers(low, high)), q)
 
     def _fill(self, shape: tuple[int, ...], one: Callable[[], fmpq]) -> Array:
         out = np.empty(shape, dtype=object)
         for index in np.ndindex(*shape):
             out[index] = one()
         return out
+
+
+@cache
+def _integers(low: int, high: int) -> SearchStrategy[int]:
+    """Strategies are checked when first drawn from: made once each."""
+    from hypothesis import strategies as st
+
+    return st.integers(low, high)
+
+
+@cache
+def _denominators() -> SearchStrategy[int]:
+    from hypothesis import strategies as st
+
+    return st.sampled_from([1, 1, 2, 4])
