@@ -5,6 +5,7 @@ What shows them is a third sample, output or layer, a weight used several times,
 
 import numpy as np
 
+from theory.derivative import derivative
 from theory.enumeration import on_path
 from theory.mistakes.variations_of_laws import wrong_in
 from theory.networks import INPUT
@@ -223,3 +224,8 @@ def _(i):
     computed, exact = float(i.float32_scores(1)[0]), i.exact_scores(1)
     near = rational(computed if np.isfinite(computed) else 0)
     return at_most(absolute(near - exact * i.width), exact / 1000)
+
+
+@wrong("path-exclusion/gradient-off-kinks", "on kinks too")
+def _(i):
+    return equal(i.jacobian(), derivative(i.network, i.theta, i.x)[0])
