@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from theory.claims import Claim
 
-MODULES = ("sketching", "no_free_prune", "synaptic_flow", "path_exclusion", "more", "variations")
+MODULES = ("sketching", "no_free_prune", "synaptic_flow", "path_exclusion", "more", "variations", "variations_of_laws")
 
 
 def planted() -> Iterator[tuple[str, Claim]]:

@@ -158,6 +158,8 @@ def _sites(tree: ast.Module) -> Iterator[tuple[str, ast.expr | ast.stmt, str]]:
             where = ast.unparse(node.targets[0])
         if inside and isinstance(node, ast.expr | ast.stmt) and variants(node):
             yield where, node, context
+        if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
+            return  # the number was changed with its sign
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "returns", "decorator_list", "func") and not (
                 name == "func" and isinstance(value, ast.Attribute)

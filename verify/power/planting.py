@@ -67,7 +67,8 @@ class Known:
         certificates: the files kept that refute it, or it without an assumption.
         survives: whether a small search says that it survives.
         undefined: whether it has no meaning on some instance of a small search.
-        sharp: the comparisons that should be seen to a thousandth: all numerical ones, but for a claim with slack.
+        sharp: changes that should be seen, as (comparison, relative change): a thousandth of every numerical one, of an
+            equality on either side; none for a claim with slack.
         needed: the assumptions that should be needed: all.
         applying: the comparisons that apply to some drawn instance.
         alike: whether stacks and exact instances have the same margins.
@@ -78,7 +79,7 @@ class Known:
     certificates: list[Path] = field(default_factory=list)
     survives: bool = False
     undefined: bool = False
-    sharp: list[int] = field(default_factory=list)
+    sharp: list[tuple[int, float]] = field(default_factory=list)
     needed: list[str] = field(default_factory=list)
     applying: list[str] = field(default_factory=list)
     alike: bool = False
@@ -94,6 +95,7 @@ class Known:
         plain = json.loads(line)
         plain["claim"] = claim_named(plain["claim"])
         plain["lines"] = {(file, n) for file, n in plain["lines"]}
+        plain["sharp"] = [(i, change) for i, change in plain["sharp"]]
         plain["certificates"] = [ROOT / p for p in plain["certificates"]]
         return cls(**plain)
 
@@ -120,7 +122,7 @@ class Killed(Exception):
         lost: (claim, comparison or assumption) where something is not sharp, or not needed, any more.
     """
 
-    def __init__(self, message: str, lost: tuple[str, int | str] | None = None) -> None:
+    def __init__(self, message: str, lost: tuple[str, tuple[int, float] | str] | None = None) -> None:
         super().__init__(message)
         self.lost = lost
 
@@ -155,7 +157,9 @@ def survey(kept_in: Path | None = None, progress: Callable[[str], None] = lambda
         if claim.status is Status.PROVED:
             known.applying, known.alike = _statements(claim)
             known.needed = [a.name for a in claim.assumptions]
-            known.sharp = [i for i, p in enumerate(comparisons(claim)) if numerical(p) and not claim.slack]
+            for i, part in enumerate(() if claim.slack else comparisons(claim)):
+                if numerical(part):
+                    known.sharp += [(i, c) for c in ((CHANGE, -CHANGE) if part.kind == "==" else (CHANGE,))]
         found.append(known)
     found.sort(key=lambda k: len(k.lines))
     if kept_in is not None:
@@ -328,9 +332,9 @@ def judge(known: list[Known]) -> Iterator[int]:
             raise Killed(f"{k.claim.id} is not refuted any more")
         yield 1
     for k in proved:
-        for i in k.sharp:
-            if not _refuted(perturbed(k.claim, CHANGE, i)):
-                raise Killed(f"{k.claim.id}: comparison {i + 1} is not sharp any more", (k.claim.id, i))
+        for i, change in k.sharp:
+            if not _refuted(perturbed(k.claim, change, i)):
+                raise Killed(f"{k.claim.id}: comparison {i + 1} is not sharp any more", (k.claim.id, (i, change)))
             yield 1
         for name in k.needed:
             if not _missed(k.claim, name):
@@ -381,18 +385,18 @@ def fate(mutant: Mutant, known: list[Known], *, most: int = MOST_EXACT) -> Fate:
             return Fate(**answer)
 
 
-def _was(known: list[Known], identity: str, what: int | str) -> bool:
+def _was(known: list[Known], identity: str, what: list[Any] | str) -> bool:
     """Whether a comparison is sharp, or an assumption needed, with nothing changed; if not, it is not asked again."""
     k = next(k for k in known if k.claim.id == identity)
-    fine = _is_sharp(identity, what) if isinstance(what, int) else _is_needed(identity, what)
+    fine = _is_needed(identity, what) if isinstance(what, str) else _is_sharp(identity, *what)
     if not fine:
-        k.sharp, k.needed = [i for i in k.sharp if i != what], [n for n in k.needed if n != what]
+        k.sharp, k.needed = [i for i in k.sharp if list(i) != what], [n for n in k.needed if n != what]
     return fine
 
 
 @functools.cache
-def _is_sharp(identity: str, part: int) -> bool:
-    return _refuted(perturbed(claim_named(identity), CHANGE, part))
+def _is_sharp(identity: str, part: int, change: float) -> bool:
+    return _refuted(perturbed(claim_named(identity), change, part))
 
 
 @functools.cache
@@ -418,7 +422,7 @@ def _asked_of_a_child(mutant: Mutant, asked: list[Known], most: int) -> str:
 
 
 def _in_child(mutant: Mutant, asked: list[Known], most: int) -> dict[str, Any]:
-    def answer(fate: str, by: str, exact: int = 0, lost: tuple[str, int | str] | None = None) -> dict[str, Any]:
+    def answer(fate: str, by: str, exact: int = 0, lost: Any = None) -> dict[str, Any]:
         return {"fate": fate, "by": by, "exact": exact, "lost": lost}
 
     try:

@@ -103,7 +103,7 @@ def test_a_mutant_that_never_ends_is_stopped(monkeypatch):
 
 def test_errors_and_weaker_bounds_are_contradictions(monkeypatch):
     bound = known("path-exclusion/trace-bound")
-    bound.sharp = [0]
+    bound.sharp = [(0, 0.001)]
     assert sum(judge([bound])) > 0
     loose = mutant(
         "theory/papers/path_exclusion/bounds.py",
@@ -118,8 +118,8 @@ def test_errors_and_weaker_bounds_are_contradictions(monkeypatch):
 
 def test_what_was_not_sharp_before_is_no_contradiction(monkeypatch):
     bound = known("path-exclusion/trace-bound")
-    bound.sharp, asked = [0], []
-    answers = iter([("killed", ("path-exclusion/trace-bound", 0)), ("survived", None)])
+    bound.sharp, asked = [(0, 0.001)], []
+    answers = iter([("killed", ("path-exclusion/trace-bound", (0, 0.001))), ("survived", None)])
 
     def child(m, known, most):
         fate, lost = next(answers)
@@ -127,11 +127,11 @@ def test_what_was_not_sharp_before_is_no_contradiction(monkeypatch):
         return json.dumps({"fate": fate, "by": "", "exact": 1, "lost": lost})
 
     monkeypatch.setattr(planting, "_asked_of_a_child", child)
-    monkeypatch.setattr(planting, "_is_sharp", lambda identity, part: False)
+    monkeypatch.setattr(planting, "_is_sharp", lambda identity, part, change: False)
     m = mutant("theory/sketches.py", "self.rows_squared * w * w", "self.rows_squared * w + w")
     monkeypatch.setattr(planting, "reaching", lambda m, known: known)
     assert fate(m, [bound]) == Fate("survived", "", 1)
-    assert asked == [[0], []]
+    assert asked == [[(0, 0.001)], []]
 
 
 def test_a_survey_is_read_as_it_was_written():

@@ -37,6 +37,7 @@ def law_of_robustness_finite(instance: LinearEnsemble) -> Relation:
     return all_of(
         at_most(instance.linear_success(), noise + instance.class_term(fmpq(1, 2)), "linear"),
         at_most(instance.constant_success(), noise, "constants"),
+        at_most(noise + instance.class_term(fmpq(1, 2)), 3 + instance.directions, "each term at most its factor"),
     )
 
 

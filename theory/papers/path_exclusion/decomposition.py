@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from theory.claims import PROVED, REFUTED, claim, hints
+from theory.derivative import derivative
 from theory.instances import per_instance
 from theory.networks import RELU
 from theory.papers.path_exclusion.assumptions import GRAPHS
@@ -14,6 +15,7 @@ from theory.relations import (
     Relation,
     all_of,
     equal,
+    holds,
 )
 from theory.scalars import total
 
@@ -101,3 +103,20 @@ def kinks(instance: NetworkOnData) -> Relation:
     formal gradient 0 and the derivative $x$. Instances on a kink are recognised and set apart.
     """
     return equal(instance.jacobian(), instance.derivative()).when(per_instance(instance.differentiable(), 3))
+
+
+@claim(NetworkOnData, PROVED, ours("definitions agree"), repairs="kinks")
+@hints(GRAPHS, units=True)
+def gradient_off_kinks(instance: NetworkOnData) -> Relation:
+    r"""Where no pre-activation is 0 and no maximum is tied, the automatic gradient is the derivative.
+
+    There both one-sided derivatives of every output by every weight exist and agree with it.
+
+    Proof. The gates are locally constant, and the network is a polynomial in its weights.
+    """
+    slopes, exists = derivative(instance.network, instance.theta, instance.x)
+    off = np.logical_not(instance.on_kink())
+    return all_of(
+        equal(instance.jacobian(), slopes, "gradient").when(per_instance(off, 3)),
+        holds(exists, "differentiable").when(off),
+    )

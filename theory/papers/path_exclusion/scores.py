@@ -21,6 +21,7 @@ from theory.relations import (
     nonnegative,
     positive,
 )
+from theory.saliency import scorer_named
 from theory.scalars import Array, absolute, indicator, total
 
 
@@ -58,8 +59,10 @@ def scores_without_theta(instance: NetworkOnData) -> Relation:
 
     Proof. $|v_p|$ is $|\theta_j|$ times $|\partial v_p/\partial\theta_j|$ if $j$ stands on $p$ once.
     """
-    size = absolute(instance.theta)
+    size, d = absolute(instance.theta), instance.activation_per_output()
+    given = scorer_named("px-without-theta").scores(instance.network, instance.theta, instance.x, 2 * d)
     return all_of(
+        equal(size * size * given, 2 * instance.saliency("px"), "PX, twice D"),
         equal(size * size * instance.saliency("px-without-theta"), instance.saliency("px"), "PX"),
         equal(size * instance.saliency("synflow-without-theta"), instance.saliency("synflow"), "SynFlow"),
         equal(size * instance.saliency("synflow-l2-released"), instance.saliency("synflow-l2"), "SynFlow-L2"),
