@@ -110,6 +110,7 @@ class Graph:
         output_shape: shape of one sample's output.
         alone: whether the output for a sample does not depend on the rest of the batch (seen on two samples).
         views: parameters in other shapes, by names of their own, which operations read like parameters.
+        has_paths: whether `verify.networks.recording.coverage.check_paths` has found that sums over paths are defined.
     """
 
     operations: list[Operation]
@@ -120,6 +121,7 @@ class Graph:
     output_shape: tuple[int, ...]
     alone: bool = True
     views: dict[str, Operation] = field(default_factory=dict)
+    has_paths: bool = field(default=False, init=False, compare=False, repr=False)
 
     def base(self, name: str) -> str:
         """The parameter of which a name is a view; any other name as it is."""
