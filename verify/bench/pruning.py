@@ -27,6 +27,7 @@ SAMPLES = 32
 def job(who: str, rounds: int = ROUNDS, samples: int = SAMPLES) -> Callable[[], Any]:
     """What is timed: all rounds."""
     from verify.networks import zoo
+    from verify.networks.scores.methods import scores
     from verify.networks.scores.prune import prune
 
     module = zoo.build("resnet20")
@@ -35,6 +36,10 @@ def job(who: str, rounds: int = ROUNDS, samples: int = SAMPLES) -> Callable[[], 
         return lambda: forward_backwards(module, x[:1], rounds)
     if who == "SynFlow":
         return lambda: prune(module, "synflow", density=DENSITY, rounds=rounds, x=x[:1])
+    if who == "one forward-backward":
+        return lambda: forward_backwards(module, x[:1], 1)
+    if who == "SynFlow, one score":
+        return lambda: scores(module, "synflow", x[:1])
     if who == "SynFlow, published layout":
         return lambda: published_synflow(module, rounds)
     if who == "PX":
@@ -115,6 +120,7 @@ def run(
         (
             (("batch-one forward-backwards", "SynFlow", "SynFlow, published layout"), "<= 1.4"),
             (("PX, published layout", "PX"), "<= 0.333"),
+            (("one forward-backward", "SynFlow, one score"), ""),
         ),
     ):
         jobs = [Job(n, "verify.bench.pruning:job", {"who": n, "rounds": rounds, "samples": samples}) for n in names]

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from verify.networks.ntk.adjoints import input_gradient, pass_back
+from verify.networks.ntk.adjoints import Adjoints, Found, input_gradient, times
 from verify.networks.ntk.jacobians import all_jacobians
 from verify.networks.ntk.layers import (
     Folded,
@@ -42,7 +42,6 @@ from verify.networks.recording.graph import (
     CONVOLUTION,
     GATE,
     LINEAR,
-    MAXIMUM,
     NORMALISATION,
     Graph,
     Operation,
@@ -51,8 +50,10 @@ from verify.networks.recording.graph import (
 from verify.networks.recording.graph import NotCovered as NotCovered
 from verify.networks.recording.modes import untouched
 from verify.networks.recording.record import record_and_run, record_for
-from verify.networks.recording.windows import RESHAPES
+from verify.networks.recording.walk import Values
 
+LEARNED = (LINEAR, CONVOLUTION, NORMALISATION)
+"""Kinds whose parameters the sweep has rules for."""
 MEMORY = 1 << 30
 """Default limit, in bytes, on what one chunk of samples may occupy."""
 CACHE = 12 << 20
@@ -77,7 +78,7 @@ def trace_plan(graph: Graph) -> Plan:
     """How `ntk_trace` computes the trace of a recorded module."""
     reasons = []
     for op in graph.operations:
-        if op.kind not in (LINEAR, CONVOLUTION, NORMALISATION) and op.parameters:
+        if op.kind not in LEARNED and op.parameters:
             reasons.append(f"{op.label}: no rule for its parameters ({', '.join(op.parameters)})")
         if not op.by_sample and (op.inputs or op.parameters):
             reasons.append(f"{op.label}: its first axis is not the samples")
@@ -205,12 +206,12 @@ def _summed(squares: Tensor, per_output: bool, per_sample: bool) -> Tensor:
     return squares.sum(dim=axes) if axes else squares
 
 
-class Sweep:
+class Sweep(Adjoints):
     """The sweep over one graph; see the module's docstring."""
 
     def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], outputs: int) -> None:
-        self.graph, self.tensors, self.outputs = graph, graph.with_views(tensors), outputs
-        uses = graph.uses()
+        super().__init__(graph, tensors)
+        self.outputs, uses = outputs, graph.uses()
         self.folded: dict[int, Folded] = {}
         self.normalisations: set[int] = set()
         for i, op in enumerate(graph.operations):
@@ -222,15 +223,6 @@ class Sweep:
             if before is not None and alone and before.kind == CONVOLUTION:
                 self.folded[source] = folded(op, tensors)
                 self.normalisations.add(i)
-        self.moving = self._moving()
-
-    def _moving(self) -> set[Ref]:
-        """The values that depend on a parameter: only they need a gradient."""
-        out: set[int] = set()
-        for i, op in enumerate(self.graph.operations):
-            if op.floating and (op.parameters or any(r.index in out for r in op.inputs)):
-                out.add(i)
-        return {r for op in self.graph.operations for r in op.inputs if r.index in out}
 
     def chunk(self, memory: int, samples: int | None = None) -> int:
         """Samples a chunk: within the limit, in the cache, and in twice what a plain backward pass would take.
@@ -283,12 +275,12 @@ class Sweep:
                 instead of those of each output; then the result has shape (S, M).
         """
         graph = self.graph
-        values = graph.run(self.tensors, x) if values is None else values
-        gates = values if gates is None else gates
-        out = torch.zeros(len(x), self.outputs, dtype=torch.float64, device=x.device)
+        self.forward = graph.run(self.tensors, x) if values is None else values
+        self.values, self.batch = self.forward if gates is None else gates, len(x)
+        self.total = torch.zeros(len(x), self.outputs, dtype=torch.float64, device=x.device)
         if weights is None:
             # The leading axis is 1 for as long as the gradients are the same for every sample.
-            unit = torch.eye(self.outputs, dtype=values[graph.output].dtype, device=x.device)
+            unit = torch.eye(self.outputs, dtype=self.forward[graph.output].dtype, device=x.device)
             weights = unit.reshape(1, self.outputs, *graph.output_shape)
         adjoint = Adjoint()
         adjoint.add(graph.output, weights, own=False)
@@ -297,40 +289,34 @@ class Sweep:
             parts = adjoint.take(i)
             if not parts:
                 continue
-            if i in self.normalisations:
-                adjoint.add(op.inputs[0], *parts[Ref(i)])
-            elif op.kind in (LINEAR, CONVOLUTION):
-                g, own = parts[Ref(i)]
-                out += self._layer(i, g, values)
-                if op.inputs[0] in self.moving:
-                    shape = values[op.inputs[0]].shape
-                    adjoint.add(op.inputs[0], self._input_gradient(i, g, own, shape), own=True)
-            elif op.kind == NORMALISATION:
-                g, own = parts[Ref(i)]
-                out += normalisation_squares(op, g, values[op.inputs[0]], self.tensors)
-                if op.inputs[0] in self.moving:
-                    factor = folded(op, self.tensors).factor
-                    adjoint.add(op.inputs[0], times(g, _by_channel(factor, g), own), own=True)
-            elif op.kind == GATE:
-                g, own = parts[Ref(i)]
-                if op.inputs[0] in self.moving:
-                    adjoint.add(op.inputs[0], times(g, _gate(op, gates[op.inputs[0]])[:, None], own), own=True)
-            else:
-                wanted = [r for r in op.inputs if r in self.moving]
-                given = {r: g for r, (g, _) in parts.items()}
-                back = pass_back(i, op, given, gates, self.tensors, wanted, len(x)) if wanted else []
-                for r, g in back:
-                    # Spread by a maximum, it is new; reshaped, as much this operation's own as it was.
-                    adjoint.add(r, g, own=op.kind == MAXIMUM or (op.name in RESHAPES and parts[Ref(i)][1]))
+            moves = op.kind in LEARNED or any(r in self.moving for r in op.inputs)
+            for r, g, own in self.step(i, op, parts) if moves else ():
+                adjoint.add(r, g, own)
             if op.kind != GATE:
-                values.pop(Ref(i), None)
-        return out
+                self.forward.pop(Ref(i), None)
+        total, self.forward, self.values = self.total, {}, {}
+        return total
 
-    def _layer(self, i: int, g: Tensor, values: Mapping[Ref, Tensor]) -> Tensor:
-        op, s = self.graph.operations[i], self.graph.operations[i].settings
+    def layer(self, op: Operation, values: Values) -> Found:
+        """Its parameters' squared norms."""
+        i, s = self.index, op.settings
+        (g, own), a = values[Ref(i)], self.forward[op.inputs[0]]
         learned = (s["weight"] in op.parameters, s["bias"] in op.parameters)
         weight = self.tensors[s["weight"]]
-        return layer_squares(op, g, values[op.inputs[0]], values[Ref(i)], weight, learned, self.folded.get(i))
+        self.total += layer_squares(op, g, a, self.forward[Ref(i)], weight, learned, self.folded.get(i))
+        if op.inputs[0] not in self.moving:
+            return []
+        return [(op.inputs[0], self._input_gradient(i, g, own, a.shape), True)]
+
+    def normalisation(self, op: Operation, values: Values) -> Found:
+        """Those of its own parameters, where they are not the layer's before it."""
+        g, own = values[Ref(self.index)]
+        if self.index in self.normalisations:
+            return [(op.inputs[0], g, own)]
+        self.total += normalisation_squares(op, g, self.forward[op.inputs[0]], self.tensors)
+        if op.inputs[0] not in self.moving:
+            return []
+        return [(op.inputs[0], times(g, _by_channel(folded(op, self.tensors).factor, g), own), True)]
 
     def _input_gradient(self, i: int, g: Tensor, own: bool, shape: torch.Size) -> Tensor:
         op = self.graph.operations[i]
@@ -388,20 +374,6 @@ class Adjoint:
     def take(self, index: int) -> dict[Ref, tuple[Tensor, bool]]:
         """Remove and return the gradients of an operation's results."""
         return {r: self.parts.pop(r) for r in [r for r in self.parts if r.index == index]}
-
-
-def times(g: Tensor, factor: Tensor, own: bool) -> Tensor:
-    """Their product, in place if ``g`` can be overwritten and has its shape."""
-    return g.mul_(factor) if own and g.shape[0] >= factor.shape[0] else g * factor
-
-
-def _gate(op: Operation, values: Tensor) -> Tensor:
-    """The derivative of a (leaky) ReLU: a factor in the values' precision, since mixed products are slow."""
-    slope = op.settings["slope"]
-    if slope == 0:
-        return values.clamp_min(0).sign_()
-    # Scalars would make it float32, in which 0.01 is another number.
-    return torch.where(values > 0, values.new_ones(()), values.new_tensor(slope))
 
 
 def _by_channel(factor: Tensor, g: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def path_bound(
     with torch.no_grad():
         if masks:
             tensors = {n: t * masks[n] if n in masks else t for n, t in tensors.items()}
-        values = graph.run(tensors, x)
+        values = graph.run(tensors, x, graph.gated())
         d = path_activation(graph, tensors, values, masks=masks, formal=formal)
         r, t = path_kernel(graph, tensors, masks=masks, formal=formal)
     return PathBound(d, t, r, roundings(graph, tensors, len(x)))

@@ -120,7 +120,7 @@ class Pass(Walk):
 
     def sums(self, start: Tensor) -> Scaled:
         """The sums at the outputs, (samples, K), from what each input counts."""
-        return self.scaled(self.run(start)[self.graph.output])
+        return self.scaled(self.at_output(start))
 
     def scaled(self, out: Tensor) -> Scaled:
         """The value at the output after a run, with its exponent."""

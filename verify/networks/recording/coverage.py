@@ -38,12 +38,15 @@ def check_paths(graph: Graph, *, formal: bool = False) -> None:
         NotCovered: names the first operation through which there are no paths, or a parameter that stands twice on
             one (then the square of a derivative is not a sum over paths of squares).
     """
+    if graph.has_paths:
+        return
     for op in not_understood(graph):
         if not (formal and op.name.rstrip("_") in SMOOTH and len(op.inputs) == 1):
             raise no_paths(op)
     for name, one, other in twice_on_a_path(graph):
         why = f"stands twice on a path, in {one.label} and in {other.label}"
         raise NotCovered("", name, why, "path sums")
+    graph.has_paths = not formal
 
 
 __all__ = ["check_paths", "not_understood", "twice_on_a_path"]

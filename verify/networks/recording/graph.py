@@ -6,7 +6,7 @@ operation is, and `verify.networks.recording.walk` goes through one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +110,7 @@ class Graph:
         output_shape: shape of one sample's output.
         alone: whether the output for a sample does not depend on the rest of the batch (seen on two samples).
         views: parameters in other shapes, by names of their own, which operations read like parameters.
+        has_paths: whether `verify.networks.recording.coverage.check_paths` has found that sums over paths are defined.
     """
 
     operations: list[Operation]
@@ -120,6 +121,7 @@ class Graph:
     output_shape: tuple[int, ...]
     alone: bool = True
     views: dict[str, Operation] = field(default_factory=dict)
+    has_paths: bool = field(default=False, init=False, compare=False, repr=False)
 
     def base(self, name: str) -> str:
         """The parameter of which a name is a view; any other name as it is."""
@@ -165,16 +167,29 @@ class Graph:
                 out.setdefault(name, []).append(i)
         return out
 
-    def run(self, tensors: Mapping[str, Tensor], x: Tensor) -> dict[Ref, Tensor]:
-        """The value of every operation on ``x``."""
+    def last_reads(self) -> dict[Ref, int]:
+        """For each value, the last operation that reads it; the input and the output are never done with."""
+        out = {r: i for i, op in enumerate(self.operations) for r in op.inputs}
+        return {r: i for r, i in out.items() if r not in (Ref(-1), self.output)}
+
+    def gated(self) -> set[Ref]:
+        """The values whose signs and maxima may be gates (of what is unknown, too), the input and the output."""
+        gates = (op for op in self.operations if op.kind in (GATE, MAXIMUM, UNKNOWN))
+        return {Ref(-1), self.output, *(r for op in gates for r in op.inputs)}
+
+    def run(self, tensors: Mapping[str, Tensor], x: Tensor, only: Collection[Ref] | None = None) -> dict[Ref, Tensor]:
+        """The value of every operation on ``x``, or of those in ``only``."""
         values: dict[Ref, Tensor] = {Ref(-1): x}
-        tensors = self.with_views(tensors)
+        tensors, last = self.with_views(tensors), {} if only is None else self.last_reads()
         for i, op in enumerate(self.operations):
             made = replay(op, tensors, values, len(x))
             if not op.inputs and isinstance(made, Tensor) and made.dtype == torch.float32:
                 # What forward makes for a batch is as wide as the module was.
                 made = made.to(x.dtype)
             store(values, i, made)
+            for r in op.inputs if only is not None else ():
+                if last.get(r) == i and r not in only:
+                    values.pop(r, None)
         return values
 
     def reproduces(self, module: nn.Module, x: Tensor) -> bool:

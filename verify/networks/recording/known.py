@@ -157,8 +157,8 @@ def _keeps_apart(op: Operation) -> bool:
 
 
 def kind(t: Tensor) -> tuple[Any, ...]:
-    """Shape, type, device and layout."""
-    return t.shape, t.dtype, t.device, t.layout
+    """Shape, type and device."""
+    return t.shape, t.dtype, t.device
 
 
 def kinds(tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def record_and_walk(
             return made, run.results[before.output.index]
     graph = record_for(module, x)
     made = walk(graph)
-    return made, made.run(start)[graph.output]
+    return made, made.at_output(start)
 
 
 def _fits(calls: Sequence[Call], outputs: Sequence[int], x: Tensor, limit: int, once: bool) -> bool:

@@ -193,12 +193,13 @@ class Names:
 
     def __init__(self, module: nn.Module, x: Tensor) -> None:
         self.inputs = x
-        self.module, self.submodules = module, {id(m): n for n, m in module.named_modules() if n}
+        modules = list(module.named_modules())
+        self.module, self.submodules = module, {id(m): n for n, m in modules if n}
         self.parameters: dict[str, Tensor] = dict(module.named_parameters())
         self.buffers: dict[str, Tensor] = dict(module.named_buffers())
         self.tensors: dict[str, Tensor] = {**self.buffers, **self.parameters}
         self.of = {id(t): n for n, t in self.tensors.items()}
-        for name, m in module.named_modules():
+        for name, m in modules:
             if scripted(m):
                 raise NotCovered(name, type(m).__name__, "is scripted or traced: its operations cannot be seen")
             if m._backward_hooks or m._backward_pre_hooks:

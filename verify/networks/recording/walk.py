@@ -34,6 +34,16 @@ class Walk:
             store(values, i, self.step(i, op, values))
         return values
 
+    def at_output(self, start: Any) -> Any:
+        """The value at the output, from that of the input; no value is held longer than it is read."""
+        values, last = {Ref(-1): start}, self.graph.last_reads()
+        for i, op in enumerate(self.graph.operations):
+            store(values, i, self.step(i, op, values))
+            for r in op.inputs:
+                if last.get(r) == i:
+                    values.pop(r, None)
+        return values[self.graph.output]
+
     def step(self, index: int, op: Operation, values: Values) -> Any:
         """The value of one operation: what the method of its kind gives."""
         return getattr(self, op.kind)(op, values)

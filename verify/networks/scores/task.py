@@ -85,13 +85,13 @@ class Task:
 
     @torch.no_grad()
     def values(self) -> Mapping[Ref, Tensor]:
-        """Forward values of the masked module, from the recording run where that was on all inputs."""
+        """Forward values of the masked module that are gates, from the recording run where that was on all inputs."""
         if self._values is None and self.graph is None and not self.masks:
             self.graph, self._values = record_and_run(self.module, laid_out(self.inputs), HELD, once=True)
             check_alone(self.graph)
         if self._values is None:
             graph = self.recorded()
-            self._values = graph.run(self.tensors, laid_out(self.inputs))
+            self._values = graph.run(self.tensors, laid_out(self.inputs), graph.gated())
         return self._values
 
     def activation(self, masks: Mapping[str, Tensor] | None = None) -> Scaled:
