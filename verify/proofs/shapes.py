@@ -19,7 +19,7 @@ from theory.descent import KernelDescent
 from theory.flows import ObjectiveOnNetwork, RescaledNetwork
 from theory.guarded import GuardedRun
 from theory.information import ConditionedLaw, MaskLaw, TestedLaw
-from theory.memorisation import CorrelationMask, MemorisingMasks, PrunedUnit, ThresholdUnit
+from theory.memorisation import CorrelationMask, FittedMasks, MemorisingMasks, NoisyFits, PrunedUnit, ThresholdUnit
 from theory.network_sketches import NetworkWeights, SignAverage, network_reads_inputs
 from theory.networks import LEAKY, MAX, RELU, Network
 from theory.paths import NetworkOnData, on_path, paths_of
@@ -317,6 +317,34 @@ def _sets(rows: int, masks: int, most: int) -> Iterator[tuple[tuple[int, ...], .
 
     every = sorted(product((0, 1), repeat=rows), key=lambda s: (sum(s), s))
     yield from islice(combinations_with_replacement(every, masks), most)
+
+
+@shapes_of(FittedMasks, "laws", "numbers")
+def _fitted_masks(claim: Claim, level: str) -> Iterator[Shape]:
+    """Masks that realise one labeling each, so that what is fitted is no choice."""
+    for n in range(1, _at(level, 1, 1, 2) + 1):
+        rows = 2**n
+        for masks in range(2, rows + 1):
+            sets = exact(np.eye(rows, dtype=int)[:masks])
+            answers = exact(np.repeat(np.arange(masks)[:, None], rows, axis=1))
+            yield Shape(
+                f"{n} point{'s' * (n > 1)}, {masks} masks of one labeling", {"labels": (rows,), "rule": (rows, masks)},
+                lambda labels, rule, sets=sets, answers=answers: FittedMasks(labels, rule, sets, answers),
+                rows * (masks + 1),
+            )  # fmt: skip
+
+
+@shapes_of(NoisyFits, "laws", "numbers")
+def _noisy_fits(claim: Claim, level: str) -> Iterator[Shape]:
+    """Masks with one function each."""
+    for n, masks in [(1, 2), (2, 2)][: _at(level, 1, 1, 2)]:  # one function alone tells nothing
+        rows, member = 2**n, exact(np.eye(masks, dtype=int))
+        arrays = {"labels": (rows,), "rule": (rows, masks), "functions": (masks, n)}
+        yield Shape(
+            f"{n} point{'s' * (n > 1)}, {masks} masks of one function", arrays,
+            lambda labels, rule, functions, member=member: NoisyFits(labels, rule, functions, member),
+            rows * (masks + 1) + masks * n,
+        )  # fmt: skip
 
 
 @shapes_of(ThresholdUnit, "threshold units", "points")
