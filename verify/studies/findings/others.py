@@ -272,7 +272,7 @@ def _on_resnet(n: Numbers) -> list[str]:
         f"{seeds} seeds. GraSP is made to raise the gradient's norm, and with it the trace. (ResNet-20 at "
         "initialisation, normalisations in evaluation mode, Gaussian images, "
         f"median of {seeds} seeds and the range over them: shares of the trace and of the largest eigenvalue of the "
-        "NTK of four fresh images that are left with 10 % and 1.8 % of the weights. px-frozen is synflow-l2 here, since "
+        "NTK of four fresh images that are left with 10 % and 1.8 % of the weights. px-frozen is synflow-l2, since "
         "the last layer is dense.)",
     ]
 
