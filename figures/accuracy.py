@@ -218,7 +218,7 @@ def remaining_weights_per_layer(rows: Rows) -> Figure:
         ax.minorticks_off()
         ax.axhline(100 * density, color=GREY, lw=0.8)
         ax.grid(axis="x", visible=False)
-    axes[0].set_ylabel("weights kept in the layer (%)")
+    axes[0].set_ylabel("kept in the layer (%)")
     legend_below(fig, axes[0])
     return fig
 

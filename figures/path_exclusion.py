@@ -149,9 +149,9 @@ def spectra_dense_and_pruned(rows: Rows) -> Figure:
 
     Eigenvalues of the empirical NTK (24 digits, 10 outputs) at initialisation, largest first, for a
     64-64-64-10 perceptron, dense and pruned by each method with one global ranking; geometric mean and 95 %
-    interval over networks. A line ends where the mean falls below 1e-6: there some networks have lost the rank;
-    PX's at 216 = 24 × 9, where an output has lost all its paths.
-    PX with the activation frozen has SynFlow-L2's masks here (all outputs share one activation).
+    interval over networks. A line ends where the mean falls below 1e-6: there some networks have lost the rank, as
+    they do at 216 = 24 × 9 where an output has lost all its paths. PX with the activation frozen has SynFlow-L2's
+    masks here (all outputs share one activation).
     """
     fig, (ax,) = canvas(1, width=5.2, height=3.2)
     for method in distinct(rows, "method"):

@@ -200,7 +200,7 @@ def _when_trained(n: Numbers) -> str:
     # One spread for all methods: ten seeds say little about each.
     spread = math.sqrt(statistics.mean([statistics.variance(v) for v in found.values()]) / len(dense))
     shown = ", ".join(f"{m} {100 * statistics.mean(found[m]):.1f} %" for m in order)
-    kept = [statistics.mean(n.all("scorers_kernel", "trace", method=m, density=0.018)) for m in order]
+    kept = [statistics.median(n.all("scorers_kernel", "trace", method=m, density=0.018)) for m in order]
     level = np.array([statistics.mean(found[m]) for m in order])
     ranks = float(rank_correlation(np.array(kept), level))
     # Spearman's coefficient is the correlation of ranks; these are all orders in which they could have come.
@@ -252,13 +252,12 @@ def _on_resnet(n: Numbers) -> list[str]:
             found = n.rows("scorers_kernel", method=method, density=density)
             for k in ("trace", "top"):
                 values = [float(r[k]) for r in found]
-                error = statistics.stdev(values) / math.sqrt(len(values))
-                cells.append(f"{statistics.mean(values):.2g} ± {error:.1g}")
+                cells.append(f"{statistics.median(values):.2g} ({min(values):.1g} to {max(values):.1g})")
         rows.append((method, *cells))
     seeds = len(set(n.all("scorers_kernel", "seed")))
     order = sorted(
         dict.fromkeys(n.all("scorers_kernel", "method")),
-        key=lambda m: -sum(r["trace"] for r in n.rows("scorers_kernel", method=m, density=0.1)),
+        key=lambda m: -statistics.median(r["trace"] for r in n.rows("scorers_kernel", method=m, density=0.1)),
     )
     above = []
     for m, next_ in itertools.pairwise(order):
@@ -272,8 +271,8 @@ def _on_resnet(n: Numbers) -> list[str]:
         f"By the share of the trace at 10 %: {', '.join(order)}; each lies above the next in {', '.join(above)} of "
         f"{seeds} seeds. GraSP is made to raise the gradient's norm, and with it the trace. (ResNet-20 at "
         "initialisation, normalisations in evaluation mode, Gaussian images, "
-        f"mean of {seeds} seeds ± its standard error: shares of the trace and of the largest eigenvalue of the NTK of "
-        "four fresh images that are left with 10 % and 1.8 % of the weights. px-frozen is synflow-l2 here, since "
+        f"median of {seeds} seeds and the range over them: shares of the trace and of the largest eigenvalue of the "
+        "NTK of four fresh images that are left with 10 % and 1.8 % of the weights. px-frozen is synflow-l2, since "
         "the last layer is dense.)",
     ]
 
