@@ -250,14 +250,18 @@ def measured(library: str, name: str, say: Callable[[str, Any], None]) -> None:
         return "right" if found >= trace * (1 - 1e-9) else f"WRONG: bound {found:.6g} below the trace {trace:.6g}"
 
     def of_snip() -> str:
-        apart = _apart(verify.saliency(module, "snip", x, y), _snip(module, x, y))
-        return "right" if apart < 1e-3 else f"WRONG: {apart:.1e} apart"
+        # In float64: in float32 a gate within rounding of its kink may be open for one and shut for the other.
+        found = verify.saliency(copy.deepcopy(module).double(), "snip", x.double(), y)
+        with torch.random.fork_rng(devices=[]):
+            apart = _apart(found, _snip(module, x, y))
+        return "right" if apart < 1e-9 else f"WRONG: {apart:.1e} apart"
 
     def of_synflow() -> str:
         found = verify.saliency(copy.deepcopy(module).double(), "synflow", x.double(), rescale=False)
         if any("MaxPool" in type(m).__name__ for m in module.modules()):
             return "not compared: it sums over the windows of maxima"
-        apart = _apart(found, _synflow(module, x))
+        with torch.random.fork_rng(devices=[]):
+            apart = _apart(found, _synflow(module, x))
         return "right" if apart < 1e-9 else f"WRONG: {apart:.1e} apart"
 
     say("module", "as it was")

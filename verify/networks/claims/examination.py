@@ -113,8 +113,21 @@ class Examination:
         return "\n".join(markdown(self)) + "\n"
 
 
+WORDS = """## Words
+
+A *path* runs from an input, or from a bias, to an output k; its value v_p is the product of its weights, and it is
+*live* on an input where all its ReLUs are on. A *cut* is a set of weights that every path crosses once, such as a layer
+that no connection skips, with the biases behind it. θ_j is a weight. R_k is the sum of v_p² over the paths to output k,
+and R the sum over all outputs (of |v_p| for SynFlow); D_k is what the data add, the sum of the squared inputs of the
+paths to k that are live. The *path bound* on the trace of the neural tangent kernel (NTK) is the sum of D_k times the
+path kernel; PX scores a weight by its share of the sum of D_k R_k. An *instance* is the module as given, or a variation
+of its weights, inputs and masks. The claims are listed in full by `python -m verify show CLAIM`."""
+
+
 def paths(log10: float) -> str:
     """A number of paths in powers of ten."""
+    if log10 < 4:
+        return f"{round(10**log10):,} paths"
     return "more than 10^308 paths" if math.isinf(log10) else f"10^{log10:.1f} paths"
 
 
@@ -193,7 +206,7 @@ def markdown(e: Examination, pictures: Mapping[str, str] | None = None) -> Itera
         yield from (f"- {p}" for p in (*e.properties, *e.facts))
     for said, where in (pictures or {}).items():
         yield ""
-        yield f"![{said}]({where})"
+        yield f"![{said.split(',')[0].rstrip('.')}]({where})"
         yield ""
         yield f"*{said}*"
     for head, meaning, items in _sections(e):
@@ -204,11 +217,12 @@ def markdown(e: Examination, pictures: Mapping[str, str] | None = None) -> Itera
         if items:
             yield ""
         for first, second, claims in items:
-            ids = ", ".join(f"`{n}`" for n in claims)
-            yield f"- {first}: {second} ({ids})" if len(claims) == 1 else f"- {first}: {len(claims)} claims ({ids})"
+            yield f"- {first}: {second} (`{claims[0]}`)" if len(claims) == 1 else f"- {first}: {second}"
     if e.unreached:
         yield ""
         yield unreached(e)
+    yield ""
+    yield WORDS
 
 
 __all__ = ["Apart", "Entry", "Examination", "in_words", "markdown", "named", "paths", "text", "unreached"]

@@ -135,7 +135,7 @@ def _failed(outcome: Any) -> str:
     elif place is None and ":" in found and not found.startswith("h1 "):
         where = f"on a variation ({found.split(':')[0]})"
     elif place is None:
-        where = f"already on a part of it: {found}"
+        where = f"on a variation, made small: {found}"
     else:
         where = f"on a variation ({place['varied']})" if place["varied"] else "on the module as given"
     sides = _sides(str(outcome.decision or ""))
@@ -145,10 +145,10 @@ def _failed(outcome: Any) -> str:
 def _sides(decision: str) -> str:
     """The comparison that failed, its balls and long numbers shortened."""
     said = re.sub(r"^(undecided|refuted|holds): ", "", decision)
-    said = re.sub(r" \((?:rational|ball|float64|masks|exact)[^()]*\)$", "", said)
-    said = re.sub(r"\[(\S+) \+/- [^\]]*\]", r"\1", said)
+    said = re.sub(r" \((?:rational|ball|float64|masks|exact)[^()]*(?:\([^()]*\))?\)$", "", said)
+    said = re.sub(r"\[\+/- [^\]]*\]", "0", re.sub(r"\[(\S+) \+/- [^\]]*\]", r"\1", said))
     said = re.sub(r"-?\d+\.\d{3,}(?:e[+-]?\d+)?", lambda m: f"{float(m[0]):.4g}", said)
-    return f"{said} is not so" if said else ""
+    return f"it would need {said}" if said else ""
 
 
 # -- what does not apply ------------------------------------------------------------------------------
