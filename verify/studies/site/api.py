@@ -6,6 +6,7 @@ The examples stand in docs/examples/api.md, under a heading that is the name.
 from __future__ import annotations
 
 import re
+from types import ModuleType
 
 import theory
 import verify
@@ -30,7 +31,7 @@ def where(name: str) -> str:
     """The name with the module that defines it."""
     package, _, last = name.rpartition(".")
     value = getattr(verify if package == "verify" else theory, last)
-    return f"{value.__module__}.{last}"
+    return value.__name__ if isinstance(value, ModuleType) else f"{value.__module__}.{last}"
 
 
 def page() -> str:

@@ -30,8 +30,9 @@ def gather(folder: Path = GATHERED) -> int:
     """
     shutil.rmtree(folder, ignore_errors=True)
     assets.write(folder / "assets")
-    pages, drawings = gallery.pages()
-    pages |= {"api.md": api.page(), "notebook.md": notebook.page(), **claim_pages.pages()}
+    pages = {"api.md": api.page(), **claim_pages.pages(), "notebook.md": notebook.page()}
+    figures, drawings = gallery.pages()
+    pages |= figures
     sources = dict.fromkeys(pages, "")
     for name, text in {**papers.pages(), "experiments.md": experiments.page()}.items():
         pages[name], sources[name] = text, f"docs/{name}"

@@ -6,6 +6,7 @@ import io
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from figures.registry import Figure, figures
 from verify.studies.claims_page import ROOT
@@ -29,14 +30,21 @@ def table_of(figure: Figure) -> Path:
     return TABLES / f"{figure.name.replace('/', '-')}.csv"
 
 
+def told(figure: Figure) -> dict[str, Any]:
+    """What the table says of itself, with the figure's news, which tables that were recorded before do not hold."""
+    table = table_of(figure)
+    about = read_provenance(table)
+    return {**about, "news": about.get("news") or figure.news(read_csv(table))}
+
+
 def svg(figure: Figure) -> str:
     """The figure drawn from its table, in colours that follow the reader's preference for light or dark."""
     import matplotlib
 
-    from figures.style import STYLE
+    from figures.style import STYLE, framed
 
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure.name}):
-        canvas = figure.draw(read_csv(table_of(figure)))
+        canvas = framed(figure.draw(read_csv(table_of(figure))), told(figure))
         out = io.StringIO()
         canvas.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     return coloured(out.getvalue())
@@ -74,20 +82,21 @@ def pages() -> tuple[dict[str, str], dict[str, str]]:
         name = f"figures/{figure.name.replace('/', '-')}.svg"
         try:
             drawings[name] = svg(figure)
-        except KeyError as e:
-            print(f"{table.name} was recorded for another drawing: it has no column {e}; left out", file=sys.stderr)
+        except (LookupError, ValueError) as e:
+            print(f"{table.name} was recorded for another drawing ({type(e).__name__}: {e}); left out", file=sys.stderr)
             continue
-        told = read_provenance(table)
-        scale = told.get("scale", "small")
+        about = told(figure)
         lines += [
             "",
-            f"### {figure.title.rstrip('.')}",
+            f"### {about['news'].rstrip('.')}",
+            "",
+            figure.title,
             "",
             f"![{figure.title}]({name}){{ .figure loading=lazy }}",
             "",
             figure.caption,
             "",
-            f"[Table](repo:{table.relative_to(ROOT)}), {told.get('trials', '?')} trials. How to draw it again:",
-            f"`python -m figures make {figure.name} --scale {scale}`",
+            f"[Table](repo:{table.relative_to(ROOT)}), {about.get('trials', '?')} trials. How to draw it again:",
+            f"`python -m figures make {figure.name} --scale {about.get('scale', 'small')}`",
         ]
     return {"figures.md": "\n".join(lines) + "\n"}, drawings
