@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import theory
 import verify
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,3 +44,14 @@ def test_an_unknown_name_says_what_there_is():
 def test_importing_it_imports_neither_torch_nor_hypothesis():
     code = "import sys, verify, theory; print(sorted({'torch', 'hypothesis'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", theory.__all__)
+def test_every_public_name_of_theory_is_there(name):
+    assert getattr(theory, name) is getattr(theory, name)
+    assert name in dir(theory)
+
+
+def test_an_unknown_name_of_theory_says_what_there_is():
+    with pytest.raises(AttributeError, match="it has Assumption, Claim"):
+        _ = theory.nonsense

@@ -263,7 +263,10 @@ def docs(options: argparse.Namespace) -> int:
             only=options.only, progress=lambda identity: print(identity, file=sys.stderr),
         )  # fmt: skip
     from verify.studies import questions_page as questions
+    from verify.studies import retitled
 
+    for path in retitled.retitle():
+        print(path)
     print(pages.write())
     print(questions.write())
     return 0

@@ -69,7 +69,7 @@ def test_an_instance_that_breaks_an_assumption_needs_it_named(tmp_path, dropped)
         ("statement", "Pruning never works.", "'statement' comes out as 'Iterated PX"),
         ("replay", "import os", "'replay' comes out as"),
         ("claim", "sketching/mask-size", "is about Sketch"),
-        ("claim", "path-exclusion/stays-alive-literal", "'statement' comes out as 'Iterated PX never reaches"),
+        ("claim", "path-exclusion/stays-alive-literal", "'statement' comes out as 'Iterated PX never brings"),
         ("setting", "Nonsense", "is about PruningRun, not 'Nonsense'"),
         ("violates", ["rescored"], "which the instance does not break"),
         ("violates", ["nonsense"], "which is no assumption of"),

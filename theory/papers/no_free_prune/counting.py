@@ -16,7 +16,7 @@ from theory.separability import cover_number, in_general_position
 
 @claim(ThresholdUnit, PROVED, NO_FREE_PRUNE.at("seed; Cover 1965"), repairs="cover-count-with-ties")
 def cover_count(instance: ThresholdUnit) -> Relation:
-    r"""How many labelings a linear threshold unit realises.
+    r"""Cover's count of the labelings that a linear threshold unit realises.
 
     On $k$ kept inputs it realises at most $2 \sum_{i < k} \binom{n-1}{i}$ labelings of $n$ points, with equality in
     general position; with a bias $k + 1$ stands for $k$. A point at $w \cdot x = 0$ has no label.
@@ -31,7 +31,7 @@ def cover_count(instance: ThresholdUnit) -> Relation:
 
 @claim(ThresholdUnit, REFUTED, NO_FREE_PRUNE.at("the count with sign(0) = 1, ours"))
 def cover_count_with_ties(instance: ThresholdUnit) -> Relation:
-    r"""The same count for a unit that answers +1 at 0.
+    r"""Cover's count holds for a unit that answers +1 at 0 as well.
 
     At most $2 \sum_{i < k} \binom{n-1}{i}$ labelings with $\mathrm{sign}(0) = 1$. False: two opposite points on a line
     ($k = 1$) get $(+,-)$, $(-,+)$, and with $w = 0$ also $(+,+)$.
@@ -41,7 +41,7 @@ def cover_count_with_ties(instance: ThresholdUnit) -> Relation:
 
 @claim(PrunedUnit, PROVED, NO_FREE_PRUNE.at("seed"), assumes=(uniform_labels,))
 def counting(instance: PrunedUnit) -> Relation:
-    r"""Random labels are rarely memorised by any mask.
+    r"""A union bound on the chance that any mask memorises random labels.
 
     $P(\text{some mask memorises the labels}) \le \binom{N}{k} C(n, k) / 2^n$ with Cover's count $C(n, k)$, for a linear
     threshold unit on $k$ of $N$ inputs and uniform labels.

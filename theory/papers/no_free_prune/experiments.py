@@ -25,7 +25,7 @@ def _by_experiment() -> Relation:
 
 @claim(MemorisationTrials, EMPIRICAL, NO_FREE_PRUNE.at("seed"))
 def training_based_memorises_more(instance: MemorisationTrials) -> Relation:
-    r"""At equal sparsity, masks from training-based pruning memorise more than masks from pruning at initialisation.
+    r"""At equal sparsity, masks found by training memorise more than masks found at initialisation.
 
     Memorisation is the fraction of random training labels given back. With a global threshold one mostly measures
     layer collapse, so raw rankings, the number of weights on live input-output paths, and both ways of thresholding
@@ -38,7 +38,7 @@ def training_based_memorises_more(instance: MemorisationTrials) -> Relation:
 
 @claim(MemorisationTrials, EMPIRICAL, NO_FREE_PRUNE.at("same-law control, ours"))
 def information_raises_capacity(instance: MemorisationTrials) -> Relation:
-    r"""A mask that has seen the labels memorises more than one of the same law that has not.
+    r"""A mask that has seen the labels memorises more than one of the same distribution that has not.
 
     Mask from $(w_0, x, y)$ against mask from $(w_0, x, y')$ with fresh labels $y'$, both trained on $y$ from $w_0$.
     Labels are independent of $(w_0, x)$, so the masks have the same law and the second has $I(m; y \mid w_0, x) = 0$.
@@ -64,7 +64,7 @@ def initial_masks_have_lower_counts(instance: MemorisationTrials) -> Relation:
 
 @claim(MemorisationTrials, EMPIRICAL, NO_FREE_PRUNE.at("seed"))
 def initial_tickets_need_the_same_count(instance: MemorisationTrials) -> Relation:
-    r"""Tickets found at initialisation need the same effective parameter count to memorise.
+    r"""Masks found at initialisation need the same effective parameter count to memorise as trained ones.
 
     In the same small worlds: the least $p_{eff}$ (weights kept plus bits of information, interpolated over densities)
     at which a rule memorises half as many labelings entirely as the dense network, for SNIP and GraSP against each
@@ -75,7 +75,7 @@ def initial_tickets_need_the_same_count(instance: MemorisationTrials) -> Relatio
 
 @claim(MemorisationTrials, EMPIRICAL, NO_FREE_PRUNE.at("seed"))
 def noise_correlation_ranking(instance: MemorisationTrials) -> Relation:
-    r"""Correlation with label noise orders pruning methods as their memorisation does.
+    r"""Correlation with label noise ranks pruning methods as their memorisation does.
 
     $\frac1n \sum_i f(x_i) z_i$ with $z$ the label noise, on Gaussian data, the digits and CIFAR-10 with noisy labels:
     in each the rank correlation over methods is more often positive than negative.
@@ -85,7 +85,7 @@ def noise_correlation_ranking(instance: MemorisationTrials) -> Relation:
 
 @claim(MemorisationTrials, EMPIRICAL, NO_FREE_PRUNE.at("seed"))
 def capacity_tracks_effective_parameters(instance: MemorisationTrials) -> Relation:
-    r"""Memorisation rank-correlates with the effective number of parameters.
+    r"""Memorisation is rank-correlated with the effective number of parameters.
 
     $p_{eff} = E\|m\|_0 + I(m; D \mid w_0)$, across methods and sparsities. In small discrete worlds (all labelings
     and a finite law of $w_0$ enumerated) $I$ is computed exactly with `theory.information.conditional_information`;

@@ -56,7 +56,7 @@ exactly_k_weights = Assumption(
 @claim(MaskLaw, PROVED, NO_FREE_PRUNE.at("seed"), assumes=(exactly_k_weights,))
 @hints(same_size=True)
 def information_range(instance: MaskLaw) -> Relation:
-    r"""The mask's information lies between 0 and the logarithm of the number of masks.
+    r"""If exactly k weights are kept, the mask's information is at most the logarithm of the number of masks.
 
     $0 \le I(m; D) \le H(m) \le \log \binom{N}{k}$ if exactly $k$ weights are kept, and $I(m; D) \le H(D)$.
 
@@ -77,7 +77,7 @@ def _range_of_information(law: MaskLaw, masks: list[int], last: str) -> Relation
 
 @claim(MaskLaw, PROVED, NO_FREE_PRUNE.at("seed"))
 def information_range_at_most_k(instance: MaskLaw) -> Relation:
-    r"""The same if at most k weights are kept.
+    r"""If at most k are kept, the mask's information is at most the logarithm of the number of such masks.
 
     $0 \le I(m; D) \le H(m) \le \log \sum_{i \le k} \binom{N}{i}$ if at most $k$ weights are kept, and
     $I(m; D) \le H(D)$.
@@ -89,7 +89,7 @@ def information_range_at_most_k(instance: MaskLaw) -> Relation:
 
 @claim(MaskLaw, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
 def information_is_divergence(instance: MaskLaw) -> Relation:
-    r"""Information is the divergence from independence, and what the data leaves less uncertain.
+    r"""Mutual information is the divergence from independence, and the entropy that the data removes.
 
     $I(m; D) = \mathrm{KL}(P(m, D) \,\|\, P(m) P(D)) = H(m) - H(m \mid D)$, with $I = H(m) + H(D) - H(m, D)$; each
     from its own sum of logarithms.
@@ -104,7 +104,7 @@ def information_is_divergence(instance: MaskLaw) -> Relation:
 
 @claim(ConditionedLaw, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
 def conditional_information_is_an_average(instance: ConditionedLaw) -> Relation:
-    r"""Given random initial weights, information is averaged over them.
+    r"""Information given the initial weights is the average of the information given each.
 
     $I(m; D \mid w_0) = \sum_{w_0} P(w_0)\, I(m; D \mid w_0 = w_0)$, the left side as
     $H(w_0, D) + H(w_0, m) - H(w_0, D, m) - H(w_0)$; and it is at least 0.
@@ -136,7 +136,7 @@ ignores_the_data = Assumption(
 )
 @hints(independent=True)
 def data_independent_mask(instance: MaskLaw) -> Relation:
-    r"""A mask rule that ignores the data has as many effective parameters as it keeps weights.
+    r"""A mask rule that ignores the data has as many effective parameters as it keeps weights, on average.
 
     If $P(m \mid D) = P(m)$ then $I(m; D) = 0$ and $p_{eff} = E\|m\|_0$.
 
@@ -160,7 +160,7 @@ sub_gaussian = Assumption(
 
 @claim(TestedLaw, PROVED, NO_FREE_PRUNE.at("seed; Xu & Raginsky 2017, Lemma 1"), assumes=(sub_gaussian,))
 def decoupling(instance: TestedLaw) -> Relation:
-    r"""What depends on mask and data together differs from the decoupled value by at most the information.
+    r"""Replacing the data by an independent copy changes an expectation by at most a root of the information.
 
     $|E\,g(M, D) - E\,g(M, D')| \le \sqrt{2 \sigma^2 I(M; D)}$ for an independent copy $D'$ of the data, if
     $g(m, D)$ is $\sigma$-sub-Gaussian for each $m$. Stated squared, and decided for $g$ of range at most $2\sigma$
@@ -183,7 +183,7 @@ def decoupling(instance: TestedLaw) -> Relation:
     proof_gap="rests on Pinsker's inequality, a bound of a logarithm by a square",
 )
 def decoupling_total_variation(instance: TestedLaw) -> Relation:
-    r"""The test that sees most of the information is whether the pair is likelier than by chance.
+    r"""The best test of dependence asks whether mask and data are likelier together than by chance.
 
     With $T = TV(P(M, D), P(M) P(D))$: $|E\,g(M, D) - E\,g(M, D')| \le 2 \sigma T \le \sqrt{2 \sigma^2 I(M; D)}$
     for $g$ of range at most $2\sigma$ for each $m$ (squared), and $g = 1[P(m, d) > P(m) P(d)]$ has the gap $T$.

@@ -30,7 +30,7 @@ from theory.scalars import total
     repairs="memorisation-exponential-literal",
 )
 def memorisation_information(instance: MemorisingMasks) -> Relation:
-    r"""Memorising more than by chance costs information.
+    r"""Memorising more often than by chance needs information about the labels.
 
     $d(p \,\|\, q) \le E_M\, d(p_M \,\|\, q_M) \le I(M; Y)$ for $p = P(Y \in G_M)$, $q = E|G_M|/2^n$, $p_m = P(Y \in
     G_m \mid M = m)$, $q_m = |G_m|/2^n$ and uniform labels.
@@ -45,7 +45,7 @@ def memorisation_information(instance: MemorisingMasks) -> Relation:
 
 @claim(MemorisingMasks, REFUTED, NO_FREE_PRUNE.at("the exponential form"), assumes=(uniform_labels,))
 def memorisation_exponential_literal(instance: MemorisingMasks) -> Relation:
-    r"""A bit of information at most doubles the chance to memorise.
+    r"""Each bit of information at most doubles the chance to memorise.
 
     $p \le 2^{I(M; Y)} q$ with $I$ in bits. False: information is an average, and a rule can spend it all on the few
     labelings where it pays.
@@ -62,7 +62,7 @@ def _log(p: Any) -> Any:
 
 @claim(MemorisingMasks, PROVED, NO_FREE_PRUNE.at("seed"), assumes=(uniform_labels,))
 def memorising_needs_parameters(instance: MemorisingMasks) -> Relation:
-    r"""To memorise, effective parameters must be at least samples.
+    r"""To memorise all labels, the effective parameters must be at least as many as the samples.
 
     With $S$ the event $Y \in G_M$, in bits: $n \le I(M; Y) + E[1_S \log_2 |G_M|] + E[1_{\bar S} \log_2 (2^n - |G_M|)] +
     H(S \mid M)$. Hence $p\, n \le I + E[1_S \log_2 |G_M|] + h(p)$, and $I + E \log_2 |G_M| \ge n$ where $p = 1$.
@@ -80,7 +80,7 @@ def memorising_needs_parameters(instance: MemorisingMasks) -> Relation:
 
 @claim(MemorisingMasks, PROVED, NO_FREE_PRUNE.at("seed"), assumes=(uniform_labels,))
 def leakage_count(instance: MemorisingMasks) -> Relation:
-    r"""The chance to memorise, bounded by what the rule leaks mask by mask.
+    r"""The chance to memorise is bounded by how much likelier labels can make each mask.
 
     $p \le \sum_m \max_y P(m \mid y)\, |G_m| / 2^n$ for uniform labels.
 
@@ -114,7 +114,7 @@ best_fit = Assumption(
     proof_gap="rests on Hoeffding's lemma (McDiarmid), a bound of an exponential by the exponential of a square",
 )
 def data_gain(instance: FittedMasks) -> Relation:
-    r"""What it gains to let the mask see the labels.
+    r"""The accuracy that a mask gains by seeing the labels is bounded by its information.
 
     The gain in expected best accuracy, $E A(M, Y) - E A(M, Y')$, is at most $\sqrt{I(M; Y) / (2n)}$ in absolute value,
     for independent labels and the best fit with each mask. Stated squared.
@@ -129,7 +129,7 @@ def data_gain(instance: FittedMasks) -> Relation:
 
 @claim(CorrelationMask, REFUTED, NO_FREE_PRUNE.at("its converse, ours"), see="memorisation-information")
 def information_is_enough(instance: CorrelationMask) -> Relation:
-    r"""A mask with information on the labels memorises more than the best mask without.
+    r"""A mask with information about the labels memorises more than the best fixed mask.
 
     If $I(M; Y) > 0$ and no mask realises all that some mask realises, then $p > \max_m |G_m| / 2^n$. False already
     for a top-1 mask by SNIP's score on a linear model, $|\sum_i y_i x_{ij}|$: what the mask knows need not be what

@@ -30,7 +30,7 @@ bounded_functions = Assumption(
     proof_gap="rests on Hoeffding's lemma, a bound of an exponential by the exponential of a square",
 )
 def noise_correlation(instance: NoisyFits) -> Relation:
-    r"""Fitting noise costs functions or information.
+    r"""Correlation with random labels needs many functions, or information about the labels.
 
     $E \max_{f \in F_M} \frac1n \sum_i f(x_i) e_i \le \sqrt{2 (E \log |F_M| + I(M; e)) / n}$ for $|f| \le 1$, fixed
     $x$ and uniform signs $e$. Stated squared (with the sign of the left side).
@@ -49,7 +49,7 @@ def noise_correlation(instance: NoisyFits) -> Relation:
     assumes=(uniform_labels, bounded_functions),
 )
 def noise_correlation_without_information(instance: NoisyFits) -> Relation:
-    r"""Fitting noise costs functions, even if the mask has seen the noise.
+    r"""Correlation with random labels needs many functions, even if the mask has seen the labels.
 
     $E \max_{f \in F_M} \frac1n \sum_i f(x_i) e_i \le \sqrt{2\, E \log |F_M| / n}$. False: one function a mask, and a
     mask that knows the noise, fit it with $\log |F_M| = 0$.

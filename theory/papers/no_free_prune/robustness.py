@@ -19,7 +19,7 @@ from theory.robustness import BestDirection, FarComponents, LinearEnsemble
     proof_gap="closed forms over integers with the error function and exponentials, beyond polynomials",
 )
 def law_of_robustness_finite(instance: LinearEnsemble) -> Relation:
-    r"""On two classes with closed forms, what fits below the noise level is not smooth.
+    r"""For two classes of functions in closed form, what fits below the noise level is not smooth.
 
     For Gaussian inputs, labels $\pm 1$ ($\sigma^2 = 1$) and two classes: $P(\exists f \in F: \text{train MSE} \le
     \sigma^2 - \varepsilon) \le e^{-n\varepsilon^2/32} + 2 e^{-n\varepsilon^2/128} + |F| e^{-n\varepsilon^2 d / (64 K c
@@ -43,7 +43,7 @@ def law_of_robustness_finite(instance: LinearEnsemble) -> Relation:
 
 @claim(FarComponents, REFUTED, NO_FREE_PRUNE.at("seed; the bound without a limit on k"), see="law-of-robustness-finite")
 def law_of_robustness_many_components(instance: FarComponents) -> Relation:
-    r"""The law of robustness for a mixture of any number of components.
+    r"""The law of robustness holds for a mixture of any number of components.
 
     $P(\ldots) \le 4k e^{-n\varepsilon^2/8^3} + 2 |F| e^{-n\varepsilon^2 d/(10^4 c L^2)}$ for $k$ components. False
     without a limit on $k$: with far more than $n^2$ components, far apart, every sample has a component of its own,
@@ -61,7 +61,7 @@ def law_of_robustness_many_components(instance: FarComponents) -> Relation:
     proof_gap="an integral of powers of the error function for each integer, beyond polynomials",
 )
 def law_of_robustness_effective(instance: BestDirection) -> Relation:
-    r"""Selecting among directions buys no more correlation with the noise than information.
+    r"""Choosing the best of N directions correlates with the noise no more than its information allows.
 
     $(E \max_{j \le N} Z_j)^2 \le 2 I$ with $I = \log N$ and $Z_j$ independent standard normal: of $N$ orthonormal
     directions the mask keeps the one that correlates best with the labels. The constant that is needed for 2 is 1.37

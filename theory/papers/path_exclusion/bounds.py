@@ -44,7 +44,7 @@ single_path = Assumption("single-path", "there is one path", lambda i: len(i.pat
 @claim(NetworkOnData, PROVED, ours("the constant of the trace bound"), assumes=(single_path,), see="trace-bound")
 @hints(families=("mlp", "recurrent"), width=1, outputs=1)
 def trace_bound_is_attained(instance: NetworkOnData) -> Relation:
-    r"""On a network with a single path the trace is path activation times path kernel.
+    r"""On a network with a single path, the trace bound is an equality.
 
     $\operatorname{tr}\Theta = D\,T$, for any number of samples: no constant below 1 would do in the trace bound.
 
@@ -55,7 +55,7 @@ def trace_bound_is_attained(instance: NetworkOnData) -> Relation:
 
 @claim(NetworkOnData, PROVED, ours("sharper than the trace bound"), repairs="objective-is-a-bound")
 def trace_bound_per_output(instance: NetworkOnData) -> Relation:
-    r"""The bound holds output by output.
+    r"""The trace bound holds output by output.
 
     $\operatorname{tr}\Theta \le \sum_k D_k T_k \le (\sum_k D_k)(\sum_k T_k)$.
 
@@ -77,7 +77,7 @@ def trace_bound_per_output(instance: NetworkOnData) -> Relation:
 )
 @hints(families=("mlp", "mlp-bias"))
 def trace_bound_divided_by_outputs(instance: NetworkOnData) -> Relation:
-    r"""With a dense last layer the bound can be divided by the number of outputs.
+    r"""With a dense last layer, the trace bound can be divided by the number of outputs.
 
     $\operatorname{tr}\Theta \le \frac1K (\sum_k D_k)(\sum_k T_k)$ if all $D_k$ are equal.
 
@@ -90,7 +90,7 @@ def trace_bound_divided_by_outputs(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("Cauchy-Schwarz path by path"))
 @hints(samples=2, width=2)
 def trace_bound_per_sample(instance: NetworkOnData) -> Relation:
-    r"""Gates can be kept in both factors, sample by sample and parameter by parameter.
+    r"""In the trace bound, gates can be kept in both factors, for each sample and parameter.
 
     $\operatorname{tr}\Theta \le B_{param} \le B_{sample} \le \sum_k D_k T_k$,
     $B_{sample} = \sum_{n,k} (\sum_p (a_p x)^2)(\sum_p [a_p \ne 0] |\nabla v_p|^2)$ over the paths to $k$, and
@@ -109,7 +109,7 @@ def trace_bound_per_sample(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("sharper than the trace bound per output"), see="trace-bound-per-output")
 @hints(samples=3, outputs=2, width=2)
 def trace_bound_by_operator_norm(instance: NetworkOnData) -> Relation:
-    r"""One of the two Frobenius norms may be an operator norm, output by output.
+    r"""In the trace bound, one Frobenius norm can be an operator norm, output by output.
 
     $\operatorname{tr}\Theta \le \sum_k \|J_v^{f_k}\|_2^2\, T_k \le \sum_k D_k T_k$ and
     $\operatorname{tr}\Theta \le \sum_k D_k \|J_\theta^{v,k}\|_2^2 \le \sum_k D_k T_k$. The first is the same
@@ -131,7 +131,7 @@ def trace_bound_by_operator_norm(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("the objective taken for a bound"))
 @hints(families=("mlp",))
 def objective_is_a_bound(instance: NetworkOnData) -> Relation:
-    r"""The objective $\sum_k D_k R_k$ itself bounds the trace.
+    r"""The objective $\sum_k D_k R_k$ is itself a bound on the trace.
 
     False: $f = wx$ with $w = 1/2$, $x = 1$ has trace 1 and objective 1/4. The bound needs $T_k$, the sum of the
     derivatives of $R_k$ by $\theta_j^2$.
@@ -143,7 +143,7 @@ def objective_is_a_bound(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("paths start at inputs"), see="trace-bound-per-output")
 @hints(families=("mlp-bias",), depth=2)
 def bias_paths(instance: NetworkOnData) -> Relation:
-    r"""The bound for the weights holds when the paths from biases are left out.
+    r"""The trace bound for the weights holds even if the paths from biases are left out.
 
     False: $f = \mathrm{relu}(wx + b)\,v$ at $x = 0$, $w = b = v = 1$: $\partial f/\partial v = 1$, and no path from the
     input is active with a nonzero input.
@@ -165,7 +165,7 @@ def bias_paths(instance: NetworkOnData) -> Relation:
     by_definition="the value of a path is the product of its own weights: its derivative by any other weight is 0",
 )
 def kernel_sum_is_over_the_path(instance: NetworkOnData) -> Relation:
-    r"""In the path kernel it does not matter whether one sums over all parameters or those on the path.
+    r"""In the path kernel, only the parameters on a path contribute to its entry.
 
     $\sum_j (\partial v_p/\partial\theta_j)^2 = \sum_{j \in p} (\partial v_p/\partial\theta_j)^2$.
 
@@ -180,7 +180,7 @@ def kernel_sum_is_over_the_path(instance: NetworkOnData) -> Relation:
 )
 @hints(families=("mlp",))
 def unsquared_data_bounds(instance: NetworkOnData) -> Relation:
-    r"""The bound holds when the first auxiliary network is fed the absolute values of the data instead of its squares.
+    r"""The trace bound holds if the first auxiliary network gets absolute inputs instead of squared ones.
 
     False: $f = wx$ at $x = 2$ has the trace 4, and $|x| T = 2$.
     """

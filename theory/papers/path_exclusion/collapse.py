@@ -76,7 +76,7 @@ def no_collapse_literal(run: PruningRun) -> Relation:
 )
 @hints(RUNS, scorers=("px",), outputs=2, samples=1)
 def stays_alive_literal(run: PruningRun) -> Relation:
-    r"""Iterated PX never reaches an objective of 0 before the critical compression.
+    r"""Iterated PX never brings its objective to 0 before the critical compression.
 
     False: with a first layer $(-3, 2)$ on $x = (1, 2)$ the smaller weight is what keeps the ReLU on. The network is
     then constant on the data.
@@ -93,7 +93,7 @@ def stays_alive_literal(run: PruningRun) -> Relation:
 )
 @hints(RUNS, scorers=("px",))
 def collapse_only_after_death(run: PruningRun) -> Relation:
-    r"""A round of PX that starts with a positive objective leaves a whole path.
+    r"""A round of PX that starts with a positive objective leaves a complete path.
 
     So PX empties a cut only after the network has died on the data, when all scores are 0 and what goes next is a
     matter of how ties are broken. Proof. Within a round the path weights $D_k v_p^2$ are fixed numbers; what is removed
@@ -113,7 +113,7 @@ def collapse_only_after_death(run: PruningRun) -> Relation:
 )
 @hints(RUNS, scorers=("px-frozen",), nonzero=False)
 def frozen_activation_never_collapses(run: PruningRun) -> Relation:
-    r"""PX with the activations $D_k$ of the dense network, held fixed, keeps a path up to the critical compression.
+    r"""PX with the dense network's activations $D_k$ held fixed keeps a path until the critical compression.
 
     Proof. Its path weights $D_k v_p^2$ do not depend on the mask, so `synaptic-flow/maximal-critical-compression`
     applies. It keeps every cut; it does not keep the network alive on the data.
@@ -130,7 +130,7 @@ def frozen_activation_never_collapses(run: PruningRun) -> Relation:
 )
 @hints(RUNS, scorers=("px-frozen",), samples=1)
 def frozen_activation_stays_alive(run: PruningRun) -> Relation:
-    r"""PX with frozen activation keeps a path that is active on the data.
+    r"""PX with fixed activations keeps a path that is active on the data.
 
     False: the ReLUs of the surviving path may be off.
     """
@@ -140,7 +140,7 @@ def frozen_activation_stays_alive(run: PruningRun) -> Relation:
 @claim(GuardedRun, PROVED, ours("a rule with a guarantee"), assumes=(starts_live,), repairs="stays-alive-literal")
 @hints(scorers=("px", "magnitude", "synflow-l2"), layers=2, width=2)
 def guarded_pruning_keeps_a_live_path(run: GuardedRun) -> Relation:
-    r"""A run that skips removals which leave no live path stays live, and still reaches its target.
+    r"""Skipping every removal that leaves no live path keeps the network alive and reaches the target.
 
     One weight a round: of the remaining ones by rising score, the first whose removal leaves some path live on the
     data. On networks in which every edge has a weight of its own and no unit is a maximum it reaches every target of
@@ -173,7 +173,7 @@ def _outputs_left(run: PruningRun) -> Array:
 )
 @hints(RUNS, scorers=("px",), outputs=2, layers=1, depth=2, samples=1)
 def leaves_as_many_outputs_as_synflow_l2(run: PruningRun) -> Relation:
-    r"""Iterated PX leaves paths to at least as many outputs as SynFlow-L2, if its objective stays positive.
+    r"""While its objective is positive, iterated PX keeps paths to as many outputs as SynFlow-L2.
 
     False: $D_k$ counts the paths that pruning has left to output $k$, so an output that loses paths weighs less in the
     next round, and loses more.
@@ -228,7 +228,7 @@ TRACE_GREEDY = (
 )
 @hints(RUNS, scorers=("trace-loss",), families=("mlp",), kinds=(RELU,), nonzero=True)
 def trace_greedy_stays_alive(run: PruningRun) -> Relation:
-    r"""On a ReLU network, removing one at a time what costs the least trace never brings the trace to 0.
+    r"""On ReLU networks, removing the weight that costs the least trace, one by one, never loses all the trace.
 
     Down to the critical compression, on networks of ReLU units with a live path.
 
@@ -260,7 +260,7 @@ def energy_saliency_is_positive_on_live_paths(instance: NetworkOnData) -> Relati
 @claim(PruningRun, REFUTED, ours("the energy, iterated"), assumes=(by_energy, *LITERAL), see="trace-greedy-stays-alive")
 @hints(RUNS, scorers=("path-energy",), width=3)
 def energy_stays_alive(run: PruningRun) -> Relation:
-    r"""Iterated pruning by the energy of the paths through a weight keeps a live path.
+    r"""Iterated pruning by the energy of a weight's paths keeps a live path.
 
     False with three inputs: contributions 2, 2 and -3 keep a ReLU on, and one of the two smallest goes first. For PX
     two inputs are enough (`stays-alive-literal`).

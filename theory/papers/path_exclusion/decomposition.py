@@ -23,7 +23,7 @@ from theory.scalars import total
 @claim(NetworkOnData, PROVED, PATH_EXCLUSION.at("the formula of path decomposition"))
 @hints(GRAPHS)
 def path_decomposition(instance: NetworkOnData) -> Relation:
-    r"""The output is a sum over active paths.
+    r"""The output is the sum of value times input over all active paths.
 
     $f^k(x) = \sum_s \sum_{p \in P(s \to k)} v_p(\theta)\, a_p(x,\theta)\, x_s$.
 
@@ -38,7 +38,7 @@ def path_decomposition(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, PATH_EXCLUSION.at("the NTK in terms of paths (seed)"))
 @hints(GRAPHS)
 def chain_rule(instance: NetworkOnData) -> Relation:
-    r"""The neural tangent kernel is the path kernel seen through the active paths.
+    r"""The neural tangent kernel factorises into the path activation matrix and the path kernel.
 
     $\Theta(X,X) = J_v^f\, \Pi_\theta\, {J_v^f}'$ with $\Pi_\theta = J_\theta^v {J_\theta^v}'$; $J_\theta^v$ is the true
     derivative of $v_p$ where a weight is used on several edges.
@@ -52,7 +52,7 @@ def chain_rule(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
 @hints(GRAPHS)
 def trace_by_kernel(instance: NetworkOnData) -> Relation:
-    r"""The trace is the sum of the kernel's diagonal, over every sample and output.
+    r"""The trace is the sum of the kernel's diagonal over samples and outputs.
 
     $\operatorname{tr}\Theta = \sum_{n,k} \Theta_{(n,k),(n,k)}$, and output by output.
 
@@ -68,7 +68,7 @@ def trace_by_kernel(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
 @hints(GRAPHS)
 def activation_by_matrix(instance: NetworkOnData) -> Relation:
-    r"""The activations are the sums of the squares of the path activation matrix.
+    r"""The activations $D_k$ are sums of squares of the path activation matrix.
 
     $D_k = \sum_n \sum_p (J_v^f)_{(n,k),p}^2$: with every sample, and with the squares of the slopes of leaky units.
     """
@@ -82,7 +82,7 @@ def activation_by_matrix(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
 @hints(GRAPHS)
 def kernel_by_matrix(instance: NetworkOnData) -> Relation:
-    r"""The path kernels of the outputs are sums over the diagonal of the path kernel.
+    r"""The path kernels $T_k$ of the outputs are sums over the diagonal of the path kernel.
 
     $T_k = \sum_{p \to k} \Pi_{pp}$ and $\operatorname{tr}\Pi = \sum_k T_k$.
     """
@@ -97,7 +97,7 @@ def kernel_by_matrix(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, REFUTED, ours("what an automatic gradient is taken for"))
 @hints(families=("convolution",), kinds=(RELU,), outputs=1, samples=1, width=2, units=True)
 def kinks(instance: NetworkOnData) -> Relation:
-    r"""Where the network is differentiable in its weights, the automatic gradient is the derivative.
+    r"""Where the network is differentiable in its weights, automatic differentiation gives the derivative.
 
     False where a pre-activation is exactly 0: $f = \mathrm{relu}(wx) - \mathrm{relu}(-wx) = wx$ at $w = 0$ has the
     formal gradient 0 and the derivative $x$. Instances on a kink are recognised and set apart.

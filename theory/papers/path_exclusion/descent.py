@@ -19,7 +19,7 @@ from theory.scalars import absolute, total
 
 @claim(KernelDescent, REFUTED, PATH_EXCLUSION.at("premise of the method (seed)"))
 def larger_trace_trains_faster(instance: KernelDescent) -> Relation:
-    r"""Of two kernels, the one with the larger trace has the smaller residual after each step.
+    r"""Of two kernels, the one with the larger trace has the smaller residual after every step.
 
     False: $\mathrm{diag}(4, 0)$ against the identity with residual $(0, 1)$; with large steps even in one dimension.
     """
@@ -29,7 +29,7 @@ def larger_trace_trains_faster(instance: KernelDescent) -> Relation:
 
 @claim(KernelDescent, PROVED, ours("gradient descent on a quadratic"), see="residual-decay")
 def residual_decay_at_any_step(instance: KernelDescent) -> Relation:
-    r"""With any step size the residual falls at the rate of the worse of the two extreme eigenvalues.
+    r"""For any step size, the residual falls at the rate of the worse of the two extreme eigenvalues.
 
     $|r_t| \le \max(|1 - \eta\lambda_{min}|, |1 - \eta\lambda_{max}|)^t\, |r_0|$, attained by a residual along that
     eigenvector. For small steps the maximum is $1 - \eta\lambda_{min}$, as in `residual-decay`.
@@ -61,7 +61,7 @@ small_steps = Assumption(
     repairs="larger-trace-trains-faster",
 )
 def residual_decay(instance: KernelDescent) -> Relation:
-    r"""The smallest eigenvalue governs the worst residual.
+    r"""For small steps, the residual falls at least at the rate of the smallest eigenvalue.
 
     $|r_t| \le (1 - \eta\lambda_{min})^t |r_0|$ if $\eta \le 2/(\lambda_{min} + \lambda_{max})$.
 
@@ -80,7 +80,7 @@ large_steps = Assumption(
 
 @claim(KernelDescent, PROVED, ours("gradient descent on a quadratic"), assumes=(large_steps,), see="residual-decay")
 def residual_decay_only_if(instance: KernelDescent) -> Relation:
-    r"""With larger steps the residual along the largest eigenvalue misses that rate at once.
+    r"""For larger steps, that rate fails along the largest eigenvalue from the first step on.
 
     $|1 - \eta\lambda_{max}| > 1 - \eta\lambda_{min}$ if $\eta > 2/(\lambda_{min} + \lambda_{max})$, so the bound of
     `residual-decay` holds for every residual only if the steps are as small as it asks. Proof. Then

@@ -15,7 +15,7 @@ from theory.relations import (
 @claim(PairedTrials, EMPIRICAL, ours("measured"))
 @hints(stack=False)
 def bound_tightness(instance: PairedTrials) -> Relation:
-    r"""The per-output bound exceeds the trace by a factor that grows with depth and width.
+    r"""The ratio of the per-output bound to the trace grows with depth and width.
 
     Of pairs ($\log_{10}$ of bound over trace of the deeper or wider network, of the other): the first is larger in
     most.
@@ -26,7 +26,7 @@ def bound_tightness(instance: PairedTrials) -> Relation:
 @claim(PairedTrials, EMPIRICAL, PATH_EXCLUSION.at("ResNet-20, CIFAR-10, 93.12 % sparsity (seed)"))
 @hints(stack=False)
 def matches_dense_accuracy(instance: PairedTrials) -> Relation:
-    r"""PX at 93.12 % sparsity trains to the accuracy of the dense network, up to 1/50.
+    r"""PX at 93.12 % sparsity trains to the dense network's accuracy, within two percentage points.
 
     Of paired runs (pruned minus dense; same seed) the difference is not more often below -1/50 than above.
     """

@@ -52,7 +52,7 @@ unit_factors = Assumption(
 )
 @hints(SMALL, kinds=(RELU, LINEAR))
 def released_scorer(instance: NetworkOnData) -> Relation:
-    r"""The released code computes the saliency of the paper.
+    r"""The released code computes the PX score of the paper.
 
     False on networks whose last layer is called fc: its weights are neither squared in the one auxiliary network nor
     set to one in the other. With a signed last layer the sum can cancel to 0.
@@ -69,7 +69,7 @@ def released_scorer(instance: NetworkOnData) -> Relation:
 )
 @hints(families=("mlp", "mlp-bias", "residual"), kinds=(RELU, LINEAR))
 def released_scorer_agrees_without_fc(instance: NetworkOnData) -> Relation:
-    r"""With no layer called fc the released code computes the saliency of the paper, if gates are 0 or 1.
+    r"""With no layer called fc and gates of 0 or 1, the released code computes the PX score of the paper.
 
     And if constant factors are 1: the code copies the slopes of leaky units and the factors of average pools into its
     first auxiliary network, and into the second, as they are; the paper's $D_k$ has squared slopes and no factors, its
@@ -85,7 +85,7 @@ def released_scorer_agrees_without_fc(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("the released code where nothing is called fc or bn"), see="saliency")
 @hints(families=("mlp", "chains", "pool"), kinds=(LEAKY, RELU))
 def released_scorer_agrees_beyond_relus(instance: NetworkOnData) -> Relation:
-    r"""With no layer called fc the released code computes the saliency of the paper, whatever the units.
+    r"""With no layer called fc, the released code computes the PX score of the paper for any units.
 
     False with leaky units, whose slopes it does not square, and where average pools and skip connections meet.
     """
@@ -118,7 +118,7 @@ average_pooled = Assumption(
     assumes=(batch_statistics, activations_removed, average_pooled),
 )
 def released_score_with_batch_norm(instance: NormalisedNetwork) -> Relation:
-    r"""On a network with batch normalisation before its pooled head, the released score of every convolution is 0.
+    r"""With batch normalisation before the pooled head, the released score of every convolution is 0.
 
     In exact arithmetic, with batch statistics, activations removed and average pooling (residual blocks included): the
     scores of convolutions and of normalisation scales are 0, and those of the last layer only see the shifts: with

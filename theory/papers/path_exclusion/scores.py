@@ -27,7 +27,7 @@ from theory.scalars import Array, absolute, indicator, total
 
 @claim(NetworkOnData, PROVED, PATH_EXCLUSION.at("the saliency (seed)"), assumes=(no_weight_twice,))
 def saliency(instance: NetworkOnData) -> Relation:
-    r"""The PX score of a weight is the share of the objective that runs through it.
+    r"""The PX score of a weight is the part of the objective that the paths through it carry.
 
     $\theta_j^2 \, \partial_{\theta_j^2} \sum_k D_k R_k = \sum_k D_k \sum_{p \to k,\, p \ni j} v_p^2$.
 
@@ -41,7 +41,7 @@ def saliency(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("definitions agree"), see="saliency")
 @hints(families=("recurrent", "mlp", "residual", "pooled-convolution"))
 def saliency_counts_uses(instance: NetworkOnData) -> Relation:
-    r"""A path that uses a weight m times counts m times in its PX score, as the derivative says.
+    r"""In a PX score, a path counts once for each time that it uses the weight.
 
     $\theta_j^2\, \partial_{\theta_j^2} \sum_k D_k R_k = \sum_k D_k \sum_{p \to k} m_{pj} v_p^2$ with $m_{pj}$ how often
     $j$ stands on $p$, whatever is shared.
@@ -72,7 +72,7 @@ def scores_without_theta(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
 @hints(samples=3, width=2, outputs=2)
 def scores_by_matrix(instance: NetworkOnData) -> Relation:
-    r"""The scores that keep the samples apart, from the path activation matrix.
+    r"""The scores that are taken sample by sample follow from the path activation matrix.
 
     With $A = J_v^f$: the energy is $\sum_{p \ni j} v_p^2 \sum_{n,k} A_{(n,k),p}^2$; PX by samples is $\sum_{p \ni j}
     v_p^2 \sum_{n,k} a_p(x_n)^2 \sum_{q: v_q \ne 0} A_{(n,k),q}^2$, for each $p$ with its own output $k$.
@@ -97,7 +97,7 @@ def _over(path_weights: Array, member: np.ndarray) -> Array:
 
 @claim(NetworkOnData, PROVED, PATH_EXCLUSION.at("positive scores (seed)"), repairs="positive-literal")
 def saliency_nonnegative(instance: NetworkOnData) -> Relation:
-    r"""PX scores are nonnegative, and positive exactly on the paths that can carry the objective.
+    r"""PX scores are nonnegative, and positive exactly on nonzero paths to outputs with $D_k > 0$.
 
     $S_j \ge 0$; $S_j > 0$ iff $j$ lies on a path with nonzero weights to an output $k$ with $D_k > 0$.
 
@@ -113,7 +113,7 @@ def saliency_nonnegative(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("assigns only positive scores (seed)"))
 @hints(families=("mlp",))
 def positive_literal(instance: NetworkOnData) -> Relation:
-    r"""PX assigns only positive scores.
+    r"""All PX scores are positive.
 
     False: weights on no path of nonzero weights, and networks with every gate off on the data, have score 0.
     """
@@ -127,7 +127,7 @@ def positive_literal(instance: NetworkOnData) -> Relation:
     by_definition="the objective is linear in D_1, ..., D_K, and so are its derivatives",
 )
 def data_enters_through_outputs(instance: NetworkOnData) -> Relation:
-    r"""The data enters the PX scores only through the $K$ numbers $D_1, \dots, D_K$.
+    r"""PX scores depend on the data only through the $K$ numbers $D_1, \dots, D_K$.
 
     $S = \sum_k D_k S^{(k)}$, with $S^{(k)}$ the SynFlow-L2 scores of output $k$ alone.
 
@@ -144,7 +144,7 @@ def data_enters_through_outputs(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("consequence of data-enters-through-outputs"), assumes=(equal_activations,))
 @hints(families=("mlp", "mlp-bias", "pool", "convolution"))
 def reduces_to_synflow_l2(instance: NetworkOnData) -> Relation:
-    r"""If all $D_k$ are equal, as under a dense last layer, PX's scores are SynFlow-L2's times one number.
+    r"""If all $D_k$ are equal, as under a dense last layer, PX scores are proportional to SynFlow-L2's.
 
     $S = D\, S^{\text{SynFlow-L2}}$, and PX ranks alike if $D > 0$: its first round on a network with a dense last layer
     does not depend on the data. Later rounds do only as far as pruning has thinned the last layer.
@@ -169,7 +169,7 @@ def saliency_conservation(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("a question of users of the public code"), see="saliency-conservation")
 @hints(families=("mlp",))
 def score_without_theta_ranks_the_same(instance: NetworkOnData) -> Relation:
-    r"""Multiplying by $\theta_j^2$ does not change the ranking: $\partial_{\theta_j^2} \sum_k D_k R_k$ ranks alike.
+    r"""Leaving out the factor $\theta_j^2$ does not change the ranking by PX score.
 
     False already on a chain: with weights $a$, $b$ both scores are $D a^2 b^2$, the derivatives $D b^2$ and $D a^2$.
     Without the factor the scores of a cut no longer sum to the objective, and a weight of 0 can have a large one.

@@ -34,7 +34,7 @@ tanh_units = Assumption("tanh-units", "the unit is tanh", lambda i: i.unit == "t
 )
 @hints(units=("tanh",))
 def tanh_with_every_gate_on(instance: SmoothNetwork) -> Relation:
-    r"""For tanh the bound holds if every gate counts as on.
+    r"""For tanh, the trace bound holds if every gate counts as 1.
 
     Proof. $|\tanh z| \le |z|$ and $|\tanh'| \le 1$: write $\tanh z = g z$ with $g \in [0, 1]$. Each entry of $J$ is a
     sum over paths with factors in $[0, 1]$ in place of gates; Cauchy-Schwarz as before.
@@ -54,7 +54,7 @@ gelu_or_silu = Assumption("gelu-or-silu", "the unit is GELU or SiLU", lambda i: 
 )
 @hints(units=("gelu", "silu"))
 def gelu_with_every_gate_on(instance: SmoothNetwork) -> Relation:
-    r"""For GELU and SiLU, too, the bound holds if every gate counts as on.
+    r"""For GELU and SiLU, the trace bound holds if every gate counts as 1.
 
     False: their slope exceeds 1 for moderate arguments.
     """

@@ -24,7 +24,7 @@ from theory.scalars import Array, total
 @claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("keeps what mostly influences the trace (seed)"))
 @hints(SMALL, samples=1)
 def pruning_keeps_the_trace(instance: NetworkOnData) -> Relation:
-    r"""Removing a weight of smaller PX score loses no more of the trace than removing one of larger score.
+    r"""Of two weights, removing the one with the smaller PX score loses no more of the trace.
 
     False: $f = w_1 x_1 + w_2 x_2$ with $w = (1, 2)$, $x = (10, 0)$: PX drops $w_1$, and the trace goes from 100 to 0.
     """
@@ -42,7 +42,7 @@ def pruning_keeps_the_trace(instance: NetworkOnData) -> Relation:
 )
 @hints(SMALL, samples=2)
 def removal_by_trace_is_best(instance: NetworkOnData) -> Relation:
-    r"""Of all single removals, the one by least loss of trace keeps at least as much of the trace as PX's.
+    r"""Removing the weight that costs the least trace keeps at least as much of it as removing PX's choice.
 
     $\max_j \operatorname{tr}\Theta_{-j} \ge \operatorname{tr}\Theta_{-j_{PX}}$, $j_{PX}$ the weight of the smallest PX
     score. Proof. By definition. It costs one trace a weight; over several rounds it is greedy, see
@@ -57,7 +57,7 @@ def removal_by_trace_is_best(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="the definition of the score, term by term")
 @hints(SMALL, samples=2)
 def trace_loss_is_what_removal_costs(instance: NetworkOnData) -> Relation:
-    r"""The score by loss of trace is the trace less what each removal leaves of it.
+    r"""The trace-loss score of a weight is the trace minus what removing it leaves.
 
     $S_j = \operatorname{tr}\Theta - \operatorname{tr}\Theta_{-j}$ where no weight is 0: one of 0 counts as removed.
     """
@@ -69,7 +69,7 @@ def trace_loss_is_what_removal_costs(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, REFUTED, ours("a scorer on the trace itself, iterated"))
 @hints(families=("chains",), kinds=(LINEAR,), samples=1)
 def trace_gradient_saliency(instance: NetworkOnData) -> Relation:
-    r"""Greedy removal by least loss of trace keeps at least as much of the trace as PX, after two rounds.
+    r"""After two rounds, greedy removal by least loss of trace keeps at least as much of the trace as PX.
 
     False: of $f = w x_1 + v u x_2$ with unit weights, $x = (1, 1)$, greedy takes $w$ (a loss of 1 of 3; of $v$ or $u$
     it is 2) and must then break the chain, which leaves 0; PX, to which all weights are worth the same, takes the
@@ -89,7 +89,7 @@ def _trace_after_two(instance: NetworkOnData, scorer: str) -> Array:
 @claim(NetworkOnData, PROVED, ours("linear algebra"), repairs="bound-keeps-the-largest-eigenvalue")
 @hints(samples=2, width=2, outputs=2, depth=2)
 def eigenvalue_bounds(instance: NetworkOnData) -> Relation:
-    r"""The trace bounds the largest eigenvalue, and is bounded by it.
+    r"""The largest eigenvalue is between the trace over the rank and the trace.
 
     $\lambda_{max} \le \operatorname{tr}\Theta \le \operatorname{rank}\Theta \cdot \lambda_{max}$.
 
@@ -102,7 +102,7 @@ def eigenvalue_bounds(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("sharper on both sides than eigenvalue-bounds"), see="eigenvalue-bounds")
 @hints(samples=2, width=2, outputs=2, depth=2)
 def eigenvalue_bounds_by_squares(instance: NetworkOnData) -> Relation:
-    r"""The sum of the squares of the kernel's entries says more of the largest eigenvalue than the trace.
+    r"""The kernel's Frobenius norm bounds the largest eigenvalue more tightly than the trace.
 
     $\lambda_{max}^2 \le \|\Theta\|_F^2 \le \lambda_{max} \operatorname{tr}\Theta$, and
     $(\operatorname{tr}\Theta)^2 / \operatorname{rank}\Theta \le \|\Theta\|_F^2 \le (\operatorname{tr}\Theta)^2$: so

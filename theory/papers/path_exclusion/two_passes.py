@@ -29,7 +29,7 @@ from theory.scalars import total
     repairs="gradient-kernel-bounds-the-trace",
 )
 def kernel_by_gradient(instance: NetworkOnData) -> Relation:
-    r"""The path kernel is the gradient of the squared network, summed.
+    r"""The path kernel $T_k$ is the summed gradient of the network with squared weights.
 
     $T_k = \|\nabla_{\theta^2} R_k\|_1$, at zero weights too, if no weight stands twice on one path. With $f = w\,
     \mathrm{relu}(wx)$ it is not, and the bound computed so is below the trace.
@@ -42,7 +42,7 @@ def kernel_by_gradient(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("the path kernel by one gradient, on recurrent networks"))
 @hints(families=("recurrent",))
 def gradient_kernel_bounds_the_trace(instance: NetworkOnData) -> Relation:
-    r"""The bound with the kernel by gradient holds whatever weights are shared.
+    r"""The trace bound with the path kernel by gradient holds however weights are shared.
 
     $\operatorname{tr}\Theta \le \sum_k D_k \|\nabla_{\theta^2} R_k\|_1$. False if a weight stands twice on a path: for
     $f = w\,\mathrm{relu}(wx)$, $w = x = 1$, the trace is 4 and this bound 2.
@@ -59,7 +59,7 @@ def gradient_kernel_bounds_the_trace(instance: NetworkOnData) -> Relation:
 )
 @hints(families=("pooled-convolution",), outputs=1)
 def kernel_over_distinct_weights(instance: NetworkOnData) -> Relation:
-    r"""In the path kernel, paths with the same weights count once.
+    r"""In the path kernel, paths with the same weights can be counted once.
 
     False: activations are counted over positions, so kernels must be; a kernel of one weight on two positions that are
     added has trace 4 at $x = (1, 1)$, activation 2, and 1 as its only weight's share.
@@ -78,7 +78,7 @@ def kernel_over_distinct_weights(instance: NetworkOnData) -> Relation:
     NetworkOnData, PROVED, PATH_EXCLUSION.at("the two auxiliary networks (seed)"), repairs="auxiliary-same-architecture"
 )
 def auxiliary_networks(instance: NetworkOnData) -> Relation:
-    r"""Two forward passes give $D_k$ and $R_k$.
+    r"""Two auxiliary forward passes compute $D_k$ and $R_k$.
 
     $D_k$: weights 1, input $x^2$, gates copied (squared), the argmax of a maximum with them. $R_k$: weights squared,
     input 1, every gate on, a maximum replaced by the sum over its window.
@@ -94,7 +94,7 @@ def auxiliary_networks(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, REFUTED, ours("running the same architecture with squared weights"))
 @hints(families=("deep-pool",), kinds=(LINEAR,), outputs=1, width=2, samples=1)
 def auxiliary_same_architecture(instance: NetworkOnData) -> Relation:
-    r"""The same architecture with squared weights gives a bound on the trace.
+    r"""Squaring the weights of the same architecture gives a bound on the trace.
 
     False with max pooling: the maximum of squares drops paths that are active on the data, and the bound falls below
     the trace.

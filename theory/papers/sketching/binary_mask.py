@@ -15,7 +15,7 @@ OURS = ours("beside the sketching paper")
 
 @claim(Sketch, PROVED, OURS, repairs="binary-mask-is-the-sketch")
 def binary_mask_error(i: Sketch) -> Relation:
-    r"""Bias and error of the unscaled mask, which practice uses.
+    r"""Bias and mean squared error of the unscaled 0/1 mask that is used in practice.
 
     For $b = [m > 0]$: $E\,X'(w \odot b) - X'w = -\sum_i X_i w_i (1-p_i)^s$ and
     $E\,\|X'w - X'(w \odot b)\|^2 = \sum_{ij} \langle X_i, X_j\rangle w_i w_j q_{ij}$ with
@@ -31,7 +31,7 @@ def binary_mask_error(i: Sketch) -> Relation:
 @claim(Sketch, REFUTED, SEED, assumes=(some_signal,))
 @hints(q=False)
 def binary_mask_is_the_sketch(i: Sketch) -> Relation:
-    r"""The unscaled mask of practice has the error of the sketch.
+    r"""The unscaled 0/1 mask of practice has the same error as the sketch.
 
     $E\,\|X'w - X'(w \odot b)\|^2 = \mathrm{MSE}(p^*)$ for $b = [m > 0]$ drawn from $p^*$. False: the
     unscaled mask is biased, and its error falls geometrically in $s$, not like $1/s$.

@@ -36,7 +36,7 @@ equal_norms = Assumption(
 @claim(Sketch, PROVED, SEED, assumes=(equal_norms, some_signal), by_definition="one factor cancels in p*")
 @hints(rows="equal", q=False)
 def data_independence(i: Sketch) -> Relation:
-    r"""If all rows have one norm, the optimal probabilities are the magnitudes.
+    r"""If all rows have the same norm, the optimal probabilities are proportional to the magnitudes.
 
     If $\|X_i\|$ is constant on the support of $w$ then $p^* = |w|/\|w\|_1$.
 
@@ -48,7 +48,7 @@ def data_independence(i: Sketch) -> Relation:
 @claim(Sketch, PROVED, SEED, assumes=(some_signal,))
 @hints(q=False)
 def data_independence_rate(i: Sketch) -> Relation:
-    r"""If the rows' norms are nearly equal, magnitudes are nearly optimal.
+    r"""If the rows' norms are nearly equal, sampling by magnitude is nearly optimal.
 
     If $\|X_i\| \in [c(1-e), c(1+e)]$, $e < 1$, on the support of $w$, then
     $TV(p^*, |w|/\|w\|_1) \le (1 - \sqrt{1-e^2})/e$ and

@@ -41,7 +41,7 @@ def lazy_weights_relative_change_grows(i: ScalingTrials) -> Relation:
 @claim(ScalingTrials, EMPIRICAL, OURS, see="lazy-weights")
 @hints(stack=False)
 def lazy_weights_ratio_variance_falls(i: ScalingTrials) -> Relation:
-    r"""The variance of the weights' ratios under the initial law falls with width.
+    r"""Under the initial law, the variance of the ratios of trained to initial weights falls with width.
 
     In the same networks the slope of $\log \mathrm{Var}_{i \sim p_0}|w^*_i/w_{0,i}|$ on
     $\log(\mathrm{width})$ is negative: by `transfer-identity` the initial law becomes optimal.
@@ -52,7 +52,7 @@ def lazy_weights_ratio_variance_falls(i: ScalingTrials) -> Relation:
 @claim(PairedTrials, EMPIRICAL, SKETCHING.at("seed: randomly sampled masks often improve"))
 @hints(stack=False)
 def random_masks_train_better(i: PairedTrials) -> Relation:
-    r"""Sampled masks train at least as well as thresholded ones, up to 1/100 of accuracy.
+    r"""Sampled masks train to the accuracy of thresholded ones or more, within one percentage point.
 
     Of paired trials (same scores, data, sparsity, seed; test accuracy after training, sampled minus
     thresholded) the difference is not more often below -1/100 than above. Decided for each method

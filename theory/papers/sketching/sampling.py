@@ -20,7 +20,7 @@ OURS = ours("beside the sketching paper")
 
 @claim(Sketch, PROVED, SEED, assumes=(every_feature_can_be_drawn,), see="optimal-mask-is-unbiased")
 def unbiased_mask(i: Sketch) -> Relation:
-    r"""The mask is unbiased, and with it the sketched prediction.
+    r"""If every feature can be drawn, the mask is unbiased, and so is the sketched prediction.
 
     $E\,m = 1$, so $E\,X'(w \odot m) = X'w$. The left sides by enumeration of all $d^s$ sequences.
 
@@ -33,7 +33,7 @@ def unbiased_mask(i: Sketch) -> Relation:
 
 @claim(Sketch, PROVED, SKETCHING.at("algorithm 1"))
 def algorithm_draws_the_mask(i: Sketch) -> Relation:
-    r"""Algorithm 1 gives the mask of the sequence that was drawn.
+    r"""Algorithm 1 computes the mask of the sequence of draws.
 
     $m = \sum_t e_{i_t} / (s\,p_{i_t})$, for sequences spread evenly over all $d^s$: entry by entry, and
     $\sum_i p_i m_i = 1$ for each. Decided for the law mixed with the uniform one, so that all can be drawn.
@@ -73,7 +73,7 @@ def optimal_mask_is_unbiased(i: Sketch) -> Relation:
 
 @claim(Sketch, PROVED, SEED, assumes=(used_features_can_be_drawn,))
 def mean_squared_error(i: Sketch) -> Relation:
-    r"""The mean squared error in closed form.
+    r"""The mean squared error of the sketch in closed form.
 
     $\mathrm{MSE}(p) = \frac1s \left(N_p(w)^2 - \|X'w\|^2\right)$, the left side by enumeration of all
     $d^s$ sequences of draws.
@@ -87,7 +87,7 @@ def mean_squared_error(i: Sketch) -> Relation:
 
 @claim(Sketch, PROVED, OURS, see="mean-squared-error")
 def mean_squared_error_of_any_law(i: Sketch) -> Relation:
-    r"""A law that misses features adds a squared bias.
+    r"""If some features can never be drawn, the error gains a squared bias.
 
     With $\bar w_i = w_i$ where $p_i > 0$, else 0: $E\,X'(w \odot m) = X'\bar w$ and $\mathrm{MSE}(p) =
     \|X'(w - \bar w)\|^2 + \frac1s (N_p(w)^2 - \|X'\bar w\|^2)$ for every law. The left sides by enumeration.
@@ -103,7 +103,7 @@ def mean_squared_error_of_any_law(i: Sketch) -> Relation:
 @claim(Sketch, PROVED, SEED, assumes=(some_signal, used_features_can_be_drawn))
 @hints(rows="any")
 def optimal_probabilities(i: Sketch) -> Relation:
-    r"""Probabilities proportional to norm times weight have the least error.
+    r"""Drawing features in proportion to row norm times weight has the least mean squared error.
 
     $\mathrm{MSE}(p^*) \le \mathrm{MSE}(p)$ for every law $p$ that can draw what contributes. A law that
     never draws a small feature is biased and can have less error: so that assumption is needed.
@@ -115,7 +115,7 @@ def optimal_probabilities(i: Sketch) -> Relation:
 
 @claim(Sketch, PROVED, OURS, assumes=(some_signal, used_features_can_be_drawn))
 def excess_is_chi_square(i: Sketch) -> Relation:
-    r"""What a law costs beyond the optimum is its chi-square distance.
+    r"""The excess error of a law is proportional to its chi-square divergence from the optimal one.
 
     $\mathrm{MSE}(p) - \mathrm{MSE}(p^*) = \frac{A^2}{s}\,\chi^2(p^* \| p)$, $\chi^2(q\|p) = \sum q_i^2/p_i - 1$.
 
@@ -132,7 +132,7 @@ def chi_square(q: Array, p: Array) -> Any:
 @claim(Sketch, PROVED, SEED, assumes=(some_signal,))
 @hints(q=False)
 def one_over_s(i: Sketch) -> Relation:
-    r"""The least error falls exactly like 1/s, and is at most the product of norms over s.
+    r"""The least error is exactly proportional to 1/s, and at most the product of the squared norms over s.
 
     $s\,\mathrm{MSE}(p^*)$ does not depend on $s$, and
     $\mathrm{MSE}(p^*) \le A^2/s \le F^2\|w\|^2/s$. The gaps are $\|X'w\|^2/s$ and
@@ -154,7 +154,7 @@ def one_over_s(i: Sketch) -> Relation:
 
 @claim(Sketch, PROVED, OURS, repairs="mask-keeps-s-weights")
 def mask_size(i: Sketch) -> Relation:
-    r"""How many weights the mask keeps, on average.
+    r"""The expected number of weights that the mask keeps.
 
     $E\,\|m\|_0 = \sum_i (1 - (1-p_i)^s) \le k\,(1 - (1-1/k)^s) \le \min(s, k)$ with
     $k = |\mathrm{supp}\,p|$, the left side by enumeration. The uniform law on $k$ features keeps most.

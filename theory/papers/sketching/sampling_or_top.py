@@ -27,7 +27,7 @@ OURS = ours("beside the sketching paper")
 )
 @hints(q=False)
 def random_beats_top(i: Sketch) -> Relation:
-    r"""Whether a sampled mask beats the top s is one linear inequality in the Gram matrix.
+    r"""Whether a sampled mask has less error than the top s is one linear inequality in the Gram matrix.
 
     With $z_i = X_i w_i$, $b = [m > 0]$ from $s$ draws of $p^*$ and $b_{top}$ the $s$ largest $a_i$:
     $E\,\|X'w - X'(w \odot b)\|^2 - \|X'w - X'(w \odot b_{top})\|^2 = \sum_{ij} c_{ij} \langle z_i, z_j \rangle$,
@@ -80,7 +80,7 @@ three_draws_or_more = Assumption(
 )
 @hints(q=False)
 def sampling_never_beats_top_of_few(i: Sketch) -> Relation:
-    r"""If at most s features contribute, or s + 1 and at most three, sampling never beats the top s.
+    r"""With few contributing features (at most s, or s + 1 up to three), sampling never beats the top s.
 
     $\|X'w - X'(w \odot b_{top})\|^2 \le E\,\|X'w - X'(w \odot b)\|^2$ for one or two features, and for three
     from two draws on. The right side is $a_1 a_2$ for one draw of two features, and for two draws of three,
@@ -116,7 +116,7 @@ def _top_is_best(i: Sketch) -> Relation:
 @claim(Sketch, REFUTED, OURS, assumes=(one_draw_of_three, clear_top), see="sampling-never-beats-top-of-few")
 @hints(q=False, rows="balanced", repeats=1)
 def one_draw_never_beats_top(i: Sketch) -> Relation:
-    r"""One draw never has less error than keeping the largest of three features or more.
+    r"""With three or more features, one draw never has less error than keeping the largest.
 
     $\|X'w - X'(w \odot b_{top})\|^2 \le E\,\|X'w - X'(w \odot b)\|^2$ for $s = 1$, at least three features that
     contribute. False, and so for any larger number of features: add small ones.
@@ -127,7 +127,7 @@ def one_draw_never_beats_top(i: Sketch) -> Relation:
 @claim(Sketch, REFUTED, OURS, assumes=(two_draws_of_four, clear_top), see="sampling-never-beats-top-of-few")
 @hints(q=False, rows="balanced", repeats=2, most=5)
 def two_draws_never_beat_top(i: Sketch) -> Relation:
-    r"""Two draws never have less error than keeping the largest two of four features or more.
+    r"""With four or more features, two draws never have less error than keeping the largest two.
 
     The same for $s = 2$, at least four features that contribute. False (for three it is true).
     """
@@ -137,7 +137,7 @@ def two_draws_never_beat_top(i: Sketch) -> Relation:
 @claim(Sketch, REFUTED, OURS, assumes=(three_draws_or_more, clear_top), see="sampling-never-beats-top-of-few")
 @hints(q=False, rows="balanced", repeats=4, most=5, wide=16)
 def three_draws_never_beat_top(i: Sketch) -> Relation:
-    r"""Three or more draws never have less error than keeping the largest, even if all others cancel.
+    r"""Three or more draws never have less error than the top s, even if all other features cancel.
 
     The same for $s \ge 3$ and more than $s$ features that contribute. False for every such number: one large
     weight and $s$ others that cancel, $w = (M, -(s-1), 1, \ldots, 1)$.
@@ -148,7 +148,7 @@ def three_draws_never_beat_top(i: Sketch) -> Relation:
 @claim(SketchGain, REFUTED, OURS, assumes=(three_draws_or_more, clear_top), see="sampling-never-beats-top-of-few")
 @hints(q=False, rows="balanced", repeats=4, most=5, wide=40, constants=tuple(10**k for k in range(7)))
 def sampling_gains_a_factor_at_most(i: SketchGain) -> Relation:
-    r"""What sampling gains over keeping the top s is at most a constant factor.
+    r"""The error of the top s is at most a constant times the error of sampling.
 
     $\|X'w - X'(w \odot b_{top})\|^2 \le C\, E\,\|X'w - X'(w \odot b)\|^2$ for $s \ge 3$. False for every $C$ (each
     instance brings its own, up to $10^6$): let all features but the largest cancel, and their norms sum to
@@ -165,7 +165,7 @@ def sampling_gains_a_factor_at_most(i: SketchGain) -> Relation:
 @claim(Sketch, REFUTED, SEED, assumes=(some_signal,))
 @hints(q=False)
 def random_always_beats_top(i: Sketch) -> Relation:
-    r"""Sampling always beats keeping the top s, with or without rescaling.
+    r"""Sampling, with or without rescaling, never has more error than keeping the top s.
 
     The smaller of $E\,\|X'w - X'(w \odot b)\|^2$ and $\mathrm{MSE}(p^*)$ is at most the error of the top
     $s$. False whenever the top $s$ are all there is: they leave no error, sampling does.
@@ -192,7 +192,7 @@ opposed_features = Assumption(
 @claim(Sketch, PROVED, OURS, assumes=(one_draw, opposed_features, some_signal), see="random-always-beats-top")
 @hints(q=False, rows="opposed")
 def random_beats_top_when_opposed(i: Sketch) -> Relation:
-    r"""If the features cancel entirely, keeping the one largest is the worst choice of one.
+    r"""If the contributions cancel entirely, the largest feature is the worst one to keep alone.
 
     If $X'w = 0$ and $s = 1$, the unscaled sampled mask has at most the error of the top one:
     $\sum_i p^*_i a_i^2 \le \max_i a_i^2$.
@@ -219,7 +219,7 @@ orthogonal_rows = Assumption(
 @claim(Sketch, PROVED, OURS, assumes=(orthogonal_rows,), see="random-beats-top")
 @hints(rows="orthogonal", q=False)
 def top_is_best_for_orthogonal_rows(i: Sketch) -> Relation:
-    r"""For orthogonal rows no mask of at most s ones beats the top s.
+    r"""For orthogonal rows, the top s are the best mask of at most s ones.
 
     $\|X'w - X'(w \odot b_{top})\|^2 \le \|X'w - X'(w \odot b)\|^2$ for every $b \in \{0,1\}^d$ with at
     most $s$ ones, by enumeration of all of them; so also no sampled unscaled mask does. The top $s$ are
@@ -237,7 +237,7 @@ def top_is_best_for_orthogonal_rows(i: Sketch) -> Relation:
 @claim(Sketch, PROVED, OURS, see="random-beats-top")
 @hints(q=False)
 def top_is_best_on_sign_average(i: Sketch) -> Relation:
-    r"""Averaged over random signs of the weights, no mask of at most s ones beats the top s.
+    r"""Averaged over random signs of the weights, the top s are the best mask of at most s ones.
 
     With independent uniform signs $\varepsilon$, for every $b \in \{0,1\}^d$ with at most $s$ ones:
     $E_\varepsilon \|X'(\varepsilon w \odot (1 - b_{top}))\|^2 \le E_\varepsilon \|X'(\varepsilon w \odot (1 - b))\|^2$.

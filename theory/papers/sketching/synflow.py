@@ -49,7 +49,7 @@ def _one_layer(i: Sketch, inputs: Array | None) -> Array:
 )
 @hints(q=False)
 def synflow_linear(i: Sketch) -> Relation:
-    r"""On one linear layer SynFlow's scores are sketch probabilities.
+    r"""For one linear layer and the right input, SynFlow's normalised scores are the sketch probabilities.
 
     $f(x) = w'x$. SynFlow's normalised score is $|w|/\|w\|_1$ with the all-ones input; with the input
     $|x|$ it is $p^*$ of the sketch on the one sample $x$; with the input $(\sum_n x_n^2)^{1/2}$ it is
@@ -69,7 +69,7 @@ def synflow_linear(i: Sketch) -> Relation:
 @claim(Sketch, REFUTED, OURS, assumes=(some_signal,))
 @hints(q=False)
 def synflow_mean_absolute_input(i: Sketch) -> Relation:
-    r"""On one linear layer, SynFlow with the mean absolute input is the sketch of the batch.
+    r"""For one linear layer, SynFlow on the mean absolute input gives the batch's sketch probabilities.
 
     With input $\frac1n \sum_n |x_n|$ the normalised score is $p^*$. False: the sketch has the root of
     the mean square, which weighs rare large inputs more.
@@ -86,7 +86,7 @@ def synflow_mean_absolute_input(i: Sketch) -> Relation:
 )
 @hints(families=("mlp",), depth=2)
 def synflow_deep_literal(i: NetworkWeights) -> Relation:
-    r"""On deep linear networks with random data, sketch probabilities are SynFlow's normalised scores.
+    r"""On deep linear networks with random inputs, SynFlow's normalised scores are the sketch probabilities.
 
     Sketch probability of parameter $j \propto |w_j| \sqrt{E_x (\partial f/\partial w_j)^2}$, $x \sim N(0, I)$
     (summed over outputs), on deep linear networks, where $E_x$ is exact. Normalised scores are compared
@@ -112,7 +112,7 @@ def _proportional(i: NetworkWeights) -> Relation:
 )
 @hints(kinds=(RELU,), families=("mlp",), depth=2)
 def synflow_deep_literal_relu(i: NetworkWeights) -> Relation:
-    r"""On ReLU networks with random data, sketch probabilities are SynFlow's normalised scores.
+    r"""On ReLU networks with random inputs, SynFlow's normalised scores are the sketch probabilities.
 
     As `synflow-deep-literal` with ReLU units and $x$ uniform on $\{-1, 1\}^d$, which has the mean and
     covariance of $N(0, I)$ and finite support, so that $E_x$ is exact. False for the same reason.
@@ -128,7 +128,7 @@ def _pairs(a: Array) -> tuple[Array, Array]:
 @claim(NetworkWeights, REFUTED, OURS, assumes=(linear_units, weights_of_their_own), see="synflow-first-power")
 @hints(families=("mlp",))
 def synflow_deep_same_order(i: NetworkWeights) -> Relation:
-    r"""On deep linear networks SynFlow and the sketch rank parameters alike.
+    r"""On deep linear networks, SynFlow and the sketch rank the parameters in the same order.
 
     If SynFlow scores $j$ strictly above $l$, the sketch does not give $l$ more weight than $j$. False.
     """
@@ -139,7 +139,7 @@ def synflow_deep_same_order(i: NetworkWeights) -> Relation:
 @claim(NetworkWeights, REFUTED, OURS, assumes=(linear_units, weights_of_their_own), see="synflow-first-power")
 @hints(families=("mlp",))
 def synflow_deep_same_first(i: NetworkWeights) -> Relation:
-    r"""On deep linear networks SynFlow and the sketch put the same parameter first.
+    r"""On deep linear networks, SynFlow and the sketch rank the same parameter first.
 
     If SynFlow scores $j$ above every other parameter, no other has more sketch weight. False.
     """
@@ -153,7 +153,7 @@ def synflow_deep_same_first(i: NetworkWeights) -> Relation:
 @claim(NetworkWeights, REFUTED, OURS, assumes=(linear_units, weights_of_their_own), see="synflow-first-power")
 @hints(families=("mlp",))
 def synflow_first_has_sketch_weight(i: NetworkWeights) -> Relation:
-    r"""On deep linear networks, what SynFlow ranks first has positive sketch weight.
+    r"""On deep linear networks, the sketch can draw the parameter that SynFlow ranks first.
 
     A parameter that SynFlow scores above 0 and every other one has $E_x (\partial f/\partial w_j)^2 > 0$.
     False: its paths may cancel.
@@ -193,7 +193,7 @@ def synflow_l2_sign_averaged(i: SignAverage) -> Relation:
 )
 @hints(families=("mlp", "graph"), kinds=(RELU, RELU, LINEAR))
 def synflow_l2_relu(i: SignAverage) -> Relation:
-    r"""With ReLU units the same, each path halved by every ReLU on it.
+    r"""On ReLU networks it averages to SynFlow-L2's score with each path halved for every ReLU on it.
 
     On any graph of linear units and ReLUs, every edge with a weight of its own:
     $E_{signs} E_x (w_j \,\partial f/\partial w_j)^2 = \sum_{p \ni j} 2^{-g(p)} v_p^2$ with $g(p)$ the number of
@@ -248,7 +248,7 @@ def synflow_first_power_nonnegative(i: NetworkWeights) -> Relation:
 )
 @hints(bottleneck=True)
 def synflow_one_hidden_unit(i: NetworkWeights) -> Relation:
-    r"""One hidden unit is enough for SynFlow to be the sketch.
+    r"""On linear networks with one hidden unit, SynFlow's normalised scores are the sketch probabilities.
 
     On a linear network with one hidden unit the normalised scores agree. False with two inputs, or two
     outputs: several paths meet in the unit.

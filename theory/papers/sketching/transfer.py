@@ -59,7 +59,7 @@ some_data = Assumption(
 )
 @hints(wide=40, constants=tuple(10**k for k in range(7)))
 def transfer_literal(i: Transfer) -> Relation:
-    r"""A mask drawn at initialisation has error O(1/s) on trained weights, by their distance alone.
+    r"""A mask drawn at initialisation has error O(1/s) on trained weights, bounded by how far they moved.
 
     With $p_0 \propto \|X_i\||w_{0,i}|$ and trained weights $w$:
     $\mathrm{MSE}_{p_0}(w) \le \frac{C}{s} F^2 (\|w_0\| + \|w - w_0\|)^2$ for a constant $C$.
@@ -75,7 +75,7 @@ def transfer_literal(i: Transfer) -> Relation:
 
 @claim(Transfer, PROVED, OURS, assumes=(used_weights_start_nonzero, trained_signal))
 def transfer_identity(i: Transfer) -> Relation:
-    r"""What the initial law costs on trained weights, exactly.
+    r"""The exact excess error of the initial law on trained weights.
 
     $\mathrm{MSE}_{p_0}(w) - \mathrm{MSE}_{p^*(w)}(w) = \frac{A_0^2}{s} \mathrm{Var}_{i \sim p_0}|w_i/w_{0,i}|
     = \frac{A_*^2}{s}\,\chi^2(p^*(w) \| p_0)$.
@@ -94,7 +94,7 @@ def transfer_identity(i: Transfer) -> Relation:
 @claim(Transfer, PROVED, OURS, assumes=(some_data,), repairs="transfer-literal")
 @hints(weights="rational")
 def transfer_data_norm(i: Transfer) -> Relation:
-    r"""With probabilities by data norm alone, the error is O(1/s) by the distance of the weights.
+    r"""If features are drawn by data norm alone, the error is O(1/s), bounded by how far the weights moved.
 
     With $p_i = \|X_i\|^2/F^2$: $\mathrm{MSE}(w) = \frac1s (F^2\|w\|_X^2 - \|X'w\|^2)
     \le \frac1s (F^2 (\|w_0\|_X + \|w - w_0\|_X)^2 - \|X'w\|^2)$, where $\|w\|_X^2$ sums $w_i^2$ over the
@@ -115,7 +115,7 @@ def transfer_data_norm(i: Transfer) -> Relation:
 @claim(Transfer, PROVED, OURS, assumes=(used_weights_start_nonzero, initial_signal))
 @hints(weights="two ratios")
 def transfer_relative(i: Transfer) -> Relation:
-    r"""With the initial law, the largest relative change of a weight bounds the error.
+    r"""With the initial law, the error is bounded by the largest relative change of a weight.
 
     With $p_0$ and $\rho = \max |w_i - w_{0,i}|/|w_{0,i}|$ over the features with $X_i w_{0,i} \ne 0$, and
     $\lambda = \max(0, 1 - \rho)$: $\lambda A_0 \le A_* \le (1+\rho) A_0$, and what the initial law costs beyond
@@ -142,7 +142,7 @@ def transfer_relative(i: Transfer) -> Relation:
 @claim(Transfer, PROVED, OURS, assumes=(initial_signal,), see="transfer-literal")
 @hints(mix=True, wide=20)
 def transfer_mixture(i: Transfer) -> Relation:
-    r"""Mixing the initial law with the data law bounds the error by the distance of the weights.
+    r"""Mixing the initial law with the data law gives an error bounded by how far the weights moved.
 
     With $q = (1-l)\,p_0 + l\,p_{data}$, $p_{data} = \|X_i\|^2/F^2$, and $\|\cdot\|_X$ as in `transfer-data-norm`:
     $\mathrm{MSE}_q(w) \le \frac1s\left(\frac{A_0^2}{1-l} + \frac{F^2\|w-w_0\|_X^2}{l} - \|X'w\|^2\right)$. Stated
@@ -160,7 +160,7 @@ def transfer_mixture(i: Transfer) -> Relation:
 @claim(Transfer, PROVED, OURS, assumes=(initial_signal,))
 @hints(mix=True, wide=20)
 def transfer_best_mixture(i: Transfer) -> Relation:
-    r"""The best share of the data law, and what it gives.
+    r"""The best share of the data law in the mixture, and the bound that it gives.
 
     With $u = A_0$, $v = F\|w - w_0\|_X$ and $l = v/(u+v)$ the bound of `transfer-mixture` is
     $\mathrm{MSE}_q(w) \le \frac1s\left((u + v)^2 - \|X'w\|^2\right)$, and no share gives a smaller one.
@@ -185,7 +185,7 @@ seen_features_can_be_drawn = Assumption(
 
 @claim(MovingSketch, PROVED, OURS, assumes=(some_signal, seen_features_can_be_drawn), see="transfer-best-mixture")
 def mixture_is_minimax(i: MovingSketch) -> Relation:
-    r"""Against weights that may still move by a given distance, no law is better than the mixture.
+    r"""The mixture is minimax over all weights within a given distance of the initial ones.
 
     $\min_q \max_{\|w - w_0\|_X \le \delta} N_q(w)^2 = (A_0 + F\delta)^2$, attained by the mixture with the share
     $l = F\delta/(A_0 + F\delta)$ of the data law. Decided: the weights $w_{0,i} + \mathrm{sgn}(w_{0,i})\,

@@ -49,7 +49,7 @@ def _no_layer_collapse(run: PruningRun) -> Relation:
 )
 @hints(families=("residual",), nonzero=True, outputs=2)
 def residual_layers_survive(run: PruningRun) -> Relation:
-    r"""On residual networks positive, conserved, iterated scores keep every layer.
+    r"""On residual networks, positive, conserved, iterated scores keep a weight in every layer.
 
     Every layer keeps a weight as long as there is one for each. The weights of a residual branch are no
     cut (the skip connection belongs to it), so the theorem does not protect them.
@@ -73,7 +73,7 @@ def residual_layers_survive(run: PruningRun) -> Relation:
     depth=3,
 )
 def maximal_critical_compression(run: PruningRun) -> Relation:
-    r"""Positive, conserved, iterated scores never collapse before the critical compression.
+    r"""Positive, conserved, iterated scores collapse no layer before the critical compression.
 
     After every round that keeps at least as many weights as a path has, some input-output path keeps
     all its weights; so every cut keeps one. The source is silent on three assumptions: tied weights,

@@ -25,7 +25,7 @@ CONSERVED = ("synflow", "synflow-l2", "px")
 
 @claim(ObjectiveOnNetwork, PROVED, SYNAPTIC_FLOW.at("theorem on neuron-wise conservation (seed)"))
 def neuron_conservation(instance: ObjectiveOnNetwork) -> Relation:
-    r"""At every hidden unit the scores coming in sum to the scores going out.
+    r"""At every hidden unit, the scores of the incoming weights sum to those of the outgoing weights.
 
     $\sum_{e \to u} S_e = \sum_{u \to e} S_e$ for $S_e = w_e\, \partial R/\partial w_e$, biases
     included as edges from a constant input, for any objective $R$ of the outputs.
@@ -47,7 +47,7 @@ def neuron_conservation(instance: ObjectiveOnNetwork) -> Relation:
     repairs="every-layer-conserves",
 )
 def cut_conservation(instance: ObjectiveOnNetwork) -> Relation:
-    r"""The scores of every cut sum to the same number.
+    r"""The scores have the same sum on every cut.
 
     $\sum_{e \in C} S_e = \langle \partial R/\partial y, y\rangle$ for every cut $C$; for SynFlow,
     SynFlow-L2 and PX $\sum_{e \in C} S_e = R = \sum_p c_p$ with $c_p = |v_p|$, $v_p^2$, $D_k v_p^2$.
@@ -71,7 +71,7 @@ def cut_conservation(instance: ObjectiveOnNetwork) -> Relation:
 @claim(NetworkOnData, REFUTED, SYNAPTIC_FLOW.at("network-wise conservation, read for layers (seed)"))
 @hints(families=("mlp-bias", "residual"))
 def every_layer_conserves(instance: NetworkOnData) -> Relation:
-    r"""SynFlow's scores of every layer of the architecture sum to R.
+    r"""SynFlow's scores sum to R on every layer of the architecture.
 
     $\sum_{j \in \text{layer}} S_j = R$ for each layer (weights and biases). True of plain networks
     without biases. A bias starts paths that no earlier layer is on; a skip connection carries paths

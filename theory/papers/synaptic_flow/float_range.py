@@ -48,7 +48,7 @@ def _factor_of_scores(name: str, factor: Any) -> Any:
 )
 @hints(width=2, outputs=2, samples=2)
 def layer_rescaling(instance: RescaledNetwork) -> Relation:
-    r"""Scaling a cut by one positive constant multiplies all scores by one constant.
+    r"""Scaling a cut by a positive constant multiplies all scores by a common factor.
 
     If the edges of a cut are scaled by $c > 0$, every score of SynFlow becomes $c\,S_j$, of SynFlow-L2
     and PX $c^2 S_j$: the ranking stays. In a residual network the cut is the whole block with its skip
@@ -78,7 +78,7 @@ def layer_rescaling(instance: RescaledNetwork) -> Relation:
 )
 @hints(families=("mlp-bias", "residual"))
 def any_layer_rescaling(instance: RescaledNetwork) -> Relation:
-    r"""Scaling any one layer of the architecture multiplies all SynFlow scores by one constant.
+    r"""Scaling any layer of the architecture multiplies all SynFlow scores by a common factor.
 
     True where the layer is a cut; not with biases in later layers or skip connections around it.
     """

@@ -62,7 +62,7 @@ nonnegative_factors = Assumption(
     repairs="signed-scores-are-nonnegative",
 )
 def why_absolute_values(instance: NetworkOnData) -> Relation:
-    r"""With $|\theta|$ the score is nonnegative, and another abs() around it changes nothing.
+    r"""With $|\theta|$ the scores are nonnegative, so a further absolute value changes nothing.
 
     $S_j = |\theta_j|\, \partial R/\partial|\theta_j| \ge 0$, so $|S_j| = S_j$, for $R$ the sum of the
     outputs of the network with weights $|\theta|$ on the input of ones, if its constant factors are nonnegative
@@ -86,7 +86,7 @@ no_maxima = Assumption("no-maxima", "no unit is a maximum", lambda i: MAX not in
 @claim(NetworkOnData, PROVED, ours("definitions agree"), assumes=(nonnegative_factors, no_maxima))
 @hints(families=("mlp", "mlp-bias", "residual", "recurrent", "pooled-convolution"))
 def score_by_gradient(instance: NetworkOnData) -> Relation:
-    r"""The gradient gives the sums over paths, where a path counts as often as it uses the weight.
+    r"""The gradient of SynFlow sums over paths, and counts a path once for each use of the weight.
 
     $|\theta_j|\, \partial R/\partial|\theta_j| = \sum_p m_{pj} |v_p|$, $R$ the sum of the outputs of the network with
     weights $|\theta|$ on the input of ones, $m_{pj}$ how often $j$ stands on $p$; and SynFlow-L2's, by $\theta_j^2$.
@@ -105,7 +105,7 @@ def score_by_gradient(instance: NetworkOnData) -> Relation:
 @claim(NetworkOnData, PROVED, ours("definitions agree"), see="cut-conservation")
 @hints(families=("mlp", "mlp-bias", "residual", "convolution", "heads"))
 def loss_scores_of_a_cut(instance: NetworkOnData) -> Relation:
-    r"""On every cut of weights SNIP's signed scores sum to twice the loss, GraSP's to what its gradient says.
+    r"""On a cut, SNIP's signed scores sum to twice the loss, and GraSP's to squares of the gradient.
 
     With $L = \frac12 \sum_{n,k} f^k(x_n)^2$, $g = \nabla L$ and $H$ its Hessian, gates fixed: $\sum_{j \in C}
     \theta_j g_j = 2 L$ and $\sum_{j \in C} \theta_j (H g)_j = 2 |g|^2 - \sum_{j \in C} g_j^2$. SNIP's score is the

@@ -64,7 +64,7 @@ def released_count_is_exact(run: PruningRun) -> Relation:
 )
 @hints(rules=("threshold-released",), schedules=("one-shot",), scorers=("magnitude", "synflow-signed"), nonzero=True)
 def threshold_keeps_the_target(run: PruningRun) -> Relation:
-    r"""Dropping every score up to the $k$-th smallest keeps $N - k$ weights, if there are no ties.
+    r"""Without ties, dropping every score up to the $k$-th smallest keeps $N - k$ weights.
 
     Proof. Of distinct scores exactly $k$ are at most the $k$-th smallest.
     """
@@ -84,7 +84,7 @@ def threshold_keeps_the_target(run: PruningRun) -> Relation:
     rounds=4,
 )
 def masked_weights_stay_masked(run: PruningRun) -> Relation:
-    r"""Under the published thresholding, in which masked weights compete, none of them returns.
+    r"""Under the published thresholding, in which masked weights compete, no masked weight returns.
 
     Proof. A masked weight scores 0, no score is below 0, so the threshold is at least 0 and drops it.
     """
@@ -104,7 +104,7 @@ def masked_weights_stay_masked(run: PruningRun) -> Relation:
     rounds=4,
 )
 def runs_keep_the_target(run: PruningRun) -> Relation:
-    r"""A run keeps after each round the number of weights that its schedule says, and those of the largest scores.
+    r"""Each round keeps as many weights as its schedule says, those with the largest scores.
 
     Of all $N$ scored weights $k_r$ with global masking, of a layer's $m$ scored ones $\lceil m k_r / N \rceil$ with
     layerwise masking; all that are not scored; none that had gone before. What goes in a round scores at most what
@@ -128,7 +128,7 @@ def runs_keep_the_target(run: PruningRun) -> Relation:
 @claim(PruningRun, PROVED, ours("definitions agree"))
 @hints(schedules=SCHEDULES, rounds=6)
 def schedules_reach_the_target(run: PruningRun) -> Relation:
-    r"""A schedule never keeps more than before and ends with what it set out to keep, and has the shape of its name.
+    r"""Every schedule decreases to its target and has the shape that its name says.
 
     Of $N$ weights, $k$ to be kept after $R$ rounds: exponential schedules keep in round $r$ the smallest integer of at
     least $N (k/N)^{r/R}$, linear ones the smallest of at least $N - (N - k) r/R$; one at a time $N - r$; one shot $k$.
