@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from flint import arb, fmpq
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from theory.relations import (
@@ -23,9 +23,12 @@ from theory.relations import (
 )
 from theory.scalars import exact, sqrt
 
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Nothing is asserted about time: beside busy loops one example may take long."""
 rationals = st.fractions(max_denominator=50).map(lambda f: fmpq(f.numerator, f.denominator))
 
 
+@untimed
 @given(rationals, rationals)
 def test_rationals_are_decided_exactly(a, b):
     truth = {at_most: a <= b, less: a < b, equal: a == b, different: a != b}
@@ -35,6 +38,7 @@ def test_rationals_are_decided_exactly(a, b):
         assert decision.how == "rational"
 
 
+@untimed
 @given(rationals)
 def test_signs(a):
     assert (decide(positive(a)).verdict is Verdict.HOLDS) == (a > 0)

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 from flint import arb, fmpq
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from theory.scalars import exact, floats, indicator, log, maximum, precision, rational, sqrt, text, to_float, xlogx
 
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Nothing is asserted about time: beside busy loops one example may take long."""
 
+
+@untimed
 @given(st.fractions())
 def test_square_root_of_a_square_is_rational_and_exact(f):
     q = rational(f)
@@ -25,6 +29,7 @@ def test_square_root_of_two_is_a_ball_that_shrinks_with_precision():
         assert abs(fine * fine - 2) < fmpq(1, 10**100)
 
 
+@untimed
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_are_taken_at_their_exact_value(x):
     assert to_float(rational(x)) == x

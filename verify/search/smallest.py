@@ -25,10 +25,10 @@ VALUES = (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 4.0)
 """Tiny numbers, in the order in which they join the grid."""
 FINAL, DRAWN = 50_000, 5_000
 """Most fillings of the structure in hand, and of each small structure that is drawn."""
-PASSES, TURN = ((192, (0, 1, 1, 2)), (96, (2, 3, 4, 5))), 12
+PASSES, TURN = ((384, (0, 1, 1, 2)), (96, (2, 3, 4, 5))), 12
 """How many structures are drawn at once, and their limits in turn, each for so many of them (as many as there are ways
 of drawing); a pass that finds something is the last."""
-STACK = 128
+STACK = 64
 
 
 def smallest(problem: Problem, found: Any, limit: Limit | None = None) -> Any:
