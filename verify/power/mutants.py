@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,9 +84,10 @@ def files() -> list[Path]:
     return [p for p in (*top, *papers) if p.stem not in PLUMBING]
 
 
-def mutants() -> list[Mutant]:
+@functools.cache
+def mutants() -> tuple[Mutant, ...]:
     """Every mutant, file by file, in the order of the source."""
-    return [m for p in files() for m in of_source(p.read_text(), str(p.relative_to(ROOT)))]
+    return tuple(m for p in files() for m in of_source(p.read_text(), str(p.relative_to(ROOT))))
 
 
 def of_source(source: str, file: str) -> Iterator[Mutant]:
