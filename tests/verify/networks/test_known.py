@@ -211,6 +211,17 @@ def test_other_inputs(samples):
         assert torch.equal(ntk_trace(module.float(), other.float()), ntk_trace(built().float(), other.float()))
 
 
+def test_values_that_are_asked_for_are_held():
+    module, x = built(), inputs()
+    graph = record(module, x)
+    tensors = graph.tensors(module)
+    with torch.no_grad():
+        every, some = graph.run(tensors, x), graph.run(tensors, x, graph.gated())
+    assert len(some) < len(every)
+    assert graph.gated() <= some.keys()
+    assert all(torch.equal(every[r], some[r]) for r in graph.gated())
+
+
 class Counted(nn.Sequential):
     def forward(self, x):
         runs.append(len(x))

@@ -187,8 +187,8 @@ class Graph:
                 # What forward makes for a batch is as wide as the module was.
                 made = made.to(x.dtype)
             store(values, i, made)
-            for r in op.inputs if only is not None else ():
-                if last.get(r) == i and r not in only:
+            for r in [r for r in op.inputs if last.get(r) == i]:
+                if only is not None and r not in only:
                     values.pop(r, None)
         return values
 
