@@ -119,7 +119,7 @@ def _goal(space: Space, goal: Goal) -> dict[str, Any]:
 def _logarithms(total: Logarithms, bound: Any) -> dict[str, Any]:
     out: dict[str, Any] = {
         "constant": _number(total.constant),
-        "coefficients": [[str(f), *_number(c)] for f, c in total.coefficients.values()],
+        "coefficients": [[str(f), *n] for f, c in total.coefficients.values() if (n := _number(c))[0] != "0"],
     }
     if isinstance(bound, Bound):
         out["scale"] = str(bound.scale)
