@@ -67,7 +67,7 @@ def network_svg(
         shown = _weight(instance["theta"], p, factor) if kept is None or p is None or p in kept else "removed"
         where = 0.4
         x, y = x1 + where * (x2 - x1), y1 + where * (y2 - y1)
-        labels.append(_text(x, y - 3, shown, bold=not gone))
+        labels.append(_text(x, y - 3, shown, bold=not gone, small=shown == "removed"))
         if p is not None and notes and p in notes:
             labels.append(_text(x, y + 13, notes[p], small=True))
     circles = []

@@ -18,7 +18,7 @@ def drawn() -> dict[str, str]:
     instance = json.loads(DEATH.read_text())["instance"]
     net, kept = Net(instance), pruned(instance)
     scores = net.scores("px", net.activation())
-    notes = {j: f"PX score {s}" for j, s in enumerate(scores)}
+    notes = {j: f"score {s}" for j, s in enumerate(scores)}
     before = (
         f"A network with three weights. PX scores them {', '.join(map(str, scores))}. On the input its output is 1."
     )

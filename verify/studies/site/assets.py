@@ -36,11 +36,17 @@ STYLE = """\
 .md-typeset table:not([class]) { font-size: .7rem; }
 .md-typeset table:not([class]) th { min-width: 0; }
 .md-typeset table:not([class]) td { overflow-wrap: break-word; min-width: 4.5em; }
+@media (max-width: 44em) {
+  .md-typeset table:not([class]):not(:has(th:nth-child(5))) { display: table; font-size: .6rem; width: 100%; }
+  .md-typeset table:not([class]):not(:has(th:nth-child(5))) :is(td, th) { min-width: 0; padding: .5em .4em;
+    overflow-wrap: break-word; }
+}
 .md-typeset .networks { display: flex; flex-wrap: wrap; gap: 1rem 2rem; margin: 1rem 0; }
 .md-typeset .cell .paragraph { display: block; margin: 1em 0; }
 .md-typeset img.figure { width: 100%; }
-.md-typeset mjx-container { display: inline-block; position: relative; overflow: auto hidden; max-width: 100%;
-  vertical-align: middle; }
+.md-typeset mjx-container:not([display]) { display: inline-block; position: relative; overflow: auto hidden;
+  max-width: 100%; vertical-align: middle; }
+.md-typeset mjx-container > svg { max-width: none; }
 .md-typeset mjx-assistive-mml { max-width: 1px; }
 .tag { border: 1px solid currentColor; border-radius: 1em; font-size: .65rem; font-weight: 600; padding: .1em .7em;
   margin-right: .4em; white-space: nowrap; }

@@ -15,7 +15,7 @@ from verify.studies.claims_page import CERTIFICATES, in_cell
 from verify.studies.findings.arithmetic import Written, masked
 from verify.studies.findings.page import FINDINGS
 from verify.studies.site.evidence import ladder, record
-from verify.studies.site.words import link, page_of, paragraphs, sentence, tag
+from verify.studies.site.words import heading, link, page_of, paragraphs, sentence, tag
 from verify.trials.tables import markdown
 
 _KNOWN_SCORERS = ("magnitude", "synflow", "synflow-l2", "px", "px-frozen")
@@ -30,9 +30,9 @@ def claim_page(claim: Claim) -> str:
     """The page of one claim."""
     lines = [
         "---",
-        f"title: {json.dumps(claim.title.rstrip('.').replace('$', ''))}",
+        f"title: {json.dumps(heading(claim).replace('$', ''))}",
         "---",
-        f"# {claim.title.rstrip('.')}",
+        f"# {heading(claim)}",
         "",
         f"{tag(claim)} `{claim.id}`",
         "",
@@ -62,7 +62,7 @@ def _spaced(parts: list[str]) -> list[str]:
 def _related(claim: Claim) -> list[str]:
     out = []
     if claim.repairs:
-        out.append(f"Mends {link(claim.repairs)}, which is false as stated.")
+        out.append(f"The corrected form of {link(claim.repairs)}, which is false as stated.")
     if claim.repaired_by:
         out.append("True instead: " + ", ".join(link(i) for i in claim.repaired_by) + ".")
     if claim.see:

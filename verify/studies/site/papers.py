@@ -13,7 +13,7 @@ from verify.proofs import record as proofs
 from verify.studies import shown
 from verify.studies.claims_page import ROOT, decided
 from verify.studies.site.evidence import record
-from verify.studies.site.words import link, paragraphs, tag
+from verify.studies.site.words import heading, link, paragraphs, tag
 
 FOLDER = ROOT / "docs" / "papers"
 _MARK = re.compile(r"<!-- claims (\S+) -->")
@@ -43,7 +43,7 @@ def filled(path: Path) -> str:
 
 def entry(claim: Claim) -> list[str]:
     """A claim as the page of its paper shows it."""
-    lines = [f"### {claim.title.rstrip('.')} {{ .claim }}", "", f"{tag(claim)} {link(claim.id)}", ""]
+    lines = [f"### {heading(claim)}", "", f"{tag(claim)} {link(claim.id)}", ""]
     for part in paragraphs(claim.statement):
         if part.startswith("Proof"):
             break
@@ -68,7 +68,7 @@ def _instead(claim: Claim) -> str:
     if claim.repaired_by:
         return " True instead: " + ", ".join(link(i) for i in claim.repaired_by) + "."
     if claim.repairs:
-        return f" Mends {link(claim.repairs)}."
+        return f" The corrected form of {link(claim.repairs)}."
     return ""
 
 

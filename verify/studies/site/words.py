@@ -21,6 +21,12 @@ def tag(claim: Claim) -> str:
     return f'<span class="tag {claim.status.value}">{TAGS[claim.status]}</span>'
 
 
+def heading(claim: Claim) -> str:
+    """The title as a heading: no full stop, and nobody takes a false statement for a true one."""
+    title = claim.title.rstrip(".")
+    return f"False: {title}" if claim.status is Status.REFUTED else title
+
+
 def page_of(identity: str) -> str:
     """The page of a claim, from the root of the site."""
     return f"claims/{identity}.md"
