@@ -224,6 +224,17 @@ def test_the_main_job_writes_a_report(capsys, tmp_path, monkeypatch):
     assert {r["claim"] for r in rows} == {c.id for c in claims() if c.id.startswith("synaptic-flow/")}
 
 
+def test_details_have_a_margin_and_say_what_it_is(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["--claims", "sketching/mask-size", "--no-models", "--budget", "quick", "--workers", "1"]
+    assert main(words) == 0
+    assert "margin" not in capsys.readouterr().out
+    assert main([*words, "--details"]) == 0
+    out = capsys.readouterr().out
+    assert "margin: least (right - left)" in out
+    assert out.split("mask-size")[1].split()[:4] == ["true", "drawn", "survived", "exact"]
+
+
 def test_a_verdict_that_contradicts_the_status_is_loud(capsys, monkeypatch, tmp_path):
     from dataclasses import replace
 

@@ -133,7 +133,7 @@ COMMANDS = (
         (_one("claim", nargs="+", help=_IDS),
          _one("--on", metavar="MODEL", default="",
               help="linear, tiny-relu, relu or cnn (trained here), FILE.py:FACTORY, zoo:NAME or timm:NAME; "
-              "without it instances are drawn"),
+              "without it the search draws small instances by itself"),
          _DROP, _one("--save", metavar="DIR", help="write the certificates of counterexamples there"),
          _SCALE, *_SEARCH, *_DATA),
         (("run path-exclusion/trace-bound --budget thorough --seed 7", "a longer search, from another seed"),
@@ -219,8 +219,9 @@ COMMANDS = (
 
 EVERYTHING = Command(
     "", "", "verify.app.commands:everything",
-    (_CLAIMS, _flag("--no-models", "drawn instances only, no trained models"), _DETAILS, _SCALE, *_SEARCH, *_DATA),
-    (("", "every claim, on drawn instances and on models trained on digits"),
+    (_CLAIMS, _flag("--no-models", "only instances that the search draws, no trained models"), _DETAILS, _SCALE,
+     *_SEARCH, *_DATA),
+    (("", "every claim, on instances that are drawn and on models trained on digits"),
      ("--data-dir ../shared/data/cifar10", "... and on CIFAR-10 images"),
      ("--claims 'path-exclusion/*' --details", "one paper, with every check")),
     "Check the claims of the papers on pruning at initialisation: search for counterexamples, decide "

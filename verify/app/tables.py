@@ -113,6 +113,9 @@ def print_table(found: Sequence[Summary], screen: Console | None = None) -> None
         more = (one.evidence, f"{decided}/{len(models)}" if models else "") if wide else ()
         table.add_row(f" {one.name}", found_now, *more)
     screen.print(table)
+    screen.print()
+    for words in LEGEND + WIDE_LEGEND * wide:
+        screen.print(_wrapped(words, screen), style="dim")
 
 
 def print_details(rows: Sequence[Row], screen: Console | None = None) -> None:
@@ -141,13 +144,9 @@ def print_details(rows: Sequence[Row], screen: Console | None = None) -> None:
         )  # fmt: skip
         before = row
     screen.print(table)
-    screen.print(
-        "on: drawn instances, or models trained here (on digits where no data set is named).\n"
-        "by: exact rationals, balls, or float64 with a rounding bound. instances: decided so + screened in float64.\n"
-        "margin: the least (right - left) / max(|left|, |right|) of the inequality over all instances; 0 is equality.\n"
-        "Where a claim is refuted, the size of the counterexample stands there.",
-        style="dim",
-    )
+    screen.print()
+    for words in DETAILS_LEGEND:
+        screen.print(_wrapped(words, screen), style="dim")
 
 
 def _short(on: str) -> str:
@@ -170,9 +169,6 @@ def print_remarks(found: Sequence[Summary], screen: Console | None = None) -> No
                 screen.print()
                 print_tests(row, screen)
     screen.print()
-    for line in LEGEND + WIDE_LEGEND * (screen.width >= WIDTH):
-        screen.print(_wrapped(line, screen), style="dim")
-    screen.print()
     checks = sum(len(one.rows) for one in found)
     screen.print(f"{_many(len(found), 'claim')}, {_many(checks, 'check')}", style="bold")
     for line in counts(found):
@@ -192,6 +188,12 @@ def print_remarks(found: Sequence[Summary], screen: Console | None = None) -> No
 LEGEND = (
     "found: the strongest that is known. Small shapes: the claim's code was run on symbols.",
     "survived: no counterexample was found, which is no proof. confirmed: by an exact counterexample.",
+)
+DETAILS_LEGEND = (
+    "on: instances that the search drew, or models trained here (on digits where no data set is named).",
+    "by: exact rationals, balls, or float64 with a rounding bound. instances: decided so + screened.",
+    "margin: least (right - left) / max(|left|, |right|) of the inequality; 0 is equality, negative violation.",
+    "Where a claim is refuted, the size of the counterexample stands there.",
 )
 WIDE_LEGEND = (
     "evidence: instances decided exactly + screened in float64, size of the counterexample, or trials.",
