@@ -5,6 +5,7 @@ What shows them is a third sample, output or layer, a weight used several times,
 
 import numpy as np
 
+from theory.cuts import parameter_cuts
 from theory.derivative import derivative
 from theory.enumeration import on_path
 from theory.mistakes.variations_of_laws import wrong_in
@@ -12,7 +13,7 @@ from theory.networks import INPUT
 from theory.papers.path_exclusion import collapse as px_collapse
 from theory.paths import path_gates
 from theory.relations import all_of, at_most, equal, holds, less, nonnegative, positive
-from theory.saliency import scorer_named
+from theory.saliency import masked_trace, scorer_named
 from theory.scalars import absolute, indicator, rational, total
 from theory.sketches import column
 
@@ -229,3 +230,32 @@ def _(i):
 @wrong("path-exclusion/gradient-off-kinks", "on kinks too")
 def _(i):
     return equal(i.jacobian(), derivative(i.network, i.theta, i.x)[0])
+
+
+@wrong("path-exclusion/guarded-pruning-keeps-the-trace-positive", "at least one")
+def _(run):
+    return at_most(1, masked_trace(run.network, run.masked(run.final_mask()), run.x))
+
+
+@wrong("path-exclusion/guarded-pruning-keeps-every-cut", "two weights of every cut")
+def _(run):
+    cuts, left = parameter_cuts(run.network), run.final_mask()
+    return holds(np.array([(left & (cut > 0)).sum() > 1 for cut in cuts] or [True]))
+
+
+@wrong("path-exclusion/smallest-score-is-at-most-its-share", "the largest score")
+def _(i):
+    objective = last(i.activation_per_output() * i.objective_per_output())
+    return at_most(
+        i.saliency("px").max(axis=-1) * i.network.parameters, objective * on_path(i.network).sum(axis=1).max()
+    )
+
+
+@wrong("path-exclusion/linear-removal-never-raises-the-bound", "halves the bound")
+def _(i):
+    return at_most(2 * i.bound_without(), column(last(i.bound_per_output())))
+
+
+@wrong("synaptic-flow/a-path-survives-down-to-the-longest", "down to one weight less")
+def _(run):
+    return holds(run.alive_by_round() | (np.array(run.kept_by_round()) < run.longest_path() - 1))

@@ -296,3 +296,11 @@ def _(i):
 def _(i):
     drawn, p = sequences(i.d, i.s), (i.p + (i.p * 0 + 1) / i.d) / 2
     return equal(sampled_mask(p, drawn[-1]) * i.s, i.enumerate(p)[1][..., -1, :])
+
+
+@wrong("sketching/minimax-law-is-unique", "with the share of the initial law")
+def _(i):
+    u, v = i.a, i.step * i.f_squared
+    share = column(u / (u + v))
+    best = np.asarray(i.weighted_norm(i.p, i.worst()) <= (u + v) ** 2, dtype=bool)
+    return equal(i.p, (1 - share) * i.optimal + share * i.data_law).when(best[..., None])
