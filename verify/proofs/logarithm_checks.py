@@ -1,20 +1,17 @@
 """The checker's part on sums of logarithms: `K + sum_f c_f log |f|`, bounded below by `K + sum_m m (1 - t_m)`.
 
 With `t_m = prod_f |f|^(-e_fm)` and `-log t >= 1 - t` that is right if `scale c_f = sum_m m e_fm` for every f, no m is
-negative and no f is 0. Only the certificate and the checker's own algebra are used.
+negative and no f is 0. Only the certificate and the checker's own algebra (`verify.proofs.checker.Checker`) are used.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flint import arb, fmpq
 
-if TYPE_CHECKING:
-    from verify.proofs.checker import Checker
 
-
-def bound_follows(checker: Checker, goal: dict[str, Any], p: Any, leaf: dict[str, Any], known: Any) -> str:
+def bound_follows(checker: Any, goal: dict[str, Any], p: Any, leaf: dict[str, Any], known: Any) -> str:
     """Why the goal's polynomial is no numerator of a lower bound of its sum; "" if it is."""
     given, read, one = goal["logarithms"], checker.read, checker.algebra.ring.one
 
@@ -63,7 +60,7 @@ def bound_follows(checker: Checker, goal: dict[str, Any], p: Any, leaf: dict[str
     return "" if same else "a polynomial that is not the bound of its sum"
 
 
-def gap_at(checker: Checker, goal: dict[str, Any], at: dict[str, Any]) -> arb:
+def gap_at(checker: Any, goal: dict[str, Any], at: dict[str, Any]) -> arb:
     """The sum at a point, as a ball."""
     given, value = goal["logarithms"], checker.algebra.value
 

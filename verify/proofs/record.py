@@ -230,4 +230,6 @@ def _certificates() -> frozenset[str]:
 
 
 def _certified(claim: Claim) -> bool:
-    return claim.id.replace("/", "--") in _certificates()
+    found = _recorded().get(claim.id)
+    by_prover = found is not None and found.verdict == "refuted" and not stale(claim)
+    return by_prover or claim.id.replace("/", "--") in _certificates()

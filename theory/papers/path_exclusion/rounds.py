@@ -142,18 +142,18 @@ def guarded_pruning_keeps_every_cut(run: GuardedRun) -> Relation:
     assumes=(starts_live,),
     see="guarded-pruning-keeps-every-cut",
 )
-@hints(scorers=("px", "magnitude", "synflow-l2"), layers=1, width=2, outputs=2)
+@hints(scorers=("magnitude",), families=("mlp",), depth=1, width=2, outputs=2, nonzero=True)
 def guarded_pruning_keeps_every_output(run: GuardedRun) -> Relation:
     r"""A run that skips removals which leave no live path keeps a path to every output.
 
     With as many weights as the longest path for each output, none of them 0 at the start. False: the guard asks for
     one live path, and outputs that weigh less go with all their weights.
     """
-    outputs = len(run.network.outputs)
     whole, ends = run.surviving_paths()[..., -1, :], np.array(run.paths.outputs)
-    kept = np.array([bool(whole[ends == k].any()) for k in range(outputs)])
+    reached = sorted(set(run.paths.outputs))
+    kept = np.array([bool(whole[ends == k].any()) for k in reached])
     nonzero = bool(np.asarray(run.theta != 0, dtype=bool).all())
-    return holds(kept, "every output").when(nonzero and run.keep >= outputs * run.longest_path())
+    return holds(kept, "every output").when(nonzero and run.keep >= len(reached) * run.longest_path())
 
 
 @claim(
