@@ -29,7 +29,7 @@ STYLE = """\
 [data-md-color-scheme="slate"] { --md-typeset-a-color: #7db8f0; --md-default-fg-color--light: #b9bfca;
   --md-default-fg-color--lighter: #a8aebb; --md-accent-fg-color: #a8d0f7; --md-code-hl-comment-color: #a8aebb;
   --md-code-hl-operator-color: #c3c9d1; --md-code-hl-punctuation-color: #c3c9d1; --md-code-hl-generic-color: #c3c9d1;
-  --md-code-hl-variable-color: #c3c9d1; --md-code-hl-constant-color: #b3a6f2;
+  --md-code-hl-variable-color: #c3c9d1; --md-code-hl-constant-color: #b3a6f2; --md-code-hl-number-color: #f2988c;
   --md-footer-fg-color--light: #d5dae0; --md-footer-fg-color--lighter: #c3c9d1; }
 .md-typeset a:not(.md-button):not(.headerlink) { text-decoration: underline; text-underline-offset: .15em; }
 .md-typeset h3 code, .md-typeset td code, .md-typeset p code, .md-typeset li code { overflow-wrap: anywhere; }

@@ -61,6 +61,11 @@ def coloured(text: str) -> str:
     return text.replace(">", f">{_COLOURS}", 1).replace("<svg ", '<svg fill="currentColor" ', 1)
 
 
+def plain(text: str) -> str:
+    """Words that hold formulas as plain text, w* and w_0, so that Markdown leaves them alone."""
+    return re.sub(r"([*_])", r"\\\1", text)
+
+
 def pages() -> tuple[dict[str, str], dict[str, str]]:
     """The page, and the drawings: path from the root of the site -> text."""
     drawings: dict[str, str] = {}
@@ -88,13 +93,13 @@ def pages() -> tuple[dict[str, str], dict[str, str]]:
         about = told(figure)
         lines += [
             "",
-            f"### {about['news'].rstrip('.')}",
+            f"### {plain(about['news'].rstrip('.'))}",
             "",
-            figure.title,
+            plain(figure.title),
             "",
             f"![{figure.title}]({name}){{ .figure loading=lazy }}",
             "",
-            figure.caption,
+            plain(figure.caption),
             "",
             f"[Table](repo:{table.relative_to(ROOT)}), {about.get('trials', '?')} trials. How to draw it again:",
             f"`python -m figures make {figure.name} --scale {about.get('scale', 'small')}`",
