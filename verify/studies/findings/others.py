@@ -214,7 +214,8 @@ def _when_trained(n: Numbers) -> str:
         f"{100 * statistics.mean(dense):.1f} %. The standard error of one of these means is about "
         f"{100 * spread:.1f} points (pooled over methods). Rank correlation over these {len(order)} methods of the "
         f"share of the trace that is kept at 1.8 % with that accuracy: {ranks:+.2f} (p = {chance:.2g}, all orders "
-        "equally likely)."
+        "equally likely). Before, random masks were drawn with the seed of the weights, kept larger ones than the "
+        "average, and memorised no more than magnitude; what was said of them then was wrong."
     )
 
 
