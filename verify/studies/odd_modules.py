@@ -499,6 +499,7 @@ def more_modules() -> Table:
         "rms norm": lambda h: h * (h.square().mean(1, keepdim=True) + 1e-6).rsqrt(),
         "flipped": lambda h: h.flip(1),
         "rolled": lambda h: F.relu(h).roll(1, 1),
+        "column plus row": lambda h: F.relu(h[:, :1] + torch.arange(4.0).to(h)) - h,
         "cumulative product": lambda h: h.cumprod(1),
         "minimum of two": lambda h: torch.minimum(h, h.flip(1)),
         "fmax": lambda h: torch.fmax(h, -h),
@@ -615,6 +616,10 @@ def more_modules() -> Table:
         "output by parameters alone": (M(lambda s, x: s.w + 0 * x, w=P(3)), (3,)),
         "two-dimensional outputs": (M(lambda s, x: s.a(x).view(-1, 2, 2).relu(), a=L(3, 4)), (3,)),
         "exp of a parameter": (M(lambda s, x: s.b(F.relu(s.a(x)) * s.g.exp()), a=L(3, 4), g=P(4), b=L(4, 2)), (3,)),
+        "one number plus a parameter": (
+            M(lambda s, x: s.b(F.relu(s.a(x) + s.g)), a=L(3, 1), g=P(4), b=L(4, 2)),
+            (3,),
+        ),
         "softmax of a parameter": (
             M(lambda s, x: s.b(F.relu(s.a(x)) * s.g.softmax(0)), a=L(3, 4), g=P(4), b=L(4, 2)),
             (3,),

@@ -74,16 +74,17 @@ class Adjoints(Walk):
         return super().step(index, op, values)
 
     def add(self, op: Operation, values: Values) -> Found:
-        """Each term's, with its sign."""
+        """Each term's, with its sign; summed over the axes along which it was repeated."""
         g, _ = values[Ref(self.index)]
         if len(op.settings["terms"]) == 1:
             return [(op.inputs[0], g * op.settings["factor"], False)]
         signs = dict(zip(op.settings["terms"], op.settings.get("signs", (1.0, 1.0)), strict=True))
-        return [(r, g if signs[r] > 0 else -g, False) for r in op.inputs if r in self.moving]
+        terms = [(r, narrowed(g, self.values[r].shape[1:])) for r in op.inputs if r in self.moving]
+        return [(r, g if signs[r] > 0 else -g, False) for r, g in terms]
 
     def shift(self, op: Operation, values: Values) -> Found:
         """The same, or its negative."""
-        g, _ = values[Ref(self.index)]
+        g = narrowed(values[Ref(self.index)][0], self.values[op.inputs[0]].shape[1:])
         return [(op.inputs[0], g if op.settings.get("signs", (1.0,))[0] > 0 else -g, False)]
 
     def scale(self, op: Operation, values: Values) -> Found:
@@ -169,9 +170,15 @@ class Adjoints(Walk):
         return [(r, g.reshape(samples, k, *g.shape[1:]), False) for r, g in found if g is not None]
 
 
+def narrowed(g: Tensor, shape: Sequence[int]) -> Tensor:
+    """The gradient (S, K, ...) of what was repeated from ``shape``: its sum over the axes of length 1 there."""
+    repeated = [i + 2 for i, (a, b) in enumerate(zip(shape, g.shape[2:], strict=True)) if a == 1 != b]
+    return g.sum(repeated, keepdim=True) if repeated else g
+
+
 def times(g: Tensor, factor: Tensor, own: bool) -> Tensor:
     """Their product, in place if ``g`` can be overwritten and has its shape."""
     return g.mul_(factor) if own and g.shape[0] >= factor.shape[0] else g * factor
 
 
-__all__ = ["Adjoints", "Found", "input_gradient", "times"]
+__all__ = ["Adjoints", "Found", "input_gradient", "narrowed", "times"]

@@ -74,6 +74,10 @@ class Plan:
     reasons: tuple[str, ...] = ()
 
 
+COMPLEX = ("fft", "complex", "polar")
+"""Parts of the names of operations that give or take complex numbers."""
+
+
 def trace_plan(graph: Graph) -> Plan:
     """How `ntk_trace` computes the trace of a recorded module."""
     reasons = []
@@ -82,6 +86,8 @@ def trace_plan(graph: Graph) -> Plan:
             reasons.append(f"{op.label}: no rule for its parameters ({', '.join(op.parameters)})")
         if not op.by_sample and (op.inputs or op.parameters):
             reasons.append(f"{op.label}: its first axis is not the samples")
+        if any(word in op.name for word in COMPLEX):
+            reasons.append(f"{op.label}: complex numbers, whose gradients are not passed back one operation at a time")
         if not op.inputs and op.parameters:
             reasons.append(f"{op.label}: acts on the parameter {op.parameters[0]} itself")
     for name, ops in graph.readers().items():
