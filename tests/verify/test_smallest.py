@@ -57,11 +57,11 @@ def test_stacks_grow_and_small_ones_never_stop():
 
 
 @pytest.mark.parametrize(("name", "line"), [
-    ("sketching/random-always-beats-top", "s = 1, x = [[1], [1]], w = [2, -1]"),
+    ("sketching/random-always-beats-top", None),
     ("path-exclusion/objective-is-a-bound", "y1 = 0 x1; x = [[1]]"),
     ("synaptic-flow/positive-scores-suffice",
      "h1 = relu(x1), y1 = h1, y2 = h1; magnitude keeps 2 of 3 (one-at-a-time, 1 rounds); x = [[0]]"),
-    ("sketching/transfer-literal", "s = 1, x = [[1], [-1]], w0 = [1, 2], w = [3, 3], constant = 1"),
+    ("sketching/transfer-literal", None),
     ("path-exclusion/trace-preserves-eigenvalues", None),
     ("path-exclusion/leaves-as-many-outputs-as-synflow-l2", None),
 ])  # fmt: skip

@@ -10,6 +10,7 @@ search has found, is the latter reduced instead. All of it is a fixed amount of 
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -28,7 +29,8 @@ FINAL, DRAWN = 50_000, 5_000
 PASSES, TURN = ((384, (0, 1, 1, 2)), (96, (2, 3, 4, 5))), 12
 """How many structures are drawn at once, and their limits in turn, each for so many of them (as many as there are ways
 of drawing); a pass that finds something is the last."""
-STACK = 64
+STACK, TRIES = 64, 3
+"""Fillings of a drawn structure, and how often one that comes again is filled anew."""
 
 
 def smallest(problem: Problem, found: Any, limit: Limit | None = None) -> Any:
@@ -71,24 +73,24 @@ def _first(problem: Problem, stacks: list[Any], fillings: int, limit: Limit | No
 
     Of each structure at most so many ``fillings`` with tiny numbers are tried as well.
     """
-    best, seen = None, set[str]()
+    best, seen = None, Counter[str]()
     for stack in stacks:
         if (limit is not None and limit.passed()) or (best is not None and _amount(stack) > _amount(best)):
             break
         shape = _structure(stack.at(0) if stack.stacked else stack)
-        if best is not None and shape in seen:
+        if seen[shape] >= (TRIES if best is None else 1):
             continue
         if problem.stackable:
             one = next(_refuting(problem, stack), None)
-            if one is None and shape not in seen:
+            if one is None and not seen[shape]:
                 one = _on_grid(problem, stack.at(0), fillings)
         else:
             one = stack if problem.refutes(stack) else None
-        seen.add(shape)
+        seen[shape] += 1
         if one is None:
             continue
         other = reduced(problem, one, limit)
-        seen.add(_structure(other))
+        seen[_structure(other)] += 1
         best = other if best is None else min(best, other, key=lambda i: i.size())
     return best
 
