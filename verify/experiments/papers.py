@@ -173,6 +173,7 @@ def pruned_training(
         ValueError: a mode that the method does not have, or no GPU where one is asked for.
     """
     from verify.networks import zoo
+    from verify.networks.scores.masks import counting_losses
     from verify.networks.scores.prune import prune
 
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -188,7 +189,9 @@ def pruned_training(
         masks = published.prune(module, method, mode, density, x[pick], y[pick], rounds=once, seed=seed)
     elif method != "dense":
         once = 1 if method in cifar.ONE_SHOT else rounds
-        masks = dict(prune(module, method, density=density, rounds=once, x=x[pick], y=y[pick], seed=seed, biases=False))
+        with counting_losses():
+            found = prune(module, method, density=density, rounds=once, x=x[pick], y=y[pick], seed=seed, biases=False)
+        masks = dict(found)
     recipe = ImageRecipe(epochs, batch, rate, decay=decay, milestones=tuple(milestones), shift=max(1, size // 8))
     history = train_module(module, masks, x, y, recipe, seed=seed, device=device)
     module.eval()
