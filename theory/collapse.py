@@ -98,6 +98,12 @@ def _biased(c: Any) -> Network:
     return mlp([c.integer(1, 2), c.integer(1, 3), c.integer(1, 2)], bias=True)
 
 
+def _with_hidden_bias(c: Any) -> Network:
+    """Biases in the hidden layer alone: all paths have two weights."""
+    b = Builder(2)
+    return b.network(b.dense(b.dense(b.inputs, 1, kind="relu", bias=True), 1))
+
+
 def _with_shortcut(c: Any) -> Network:
     b = Builder(c.integer(1, 2))
     hidden = b.dense(b.inputs, c.integer(1, 2), kind="relu")
@@ -170,7 +176,7 @@ everything_scored = Assumption(
     "everything-scored",
     "every parameter is scored and can be pruned, biases included",
     lambda run: bool(run.prunable.all()),
-    lambda c, run: _on(c, run, _biased(c), scored="weights"),
+    lambda c, run: _on(c, run, _with_hidden_bias(c) if c.integer(0, 3) else _biased(c), scored="weights"),
 )
 
 

@@ -57,7 +57,7 @@ def test_refuted_claims_are_found_from_every_seed(identity):
 
 @pytest.mark.parametrize("identity", REFUTED)
 def test_and_shrunk_to_what_a_person_can_check(identity):
-    for seed in (100, 101):
+    for seed in (100,):
         found = refuted(identity, seed, shrinking=True)
         paper = identity.split("/")[0]
         if identity in SMALL:
@@ -71,7 +71,7 @@ def test_and_shrunk_to_what_a_person_can_check(identity):
 @pytest.mark.parametrize("identity", PROVED)
 def test_every_proved_claim_survives_and_is_decided(identity):
     claim = claim_named(identity)
-    for seed in range(200, 203):
+    for seed in (200,):
         outcome = falsify(claim, examples=60, seed=seed, rounds=8)
         assert outcome.verdict == "survived", f"{identity}, seed {seed}: {outcome.verdict}, {outcome.decision}"
         assert outcome.undecided + outcome.vacuous < outcome.examples

@@ -137,7 +137,7 @@ def test_tables_of_the_page_are_those_of_the_files(tmp_path):
     text = pages.PAGE.read_text()
     assert pages.filled(text) == text, "run `python -m verify.studies.benchmarks_page`"
     assert pages.PLOT.read_text() == pages.plot(), "run `python -m verify.studies.benchmarks_page`"
-    assert text.count("<!-- table") == text.count("<!-- end -->") - 1 == 7
+    assert text.count("<!-- table") == text.count("<!-- end -->") - 1 == 9
     assert text.count("<!-- verdict -->") == 1
     (tmp_path / "a.csv").write_text("# seed: 0\n# threads: 1\na,b\nx,0.12345\n")
     assert pages.table(tmp_path / "a.csv", ["b", "a"]) == "*threads: 1*\n\n| b | a |\n|---|---|\n| 0.123 | x |\n"

@@ -64,7 +64,7 @@ def tree(tmp_path, monkeypatch):
 
 
 def forget():
-    for cached in (code.closure, code._find, code._tree, code._imports, code._says):
+    for cached in (code.fingerprint, code.closure, code._find, code._tree, code._imports, code._says):
         cached.cache_clear()
 
 

@@ -228,7 +228,7 @@ def _empty_caches() -> None:
 @functools.cache
 def _caches() -> list[Any]:
     """The caches of `theory` and of the search: what is kept there may come from code that has changed since."""
-    found = [o for o in gc.get_objects() if isinstance(o, type(_caches_of_kind))]
+    found = [o for o in gc.get_objects() if type(o) is type(_caches_of_kind)]
     return [o for o in found if o.__module__.startswith(("theory", "verify.search"))]
 
 
@@ -244,7 +244,7 @@ def _functions() -> dict[str, list[FunctionType]]:
     """The functions that live now, by the file they come from."""
     out: dict[str, list[FunctionType]] = {}
     for o in gc.get_objects():
-        if isinstance(o, FunctionType):
+        if type(o) is FunctionType:  # isinstance would ask objects that warn when asked
             out.setdefault(o.__code__.co_filename, []).append(o)
     return out
 

@@ -23,6 +23,7 @@ _RUNNING = (
 MACHINERY = ("verify.trials", *(f"verify.trials.{n}" for n in _RUNNING))
 
 
+@functools.cache
 def fingerprint(module: str, also: tuple[str, ...] = ()) -> str:
     """Twelve hexadecimal digits that change with the code behind ``module``.
 

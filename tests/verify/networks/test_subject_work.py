@@ -12,7 +12,7 @@ from torch import nn
 
 from theory.claims import Status, claim_named, claims
 from theory.relations import at_most
-from verify.networks.claims import budget, restated
+from verify.networks.claims import budget, restated, undecided
 from verify.networks.claims.enumerated import contracted, enumerated
 from verify.networks.claims.subject import Subject, about_networks
 from verify.networks.recording.record import record
@@ -261,6 +261,6 @@ def test_making_a_counterexample_small_is_bounded_in_work(monkeypatch):
 def test_every_claim_that_is_named_for_its_cost_or_its_form_exists():
     known = {c.id for c in claims()}
     named = (budget._BY_PAIRS_OF_PATHS, budget._BY_WEIGHTS, budget._BY_PAIRS_OF_WEIGHTS, budget._BY_SAMPLES,
-             budget._BY_CUTS, restated.FORMS, restated.WHY, restated.NOTHING)  # fmt: skip
+             budget._BY_CUTS, restated.FORMS, undecided.WHY, undecided.NOTHING)  # fmt: skip
     for ids in named:
         assert set(ids) <= known

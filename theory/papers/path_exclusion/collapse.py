@@ -215,7 +215,7 @@ hidden_relus = Assumption(
 
 TRACE_GREEDY = (
     starts_live, greedy_by_trace, one_at_a_time, rescored, global_masking, ties_broken, hidden_relus,
-    equal_path_lengths,
+    equal_path_lengths, everything_scored,
 )  # fmt: skip
 
 
@@ -232,7 +232,8 @@ def trace_greedy_stays_alive(run: PruningRun) -> Relation:
 
     Down to the critical compression, on networks of ReLU units with a live path.
 
-    Proof. While a live path and more weights than one path's are left, some removal leaves a live path (the proof of
+    With biases that are never removed it fails: h = relu(x1 + x2 - 1) at (1, 1), without x1 or x2. Proof. While a live
+    path and more weights than one path's are left, some removal leaves a live path (the proof of
     `guarded-pruning-keeps-a-live-path`). A live path makes the trace positive: its last hidden unit is on, so the
     derivative by the path's last weight is that unit's value, above 0. And a positive trace needs a live path. So the
     largest trace after one removal is positive.
@@ -258,7 +259,7 @@ def energy_saliency_is_positive_on_live_paths(instance: NetworkOnData) -> Relati
 
 
 @claim(PruningRun, REFUTED, ours("the energy, iterated"), assumes=(by_energy, *LITERAL), see="trace-greedy-stays-alive")
-@hints(RUNS, scorers=("path-energy",), width=3)
+@hints(RUNS, scorers=("path-energy",), kinds=(RELU,), width=4, samples=1, outputs=1)
 def energy_stays_alive(run: PruningRun) -> Relation:
     r"""Iterated pruning by the energy of a weight's paths keeps a live path.
 

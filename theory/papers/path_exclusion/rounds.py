@@ -122,14 +122,14 @@ def linear_removal_never_raises_the_bound(instance: NetworkOnData) -> Relation:
     GuardedRun,
     PROVED,
     ours("what the guard keeps beside a live path"),
-    assumes=(starts_live,),
     see="guarded-pruning-keeps-a-live-path",
 )
 @hints(scorers=("px", "magnitude", "synflow-l2"), layers=2, width=2)
 def guarded_pruning_keeps_every_cut(run: GuardedRun) -> Relation:
     r"""A run that skips removals which leave no live path keeps a weight of every cut, whatever the scores.
 
-    Proof. The live path keeps all its weights, and every cut has one of them.
+    Proof. A live path keeps all its weights, and every cut has one of them. Where none is live at the start, no removal
+    leaves one, and no weight goes.
     """
     cuts, left = parameter_cuts(run.network), run.final_mask()
     return holds(np.array([bool((left & (cut > 0)).any()) for cut in cuts] or [True]), "every cut keeps a weight")
@@ -142,7 +142,7 @@ def guarded_pruning_keeps_every_cut(run: GuardedRun) -> Relation:
     assumes=(starts_live,),
     see="guarded-pruning-keeps-every-cut",
 )
-@hints(scorers=("magnitude",), families=("mlp",), depth=1, width=2, outputs=2, nonzero=True)
+@hints(scorers=("magnitude",), families=("mlp",), depth=1, width=4, outputs=4, nonzero=True, tight=True)
 def guarded_pruning_keeps_every_output(run: GuardedRun) -> Relation:
     r"""A run that skips removals which leave no live path keeps a path to every output.
 

@@ -114,6 +114,7 @@ def float32_range(instance: UniformNetwork) -> Relation:
     ours("what float32 computes where it does not overflow"),
     see="float32-range",
     proof_gap="about the rounding of float32, which is no polynomial",
+    slack="a bound for the worst case: roundings of equal terms are mostly exact, or cancel",
 )
 def float32_is_accurate_in_range(instance: UniformNetwork) -> Relation:
     r"""Where nothing leaves the range of float32, the computed scores are the exact ones, up to rounding.

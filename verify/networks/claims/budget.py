@@ -82,7 +82,9 @@ _BY_PAIRS_OF_PATHS = (
 _BY_WEIGHTS = (
     "path-exclusion/pruning-keeps-the-trace", "path-exclusion/removal-by-trace-is-best",
     "path-exclusion/trace-gradient-saliency", "path-exclusion/trace-preserves-eigenvalues",
-    "path-exclusion/bound-keeps-the-largest-eigenvalue",
+    "path-exclusion/bound-keeps-the-largest-eigenvalue", "path-exclusion/a-round-keeps-its-share-of-the-trace",
+    "path-exclusion/removal-never-raises-the-trace", "path-exclusion/removal-never-raises-the-bound",
+    "path-exclusion/linear-removal-never-raises-the-bound", "path-exclusion/trace-loss-is-what-removal-costs",
 )  # fmt: skip
 _BY_PAIRS_OF_WEIGHTS = ("path-exclusion/trace-greedy-stays-alive",)
 _BY_SAMPLES = ("path-exclusion/trace-bound-per-sample",)

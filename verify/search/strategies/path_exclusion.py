@@ -40,10 +40,12 @@ def normalised_network(
 
 
 @draws(GuardedRun, beyond=BEYOND_RUNS)
-def guarded_run(c: Chooser, **hints: Any) -> GuardedRun:
-    """A run of one weight a round."""
+def guarded_run(c: Chooser, *, tight: bool = False, **hints: Any) -> GuardedRun:
+    """A run of one weight a round; ``tight`` keeps one longest path for each output, where that removes any weight."""
     run = pruning_run(c, **hints)
-    return GuardedRun(run.network, run.theta, run.x, run.keep, 1, run.scorer)
+    enough = len(run.network.outputs) * run.longest_path()
+    keep = enough if tight and enough < run.network.parameters else run.keep
+    return GuardedRun(run.network, run.theta, run.x, keep, 1, run.scorer)
 
 
 @draws(KernelDescent)
