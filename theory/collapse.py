@@ -176,7 +176,7 @@ everything_scored = Assumption(
     "everything-scored",
     "every parameter is scored and can be pruned, biases included",
     lambda run: bool(run.prunable.all()),
-    lambda c, run: _on(c, run, _with_hidden_bias(c) if c.integer(0, 3) else _biased(c), scored="weights"),
+    lambda c, run: _on(c, run, _with_hidden_bias(c) if c.flip() else _biased(c), scored="weights"),
 )
 
 

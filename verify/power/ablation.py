@@ -15,6 +15,7 @@ def ablate(
     examples: int = 300,
     seconds: float | None = None,
     seed: int = 0,
+    shrinking: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Outcome]:
     """One `Outcome` for each assumption of ``claim``, searched without that assumption alone.
@@ -29,6 +30,7 @@ def ablate(
         examples: instances to decide exactly for each assumption.
         seconds: a person's limit for each assumption; None: no limit.
         seed: the seed.
+        shrinking: whether counterexamples are made small.
         progress: called with the name of each assumption before it is searched.
 
     Raises:
@@ -41,7 +43,9 @@ def ablate(
     for assumption in claim.assumptions:
         if progress:
             progress(assumption.name)
-        found[assumption.name] = falsify(claim, drop=(assumption.name,), examples=examples, seconds=seconds, seed=seed)
+        found[assumption.name] = falsify(
+            claim, drop=(assumption.name,), examples=examples, seconds=seconds, seed=seed, shrinking=shrinking
+        )
     return found
 
 

@@ -43,8 +43,9 @@ def normalised_network(
 def guarded_run(c: Chooser, *, tight: bool = False, **hints: Any) -> GuardedRun:
     """A run of one weight a round; ``tight`` keeps one longest path for each output, where that removes any weight."""
     run = pruning_run(c, **hints)
-    enough = len(run.network.outputs) * run.longest_path()
-    keep = enough if tight and enough < run.network.parameters else run.keep
+    keep, enough = run.keep, len(run.network.outputs) * max(run.path_lengths(), default=0)
+    if tight and 0 < enough < run.network.parameters:
+        keep = enough
     return GuardedRun(run.network, run.theta, run.x, keep, 1, run.scorer)
 
 
