@@ -79,7 +79,7 @@ def test_written_runs_end_with_the_weights_that_the_run_keeps(scorer, seed):
     assert isinstance(run, PruningRun)
     last = arithmetic.pruning_run(run.to_json())[-1]
     sizes = [int(v) for v in run.layer_sizes()]
-    assert last.startswith(f"{int(run.final_mask().sum())} weights are left, by layer {' and '.join(map(str, sizes))};")
+    assert last.startswith(f"{int(run.final_mask().sum())} weights are left: {arithmetic.by_layer(sizes)};")
     assert ("some path keeps" in last) == bool(run.alive())
     if scorer in ("px", "px-frozen"):
         assert last.endswith(f"the objective is {fraction(run.final_objective())}.")

@@ -84,13 +84,13 @@ def pruning_run(instance: Instance) -> list[str]:
         scores, how = _scores(now, scorer, kept, frozen)
         goes = min(kept, key=lambda j: (scores[j], j))
         tie = " (all tied)" if len({scores[j] for j in kept}) == 1 else ""
-        lines.append(f"{how}Scores: {now.scored(scores, kept)}. Out goes {now.parameter(goes)}{tie}.")
+        lines.append(f"{how}Scores: {now.scored(scores, kept)}. {now.parameter(goes)} is removed{tie}.")
         kept = [j for j in kept if j != goes]
         left = masked(instance, kept)
         lines.append(f"Left: `{_left(left, kept)}`: {'; '.join(left.values(r) for r in left.x)}.")
     sizes = [sum(j in kept for j in layer) for layer in net.layers]
     whole = [p for _, p, _ in net.paths() if set(net.parameters_on(p)) <= set(kept)]
-    end = f"{len(kept)} weights are left, by layer {' and '.join(map(str, sizes))}"
+    end = f"{len(kept)} weights are left: {by_layer(sizes)}"
     last = masked(instance, kept)
     d = frozen if frozen is not None else last.activation(kept)
     objective = sum((d[k] * last.value(p) ** 2 for _, p, k in last.paths()), Fraction(0))
@@ -406,3 +406,8 @@ def correlation_mask(instance: Instance) -> list[str]:
 def _signs(x: list[list[Fraction]], j: int) -> str:
     column = "".join("+" if row[j] > 0 else "-" for row in x)
     return f"{column} and {column.translate(str.maketrans('+-', '-+'))}"
+
+
+def by_layer(sizes: Sequence[int]) -> str:
+    """How many weights each layer has: '0 in layer 1, 2 in layer 2'."""
+    return ", ".join(f"{n} in layer {i}" for i, n in enumerate(sizes, 1))

@@ -120,8 +120,8 @@ def _deaths(n: Numbers) -> str:
         + "; ".join(small)
         + ".",
         f"ResNet-20 in 50 rounds with four Gaussian images: PX to 16 weights, {ends('px', 16)}; to 4, the critical "
-        f"compression, {ends('px', 4)}. With frozen activation, to 4: {ends('px-frozen', 4)}: the path that the "
-        "theorem keeps can be off.",
+        f"compression, {ends('px', 4)}. With frozen activation, to 4: {ends('px-frozen', 4)}: a path survives, as "
+        "the theorem says, but a ReLU on it can be off.",
     ]
     for network in ("resnet20", "vgg16_bn"):
         table = f"collapse_{network}"
@@ -199,7 +199,7 @@ def _spreads(n: Numbers) -> str:
 
 DATA_THROUGH_K_NUMBERS = Finding(
     "px-data-enters-through-k-numbers",
-    "The data enters PX through K numbers; under a dense last layer the first round ignores it",
+    "Data enter PX by one number per output; under a dense last layer the first round ignores them",
     "That PX's saliency is data-driven (title and summary of arXiv 2406.01820).",
     ("path-exclusion/data-enters-through-outputs", "path-exclusion/reduces-to-synflow-l2"),
     (),
@@ -352,7 +352,7 @@ def _three_precisions(n: Numbers) -> str:
 
 BOUND_AND_TRACE = Finding(
     "bound-and-trace",
-    "The bound on the trace holds, but it is loose by a factor K, vacuous in size, and the objective is no bound",
+    "The bound on the trace holds, but is loose by a factor K and far too large, and the objective is no bound",
     "The trace bound of arXiv 2406.01820 (holds: proved), the objective that PX ranks by taken for that bound.",
     ("path-exclusion/objective-is-a-bound", "path-exclusion/auxiliary-same-architecture"),
     (
