@@ -127,3 +127,19 @@ def test_one_worker_alone_and_four_beside_busy_loops_print_the_same(tmp_path):
     alone = printed(tmp_path, 1)
     with busy(2):
         assert printed(tmp_path, 4) == alone
+
+
+def test_what_is_drawn_does_not_depend_on_what_was_imported(monkeypatch):
+    """Hypothesis draws numbers that stand in imported modules, too; another process has imported others."""
+    from hypothesis.internal.conjecture import providers
+    from hypothesis.internal.constants_ast import Constants
+
+    def found(numbers):
+        known = Constants(integers=set(numbers), floats=set(map(float, numbers)))
+        monkeypatch.setattr(providers, "_get_local_constants", lambda: known)
+        providers.CONSTANTS_CACHE.cache.clear()
+        outcome = told(falsify("no-free-prune/data-gain", examples=200))
+        providers.CONSTANTS_CACHE.cache.clear()
+        return outcome
+
+    assert found([]) == found(range(2, 9))

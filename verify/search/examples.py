@@ -1,4 +1,4 @@
-"""Hypothesis's habits, kept: the example database, and the budgets as profiles.
+"""Hypothesis and its habits: the example database, budgets as profiles, and no look at what was imported.
 
 A counterexample that `python -m verify run` or `pytest -m theorem` finds is kept in Hypothesis's example database
 (``.hypothesis/examples`` in the working directory; the one that the current Hypothesis profile names, so
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from theory import reading
 from theory.claims import Claim
@@ -56,6 +58,28 @@ def kept(store: ExampleDatabase, claim: Claim, dropped: tuple[str, ...]) -> Iter
         yield value, instance
 
 
+@contextmanager
+def imports_unseen() -> Iterator[None]:
+    """Hypothesis without the numbers that it takes from the modules imported so far.
+
+    What is drawn would depend on them: on the process, on its user's own modules, on any change of ours. There is no
+    setting for it; where a version of Hypothesis looks for none, nothing is changed.
+    """
+    from hypothesis.internal.conjecture import providers
+
+    if not hasattr(providers, "_get_local_constants"):
+        yield
+        return
+    from hypothesis.internal.constants_ast import Constants
+
+    providers.CONSTANTS_CACHE.cache.clear()  # what is kept there was chosen among them
+    try:
+        with mock.patch.object(providers, "_get_local_constants", return_value=Constants()):
+            yield
+    finally:
+        providers.CONSTANTS_CACHE.cache.clear()
+
+
 def register_profiles() -> None:
     """Register the budgets ``quick`` and ``thorough`` as Hypothesis profiles, unless their names are taken."""
     from hypothesis import settings
@@ -70,4 +94,4 @@ def register_profiles() -> None:
             settings.register_profile(name, settings.get_profile("default"), max_examples=BUDGETS[name].examples)
 
 
-__all__ = ["PROFILES", "database", "keep", "kept", "key", "register_profiles"]
+__all__ = ["PROFILES", "database", "imports_unseen", "keep", "kept", "key", "register_profiles"]

@@ -18,6 +18,7 @@ Floating point never decides.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -218,10 +219,8 @@ class Search(Problem):
             if self.found is not None:
                 raise Found
 
-        try:
+        with kept_examples.imports_unseen(), suppress(Found, Unsatisfiable):
             look()
-        except (Found, Unsatisfiable):
-            pass
         self.outcome.stages["hypothesis"] = f"{tried} instances"
 
     def finish(self, shrinking: bool = True, *, drawn: bool = False) -> Outcome:
