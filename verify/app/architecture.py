@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from theory.claims import claim_named
 from verify.app import tables
-from verify.app.runner import Row
+from verify.app.runner import Row, handling
 
 if TYPE_CHECKING:
     pass
@@ -25,14 +24,8 @@ def terminable() -> Iterator[list[int]]:
         seen.append(number)
         raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():
+    with handling(signal.SIGTERM, stop):
         yield seen
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def print_decided(row: Row) -> None:

@@ -14,7 +14,7 @@ import multiprocessing
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -340,6 +340,19 @@ def _collect(pool: ProcessPoolExecutor, tasks: Sequence[Task], workers: int, tic
 
 
 @contextlib.contextmanager
+def handling(number: int, handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Context in which a signal calls ``handler``; does nothing outside the main thread, which alone gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@contextlib.contextmanager
 def _interrupts() -> Iterator[list[int]]:
     """Collects the first ctrl-C instead of raising it, so that no finished row is lost; the second one raises."""
     asked: list[int] = []
@@ -349,14 +362,8 @@ def _interrupts() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         asked.append(number)
 
-    if threading.current_thread() is not threading.main_thread():
+    with handling(signal.SIGINT, note):
         yield asked
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _names(running: dict[Future[Row], Task]) -> tuple[str, ...]:
