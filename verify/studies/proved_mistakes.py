@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,12 @@ def points(shape: Shape, count: int, seed: int) -> Iterator[list[fmpq]]:
 
 def wrong_at(p: Planted, shape: Shape, seed: int = 0) -> bool:
     """Whether some random point of a shape is an exact counterexample."""
-    prover = Prover(p.claim, BUDGETS["small"], p.drop)
-    for values in points(shape, POINTS, seed):
+    return refuted_among(Prover(p.claim, BUDGETS["small"], p.drop), shape, points(shape, POINTS, seed))
+
+
+def refuted_among(prover: Prover, shape: Shape, points: Iterable[Sequence[fmpq]]) -> bool:
+    """Whether one of some points of a shape refutes the claim of a prover; the prover only decides instances here."""
+    for values in points:
         try:
             decision = prover.look(shape.instance(values))
         except (ZeroDivisionError, ValueError):
