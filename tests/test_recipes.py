@@ -3,11 +3,11 @@
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forked import python
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = "\n".join((ROOT / "docs" / f"{p}.md").read_text() for p in ("adding", "your-paper", "your-architecture"))
@@ -21,8 +21,7 @@ def recipe(word):
 
 
 def run(words, folder):
-    here = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, env=here)
+    done = python(*words, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -1,4 +1,4 @@
-"""What is false is found from any seed, small; what is proved survives any seed."""
+"""What is false is found from any seed, small."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,6 @@ SMALL = {
     "no-free-prune/law-of-robustness-many-components": lambda i: i.log_samples <= 16 and i.log_components <= 32,
 }
 REFUTED = [c.id for c in claims() if c.status is Status.REFUTED]
-PROVED = [c.id for c in claims() if c.status is Status.PROVED]
 
 
 def refuted(identity, seed, *, shrinking):
@@ -66,12 +65,3 @@ def test_and_shrunk_to_what_a_person_can_check(identity):
             assert found.network.parameters <= MOST_WEIGHTS.get(identity, 6), found.summary()
         elif paper == "sketching":
             assert np.shape(found.w)[-1] <= MOST_FEATURES.get(identity, 3), found.summary()
-
-
-@pytest.mark.parametrize("identity", PROVED)
-def test_every_proved_claim_survives_and_is_decided(identity):
-    claim = claim_named(identity)
-    for seed in (200,):
-        outcome = falsify(claim, examples=60, seed=seed, rounds=8)
-        assert outcome.verdict == "survived", f"{identity}, seed {seed}: {outcome.verdict}, {outcome.decision}"
-        assert outcome.undecided + outcome.vacuous < outcome.examples

@@ -2,12 +2,11 @@
 
 import itertools
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
 
+from tests.forked import python
 from verify.bench import ntk, pruning, scaling, start, training
 from verify.bench.measure import Job, Measured, compare, growth, line
 from verify.studies import benchmarks_page as pages
@@ -122,8 +121,7 @@ def test_theorem_runs_import_only_files_with_the_mark(tmp_path):
     (tmp_path / "test_other.py").write_text("import torch\n\nNOT = 'mark.theorem'\n\n\ndef test_c():\n    pass\n")
 
     def collected(*more):
-        command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *more]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = python("-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *more, cwd=tmp_path)
         return {t.split("::")[-1] for t in done.stdout.splitlines() if "::" in t}
 
     assert collected("-m", "theorem") == {"test_a", "test_b"}

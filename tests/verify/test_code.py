@@ -1,12 +1,11 @@
 """The hash of the code behind a trial: what it covers, and what changes it."""
 
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.forked import python
 from verify.trials import code
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +34,8 @@ CASES = [
 def test_what_an_experiment_loads_is_hashed(module, name, parameters):
     """Also what is imported inside functions or by computed names."""
     script = LOADED.replace("MODULE", module).replace("NAME", name).replace("PARAMETERS", repr(parameters))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = python("-c", script, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     found = getattr(importlib.import_module(f"verify.experiments.{module}"), name)
     hashed = set(code.closure(f"verify.experiments.{module}", found.also))

@@ -1,8 +1,6 @@
 """Counterexamples are kept and tried again, and a seed does again what it did; profiles are budgets."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.database import InMemoryExampleDatabase
 
+from tests.forked import python
 from theory.claims import claim_named
 from theory.relations import holds
 from verify.search import examples
@@ -22,10 +21,8 @@ NAMES = ("sketching/mask-keeps-s-weights", "--budget", "quick", "--json")
 
 
 def verify(tmp_path, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "verify", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    here = {"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1"}
+    done = python("-m", "verify", *arguments, cwd=tmp_path, env=here)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -108,9 +105,6 @@ def test_profiles_are_budgets_and_change_nobodys_default():
     (("--hypothesis-profile", "default"), "quick"),
 ])  # fmt: skip
 def test_pytest_takes_the_profile_for_the_budget(tmp_path, options, budget):
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", "-m", "theorem",
-         "--architecture", "zoo:resnet20", "--claims", "sketching/mask-size", *options],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    chosen = ("-m", "theorem", "--architecture", "zoo:resnet20", "--claims", "sketching/mask-size")
+    done = python("-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *chosen, *options, cwd=tmp_path)
     assert f"budget {budget}" in done.stdout, done.stdout + done.stderr

@@ -1,11 +1,10 @@
 """Somebody else's paper: claims from a file of their own get all that the four papers' get."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.forked import python, run_pytest
 from theory.claims import claim_named, claims, claims_from
 from verify.app.cli import main
 from verify.app.runner import Task, run
@@ -40,23 +39,13 @@ def test_it_is_searched_in_other_processes():
 
 
 def test_a_command_of_its_own(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "verify",
-        "ablate",
-        "best-terms/*",
-        "--budget",
-        "quick",
-        "--claims-from",
-        str(PAPER),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    words = ("ablate", "best-terms/*", "--budget", "quick", "--claims-from", str(PAPER))
+    done = python("-m", "verify", *words, cwd=ROOT)
     assert "1 of 1 assumptions needed" in done.stdout
 
 
 def test_pytest_runs_it_in_any_repository(pytester):
-    result = pytester.runpytest_subprocess("-m", "theorem", "--claims-from", str(PAPER))
+    result = run_pytest(pytester, "-m", "theorem", "--claims-from", str(PAPER))
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["best-terms/kept-sum-keeps-its-sign *false as stated (confirmed)*", "3 checks: *"])
 

@@ -1,5 +1,7 @@
 """The pytest plugin, on somebody's own architecture."""
 
+from tests.forked import run_pytest
+
 pytest_plugins = ["pytester"]
 
 MODELS = """
@@ -19,7 +21,7 @@ def broken():
 
 def run(pytester, *arguments):
     pytester.makepyfile(my_models=MODELS)
-    return pytester.runpytest_subprocess("-m", "theorem", "--claims", "path-exclusion/trace-bound*", *arguments)
+    return run_pytest(pytester, "-m", "theorem", "--claims", "path-exclusion/trace-bound*", *arguments)
 
 
 def test_claims_are_added_in_any_repository(pytester):
@@ -31,9 +33,9 @@ def test_claims_are_added_in_any_repository(pytester):
 def test_deselected_theorems_do_not_run(pytester):
     pytester.makepyfile(my_models=MODELS, test_other="def test_one():\n    assert True\n")
     arguments = ("--architecture", "my_models.py:build", "--claims", "path-exclusion/trace-bound*")
-    pytester.runpytest_subprocess(*arguments, "-m", "not theorem").assert_outcomes(passed=1, deselected=6)
-    pytester.runpytest_subprocess(*arguments, "-k", "per-output").assert_outcomes(passed=1, deselected=6)
-    pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=6, skipped=1)
+    run_pytest(pytester, *arguments, "-m", "not theorem").assert_outcomes(passed=1, deselected=6)
+    run_pytest(pytester, *arguments, "-k", "per-output").assert_outcomes(passed=1, deselected=6)
+    run_pytest(pytester, *arguments).assert_outcomes(passed=6, skipped=1)
 
 
 def test_the_summary_survives_xdist(pytester):
@@ -58,14 +60,14 @@ def test_a_factory_that_raises_is_one_line(pytester):
 
 def test_an_unknown_claim_is_a_usage_error(pytester):
     pytester.makepyfile(my_models=MODELS)
-    result = pytester.runpytest_subprocess("--architecture", "my_models.py:build", "--claims", "nothing/*")
+    result = run_pytest(pytester, "--architecture", "my_models.py:build", "--claims", "nothing/*")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*matches no claim*"])
 
 
 def test_without_an_architecture_nothing_is_added(pytester):
     pytester.makepyfile("def test_one():\n    assert True\n")
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    run_pytest(pytester).assert_outcomes(passed=1)
 
 
 def test_collecting_theorems_imports_no_torch(pytester):
@@ -80,7 +82,7 @@ def test_collecting_theorems_imports_no_torch(pytester):
 
 
 def test_a_file_that_does_not_exist_is_a_usage_error_before_anything_runs(pytester):
-    result = pytester.runpytest_subprocess("-m", "theorem", "--theorem-architecture", "gone.py:build")
+    result = run_pytest(pytester, "-m", "theorem", "--theorem-architecture", "gone.py:build")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*there is no file 'gone.py'*"])
 
@@ -88,7 +90,7 @@ def test_a_file_that_does_not_exist_is_a_usage_error_before_anything_runs(pytest
 def test_the_options_have_prefixed_names(pytester):
     pytester.makepyfile(my_models=MODELS)
     arguments = ("--theorem-architecture", "my_models.py:build", "--theorem-claims", "path-exclusion/trace-bound")
-    pytester.runpytest_subprocess("-m", "theorem", *arguments).assert_outcomes(passed=1)
+    run_pytest(pytester, "-m", "theorem", *arguments).assert_outcomes(passed=1)
 
 
 def test_other_plugins_may_have_the_short_names(pytester, monkeypatch):
@@ -101,8 +103,8 @@ def test_other_plugins_may_have_the_short_names(pytester, monkeypatch):
     )
     pytester.makeconftest("def pytest_addoption(parser):\n    parser.addoption('--claims', default='')\n")
     monkeypatch.setenv("PYTEST_PLUGINS", "other")
-    result = pytester.runpytest_subprocess(
-        "--architecture", "arm", "--claims", "none",
+    result = run_pytest(
+        pytester, "--architecture", "arm", "--claims", "none",
         "--theorem-architecture", "my_models.py:build", "--theorem-claims", "path-exclusion/trace-bound",
     )  # fmt: skip
     result.assert_outcomes(passed=2)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forked import python
 from theory.claims import Status, claim_named
 from verify.app.runner import Task, disagreement, run_task
 from verify.power.ablation import ablate
@@ -112,11 +113,10 @@ def busy(loops):
 
 def printed(tmp_path, workers):
     """What the main job prints as JSON, less timings."""
-    command = [sys.executable, "-m", "verify", "--claims", "path-exclusion/[a-d]*", "--budget", "quick", "--seed", "3",
-               "--json", "--no-models", "--workers", str(workers)]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    words = ("--claims", "path-exclusion/[ab]*", "--budget", "quick", "--seed", "3", "--json", "--no-models")
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = python("-m", "verify", *words, "--workers", str(workers), cwd=tmp_path, env=here)
+    assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     for row in rows:
         row.pop("seconds")

@@ -1,12 +1,11 @@
 """Certificates: they decide again, and what was changed is not believed."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.forked import python
 from theory.claims import claim_named
 from theory.relations import Verdict, decide
 from verify import certificates
@@ -44,9 +43,7 @@ def test_written_and_read_it_is_the_same_refutation(tmp_path, outcome):
 
 
 def test_the_code_to_paste_decides_it_again(outcome):
-    done = subprocess.run(
-        [sys.executable, "-c", outcome.certificate["replay"]], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = python("-c", outcome.certificate["replay"], cwd=ROOT)
     assert done.stdout.startswith("refuted")
 
 

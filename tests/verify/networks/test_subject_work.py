@@ -3,13 +3,13 @@
 import dataclasses
 import itertools
 import json
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from tests.forked import python
 from theory.claims import Status, claim_named, claims
 from theory.relations import at_most
 from verify.networks.claims import budget, restated, undecided
@@ -65,9 +65,7 @@ print(json.dumps(asked(CHOSEN, (30, 16, 8))))
 
 
 def test_another_process_says_the_same():
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=None, timeout=600
-    )
+    done = python("-c", SCRIPT, cwd=Path(__file__).parents[3])
     assert json.loads(done.stdout) == asked(CHOSEN, (30, 16, 8))
 
 
