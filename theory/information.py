@@ -163,7 +163,8 @@ def _snapped(a: Any) -> Array:
 
 
 def _compared(relate: Any, lhs: LogSum, rhs: LogSum, name: str) -> Relation:
-    if any(is_registered(v) for side in (lhs, rhs) for v in (*np.ravel(side.c), *np.ravel(side.b))):
+    objects = [a for side in (lhs, rhs) for a in (side.c, side.b) if is_exact(a)]
+    if any(is_registered(v) for a in objects for v in np.ravel(a)):
         return relate(lhs, rhs, name)  # left as they are: whoever registered the scalar compares them
     left, right = lhs.value(), rhs.value()
     if not is_exact(lhs.c):
