@@ -33,7 +33,8 @@ def test_a_deleted_assumption_is_found_from_the_draws_that_are_left(name):
 
 def _found(claim, seed):
     """Whether the search finds an instance on which the claim is false, or has no meaning."""
-    budgets = ({"examples": 40, "rounds": 4}, {"examples": 200, "rounds": 16})
+    scan = {"examples": 10, "rounds": 12, "stages": ("scan",)}
+    budgets = (scan, {"examples": 40, "rounds": 4}, {"examples": 200, "rounds": 16})
     found = (falsify(claim, seed=seed, shrinking=False, **b) for b in budgets)
     return any(o.verdict == "refuted" or o.undefined for o in found)
 

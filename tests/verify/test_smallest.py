@@ -67,7 +67,7 @@ def test_stacks_grow_and_small_ones_never_stop():
 ])  # fmt: skip
 def test_the_counterexample_does_not_depend_on_the_seed(name, line):
     quick = BUDGETS["quick"]
-    found = [falsify(name, examples=quick.examples, rounds=quick.rounds, seed=seed) for seed in range(6)]
+    found = [falsify(name, examples=quick.examples, rounds=quick.rounds, seed=seed) for seed in range(3)]
     assert {o.verdict for o in found} == {"refuted"}
     assert len({o.counterexample.key() for o in found}) == 1
     assert line in (None, found[0].counterexample.summary())
