@@ -34,17 +34,21 @@ def chosen(count: int = PLANTED) -> list[Mutant]:
 
 
 def reasons(path: Path = EQUIVALENT) -> dict[str, str]:
-    """Name of a mutant -> why nothing can notice it.
+    """Name of a mutant -> why nothing can notice it; "FILE FUNCTION: *" stands for all mutants of one function.
 
     Raises:
         ValueError: a name that is no mutant's, so that the file cannot go stale.
     """
     listed: dict[str, str] = tomllib.loads(path.read_text())["equivalent"]
-    known = {m.name for m in mutants()}
+    known = {name for m in mutants() for name in (m.name, _whole(m))}
     for name in listed:
         if name not in known:
             raise ValueError(f"{path.name}: no mutant is called {name!r}; {did_you_mean(name, known)}")
     return listed
+
+
+def _whole(mutant: Mutant) -> str:
+    return f"{mutant.file} {mutant.where}: *"
 
 
 def run(count: int = PLANTED, kept: Path = KEPT) -> list[dict[str, Any]]:
@@ -70,12 +74,13 @@ def run(count: int = PLANTED, kept: Path = KEPT) -> list[dict[str, Any]]:
 
 
 def _row(mutant: Mutant, found: Fate, why: dict[str, str]) -> dict[str, Any]:
-    equivalent = found.fate not in ("killed", "did not end") and mutant.name in why
+    reason = why.get(mutant.name) or why.get(_whole(mutant))
+    equivalent = reason is not None and found.fate not in ("killed", "did not end")
     return {
         "mutant": mutant.name,
         "kind": mutant.kind,
         "fate": "equivalent" if equivalent else found.fate,
-        "by": why[mutant.name] if equivalent else found.by,
+        "by": reason if equivalent else found.by,
         "decided exactly": found.exact,
     }
 

@@ -162,6 +162,20 @@ def test_equivalent_mutants_exist(tmp_path):
         power.reasons(stale)
 
 
+def test_one_entry_can_stand_for_a_whole_function(tmp_path):
+    m, other = mutants()[0], next(m for m in mutants() if m.where != mutants()[0].where)
+    listed = tmp_path / "equivalent.toml"
+    listed.write_text(f'[equivalent]\n"{m.file} {m.where}: *" = "only proposes"\n')
+    why = power.reasons(listed)
+    row = power._row(m, Fate("survived"), why)
+    assert (row["fate"], row["by"]) == ("equivalent", "only proposes")
+    assert power._row(m, Fate("killed", "a claim"), why)["fate"] == "killed"
+    assert power._row(other, Fate("survived"), why)["fate"] == "survived"
+    listed.write_text('[equivalent]\n"theory/sketches.py nowhere: *" = "no such function"\n')
+    with pytest.raises(ValueError, match="no mutant is called"):
+        power.reasons(listed)
+
+
 def test_mutants_have_the_fields_that_name_them():
     m = Mutant("theory/a.py", "f", 1, 1, "constant", "1", "2", 1, 0, 0)
     assert m.name == "theory/a.py f: 1 -> 2 #2"
