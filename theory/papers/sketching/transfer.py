@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
-from theory.papers.sketching.assumptions import some_signal, zero_first
+from theory.papers.sketching.assumptions import never_first, some_signal
 from theory.papers.sketching.sampling import chi_square
 from theory.papers.sources import SKETCHING, ours
 from theory.relations import Relation, all_of, at_most, equal
@@ -15,7 +17,7 @@ from theory.sketches import MovingSketch, Transfer, column, squared
 OURS = ours("beside the sketching paper")
 
 
-def _first_removed(i: Transfer) -> Transfer:
+def _first_removed(c: Any, i: Transfer) -> Transfer:
     return i.with_(w0=i.w0 * (np.arange(i.w0.shape[-1]) > 0))
 
 
@@ -23,7 +25,7 @@ used_weights_start_nonzero = Assumption(
     "used-weights-start-nonzero",
     "w0_i is not 0 wherever X_i w_i is not 0",
     lambda i: ((i.w0 != 0) | ~i.trained.used()).all(axis=-1),
-    lambda c, i: _first_removed(i),
+    _first_removed,
 )
 
 
@@ -179,7 +181,7 @@ seen_features_can_be_drawn = Assumption(
     "seen-features-can-be-drawn",
     "p_i > 0 wherever X_i is not 0",
     lambda i: ((i.p > 0) | (i.rows_squared == 0)).all(axis=-1),
-    lambda c, i: i.with_(q=zero_first(i.q)),
+    never_first,
 )
 
 
