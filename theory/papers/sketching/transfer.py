@@ -85,7 +85,7 @@ def transfer_identity(i: Transfer) -> Relation:
     Proof. $N_{p_0}(w)^2 = A_0^2\,E_{p_0} r^2$ with $r_i = |w_i/w_{0,i}|$, and $A_* = A_0\,E_{p_0} r$.
     """
     p0, best = i.initial.optimal, i.trained.optimal
-    error, least = i.second_moment(p0), i.second_moment(best)
+    error, least = i.s * i.trained.mse(p0), i.s * i.trained.mse(best)
     a0, a = i.initial.a, i.trained.a
     return all_of(
         equal(error, least + a0 * a0 * i.ratio_variance(), "variance of the ratio"),
