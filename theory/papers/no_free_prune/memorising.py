@@ -140,7 +140,7 @@ def data_gain(instance: FittedMasks) -> Relation:
     """
     gain = instance.accuracy_gain()
     bound = instance.information() * (instance.one / (2 * instance.n))
-    every = np.asarray(instance.realisable == 1, dtype=bool).all(axis=-1)[..., None]
+    every = np.asarray(instance.realisable == 1, dtype=bool).all(axis=-1, keepdims=True)
     return at_most_logs(rational_part(gain * gain, instance.labels), bound) & equal(
         instance.correct(), instance.n, "a mask that realises all"
     ).when(every)
