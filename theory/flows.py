@@ -90,7 +90,7 @@ class UniformNetwork(Instance):
         w = rational(self.scale[()])
         weight = np.float32(float(int(w.p)) / float(int(w.q)))
         with np.errstate(all="ignore"):
-            weight = np.float32(weight**power)
+            weight = np.full(power, weight).prod(dtype=np.float32)
             activations = [np.float32(1)]
             for _ in range(self.depth):
                 activations.append(_sum32(weight * activations[-1], self.width))

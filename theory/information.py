@@ -29,6 +29,7 @@ from flint import arb, ctx, fmpq
 from theory.instances import Instance, array
 from theory.relations import Relation, at_most, equal
 from theory.scalars import (
+    ONE,
     ZERO,
     Array,
     absolute,
@@ -73,7 +74,7 @@ class LogSum:
         return LogSum(self.c * np.asarray(factor)[..., None], self.b, self.constant * factor)
 
     def __sub__(self, other: Any) -> LogSum:
-        return self + (other * -1 if isinstance(other, LogSum) else -other)
+        return self + other * -1
 
     def value(self) -> Any:
         """The number: float64, or exactly 0, or a ball that excludes 0; shape (...).
@@ -89,23 +90,20 @@ class LogSum:
         out = np.empty(shape, dtype=object)
         for index in np.ndindex(*shape):
             out[index] = _value(list(self.c[index]), list(self.b[index]), constants[index])
-        return out if shape else out[()]
+        return out[()]
 
 
 def _value(c: list[Any], b: list[Any], constant: Any) -> Any:
     terms = [(u, v) for u, v in zip(c, b, strict=True) if u != 0 and v != 1]
     if any(v <= 0 for _, v in terms):
         raise ZeroDivisionError("the logarithm of a number that is not positive")
-    if not terms:
+    if _cancels(terms):
         return fmpq(0) + constant
-    logs = sum((u * log(v) for u, v in terms), arb(0))
-    if logs.contains(0) and _cancels(terms):
-        return fmpq(0) + constant
-    ball, bits = logs + constant, ctx.prec
+    ball, bits = arb(0), ctx.prec
     while ball.contains(0):
-        bits *= 2
         with precision(bits):
             ball = sum((u * log(v) for u, v in terms), arb(0)) + constant
+        bits *= 2
     return ball
 
 
@@ -170,9 +168,8 @@ def _compared(relate: Any, lhs: LogSum, rhs: LogSum, name: str) -> Relation:
     if not is_exact(lhs.c):
         return relate(_snapped(left), _snapped(right), name)
     if isinstance(left, arb) and isinstance(right, arb) and isinstance(gap := (rhs - lhs).value(), fmpq):
-        # Overlapping balls whose difference is known exactly; if that is 0, in units of their common size.
-        unit = fmpq(1 if left > 0 else -1)
-        return relate(unit, unit, name) if gap == 0 else relate(ZERO, gap, name)
+        # Balls whose difference is known exactly; if that is 0, in units of their common size.
+        return relate(ONE, ONE, name) if gap == 0 else relate(ZERO, gap, name)
     return relate(left, right, name)
 
 
@@ -384,9 +381,9 @@ class TestedLaw(Instance):
 
     def total_variation(self) -> Any:
         """TV(P(M, D), P(M) P(D)), shape (...)."""
-        whole = np.asarray(total(self.weights, axis=(-2, -1)))[..., None, None]
-        difference = self.weights / whole - decoupled(self.weights) / (whole * whole)
-        return total(absolute(difference), axis=(-2, -1)) / 2
+        whole = np.asarray(total(self.weights, axis=(-2, -1)))
+        difference = self.weights * whole[..., None, None] - decoupled(self.weights)
+        return total(absolute(difference), axis=(-2, -1)) / (2 * whole * whole)
 
     def likelier(self) -> Array:
         """The test that is 1 where the pair is likelier than by chance, else 0, shape (..., D, M)."""

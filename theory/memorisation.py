@@ -99,10 +99,6 @@ class LabelledMasks(Instance):
         """I(M; Y)."""
         return mutual_information(self.joint)
 
-    def uniform(self) -> Any:
-        """Whether all labelings are equally likely, shape (...)."""
-        return (self.labels == self.labels[..., :1]).all(axis=-1)
-
     def independent(self) -> Any:
         """Whether the labels of different points are independent, shape (...)."""
         whole = np.asarray(total(self.labels, axis=-1))

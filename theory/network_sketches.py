@@ -12,13 +12,12 @@ from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
-from flint import fmpq
 
 from theory.enumeration import on_path, path_jacobian, path_values, paths_of
 from theory.instances import array
 from theory.networks import INPUT, LINEAR, ONE, RELU, Network, NetworkInstance, edge_values, forward, jacobian
 from theory.saliency import through
-from theory.scalars import Array, absolute, exact, floats, is_exact, total, zeros
+from theory.scalars import Array, absolute, total, zeros
 
 MAX_SIGNS = 12
 
@@ -32,7 +31,7 @@ def signs(count: int) -> np.ndarray:
     """
     if count > MAX_SIGNS:
         raise ValueError(f"2^{count} sign patterns are too many to enumerate (at most 2^{MAX_SIGNS})")
-    return np.array(list(product((1, -1), repeat=count)), dtype=int).reshape(-1, count)
+    return np.array(list(product((1, -1), repeat=count)), dtype=int).reshape(2**count, count)
 
 
 def synflow(network: Network, theta: Array, inputs: Array | None = None, power: int = 1) -> Array:
@@ -108,13 +107,8 @@ class NetworkWeights(NetworkInstance):
 
     def sign_inputs(self) -> Array:
         """All inputs of +1 and -1, (2^d, d): the uniform law on them has mean 0 and covariance I."""
-        return exact(signs(len(self.network.inputs))) if is_exact(self.theta) else self._float_signs()
-
-    def _float_signs(self) -> Array:
-        return np.broadcast_to(
-            signs(len(self.network.inputs)).astype(float),
-            (*self.theta.shape[:-1], 2 ** len(self.network.inputs), len(self.network.inputs)),
-        )
+        inputs = signs(len(self.network.inputs))
+        return np.broadcast_to(inputs, (*self.theta.shape[:-1], *inputs.shape))
 
     @cached_property
     def on_signs(self) -> Any:
@@ -190,8 +184,7 @@ class SignAverage(NetworkInstance):
     def rectified_paths(self) -> Array:
         """Sum over the paths p through each parameter of v_p^2 / 2^(number of ReLUs on p), (..., N)."""
         v = path_values(self.network, self.theta)
-        halves = exact([fmpq(1, 2 ** int(g)) for g in rectifiers_on_paths(self.network)])
-        return through(self.network, v * v * (halves if is_exact(v) else floats(halves)))
+        return through(self.network, v * v / 2 ** rectifiers_on_paths(self.network))
 
     def cancels(self) -> np.ndarray:
         """Whether under some signs what arrives at a hidden unit is not all 0 but sums to exactly 0, (...)."""
@@ -199,7 +192,7 @@ class SignAverage(NetworkInstance):
         out = np.zeros(np.shape(self.theta)[:-1], dtype=bool)
         read = {e.source for e in self.network.edges}
         for u, kind in enumerate(self.network.units):
-            if kind in (INPUT, ONE) or (kind == LINEAR and u not in read):
+            if kind == LINEAR and u not in read:
                 continue
             arriving = [
                 np.asarray(values[i])[..., None] * self.runs.values[self.network.edges[i].source]
@@ -213,9 +206,9 @@ class SignAverage(NetworkInstance):
 
 
 def distinct_weight_sets(network: Network) -> bool:
-    """Whether no two paths to one output carry the same weights (an even number of times apart)."""
-    odd = on_path(network) % 2
-    keys = [(k, *row) for k, row in zip(paths_of(network).outputs, odd.tolist(), strict=True)]
+    """Whether no two paths to one output carry the same weights, each as often."""
+    counts = on_path(network).tolist()
+    keys = [(k, *row) for k, row in zip(paths_of(network).outputs, counts, strict=True)]
     return len(set(keys)) == len(keys)
 
 

@@ -85,6 +85,16 @@ def equal(lhs: Any, rhs: Any, name: str = "") -> Relation:
     return Relation((Comparison("==", lhs, rhs, name),))
 
 
+def nearly(value: Any) -> Any:
+    """A positive ``value``, larger by 2^-40 of itself: beside it balls decide an inequality that is attained."""
+    return value * (1 + fmpq(1, 2**40))
+
+
+def nearly_equal(a: Any, b: Any, name: str = "") -> Relation:
+    """Two positive balls are equal to 40 bits; that they are equal no ball decides."""
+    return all_of(at_most(a, nearly(b), name), at_most(b, nearly(a), f"{name}, exchanged"))
+
+
 def different(lhs: Any, rhs: Any, name: str = "") -> Relation:
     """``lhs != rhs``."""
     return Relation((Comparison("!=", lhs, rhs, name),))

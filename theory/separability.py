@@ -7,8 +7,7 @@ For rows $a_i$ and right-hand sides $b_i$ exactly one of the following has a sol
 
 A linear threshold unit memorises labels $y$ on points $x$ iff $y_i\, w \cdot x_i > 0$ for all $i$, which by
 scaling $w$ is the first alternative with $a_i = y_i x_i$ and $b_i = 1$. One run of the simplex method
-in rationals (Bland's rule, so it ends) finds one or the other; for large systems HiGHS may propose, and
-what it proposes counts only after it was checked in rationals.
+in rationals (Bland's rule, so it ends) finds one or the other, and what it finds is checked.
 """
 
 from __future__ import annotations
@@ -27,8 +26,6 @@ from theory.spectrum import rank_by_minors
 
 MAX_POINTS = 12
 """Most points for which all $2^n$ labelings are decided one by one."""
-LARGE = 400
-"""Entries of the system from which on HiGHS is asked for a proposal first."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +35,10 @@ class Separation:
     Attributes:
         weights: w with a_i . w >= b_i for all rows, or None.
         combination: nonnegative multipliers with sum_i l_i a_i = 0 and sum_i l_i b_i > 0, or None.
-        how: "simplex in rationals" or "proposed by HiGHS, checked in rationals".
     """
 
     weights: tuple[Any, ...] | None
     combination: tuple[Any, ...] | None
-    how: str
 
     @property
     def feasible(self) -> bool:
@@ -51,8 +46,7 @@ class Separation:
         return self.weights is not None
 
     def proves(self, rows: Array, sides: Array) -> bool:
-        """Whether the certificate is right for ``rows`` (n, k) and ``sides`` (n,), checked in rationals."""
-        rows, sides = exact(rows), exact(sides)
+        """Whether the certificate is right for ``rows`` (n, k) and ``sides`` (n,), rational."""
         if (self.weights is None) == (self.combination is None):
             return False
         if self.weights is not None:
@@ -68,13 +62,12 @@ class Separation:
         )
 
 
-def separate(points: Any, labels: Any, *, bias: bool = False, weak: bool = False) -> Separation:
+def separate(points: Any, labels: Any, *, weak: bool = False) -> Separation:
     """Whether a linear threshold unit gives ``points`` their ``labels``.
 
     Args:
         points: shape (n, k), numbers that are taken exactly.
         labels: n signs, each 1 or -1.
-        bias: the unit has a bias: a constant input 1 is appended.
         weak: the unit answers +1 also at w . x = 0 (otherwise an input at 0 has no label).
 
     Raises:
@@ -85,8 +78,6 @@ def separate(points: Any, labels: Any, *, bias: bool = False, weak: bool = False
         raise ValueError(f"expected points (n, k) and n labels; got shape {x.shape} and {len(y)} labels")
     if any(v not in (1, -1) for v in y):
         raise ValueError(f"labels are 1 or -1; got {y}")
-    if bias:
-        x = with_bias(x)
     signs = np.array([fmpq(v) for v in y], dtype=object)
     sides = np.array([ZERO if weak and v == 1 else ONE for v in y], dtype=object)
     return solve(x * signs[:, None], sides)
@@ -99,13 +90,8 @@ def solve(rows: Array, sides: Array) -> Separation:
         ValueError: the shapes disagree.
         ArithmeticError: the certificate fails its own check (a defect of this module).
     """
-    rows, sides = exact(rows), exact(sides)
     if rows.ndim != 2 or sides.shape != rows.shape[:1]:
         raise ValueError(f"expected rows (n, k) and n sides; got shapes {rows.shape} and {sides.shape}")
-    if rows.size >= LARGE:
-        proposed = _propose(rows, sides)
-        if proposed is not None and proposed.proves(rows, sides):
-            return proposed
     found = _simplex(rows, sides)
     if not found.proves(rows, sides):
         raise ArithmeticError("a separability certificate failed its own check")
@@ -140,42 +126,9 @@ def _simplex(rows: Array, sides: Array) -> Separation:
         for r, j in enumerate(basis):
             if j < n:
                 combination[j] = tableau[r][-1]
-        return Separation(None, tuple(combination), "simplex in rationals")
+        return Separation(None, tuple(combination))
     multipliers = [ONE - cost[n + i] for i in range(m)]
-    return Separation(tuple(-u / multipliers[k] for u in multipliers[:k]), None, "simplex in rationals")
-
-
-def _propose(rows: Array, sides: Array) -> Separation | None:
-    """What HiGHS finds in floating point, as rationals; None if it finds nothing of use."""
-    from scipy.optimize import linprog
-
-    from theory.scalars import floats, rational
-
-    a, b = floats(rows), floats(sides)
-    how = "proposed by HiGHS, checked in rationals"
-    # A margin of 2 instead of 1 leaves room for rounding.
-    primal = linprog(np.zeros(a.shape[1]), A_ub=-a, b_ub=-2 * b, bounds=(None, None), method="highs")
-    if primal.status == 0 and primal.x is not None:
-        return Separation(tuple(rational(float(v)) for v in primal.x), None, how)
-    dual = linprog(np.ones(len(a)), A_eq=np.vstack([a.T, b]), b_eq=[*np.zeros(a.shape[1]), 1.0], method="highs")
-    if dual.status != 0 or dual.x is None:
-        return None
-    support = [i for i, v in enumerate(dual.x) if v > 1e-9]
-    return _on_support(rows, sides, support, how)
-
-
-def _on_support(rows: Array, sides: Array, support: list[int], how: str) -> Separation | None:
-    """The combination on ``support`` that solves the equations exactly, if it is unique."""
-    columns = [[*rows[i], sides[i]] for i in support]
-    k = rows.shape[1]
-    system = [[c[j] for c in columns] + [ONE if j == k else ZERO] for j in range(k + 1)]
-    reduced, rank = fmpq_mat(k + 1, len(support) + 1, [v for row in system for v in row]).rref()
-    if rank != len(support) or any(reduced[i, i] != 1 for i in range(rank)):
-        return None
-    combination = [ZERO] * len(rows)
-    for r, i in enumerate(support):
-        combination[i] = reduced[r, len(support)]
-    return Separation(None, tuple(combination), how)
+    return Separation(tuple(-u / multipliers[k] for u in multipliers[:k]), None)
 
 
 def _dot(a: Any, b: Any) -> fmpq:

@@ -353,6 +353,10 @@ class Transfer(Instance):
         """The model with initial weights: p0 is its optimal law."""
         return Sketch(self.s, self.x, self.w0)
 
+    def second_moment(self, p: Array) -> Any:
+        """The sum s MSE_p(w) + |X'w|^2, (...): N_p(w)^2 where every feature that contributes can be drawn."""
+        return self.s * self.trained.mse(p) + self.trained.signal
+
     @property
     def change(self) -> Array:
         """The change w - w0, (..., d)."""

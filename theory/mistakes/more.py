@@ -21,7 +21,7 @@ from theory.papers.no_free_prune import information, noise
 from theory.papers.sketching import data_independence, synflow
 from theory.paths import on_path, path_gates
 from theory.relations import at_most, equal, equivalent, holds, less
-from theory.scalars import absolute, indicator, sqrt, total
+from theory.scalars import absolute, indicator, log, sqrt, total
 from theory.separability import cover_number
 from theory.sketches import binary_masks, inverse, normalised, squared
 
@@ -654,7 +654,7 @@ def correct_points_for_accuracy(i):
 @wrong("no-free-prune/law-of-robustness-effective")
 def without_the_factor_two(i):
     best = i.correlation()
-    return at_most(best * best, i.information())
+    return at_most(best * best, log(fmpq(i.directions)))
 
 
 PLANTED = MISTAKES

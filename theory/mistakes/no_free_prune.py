@@ -22,7 +22,7 @@ from theory.information import (
 )
 from theory.papers.no_free_prune import counting, information, memorising, noise, robustness
 from theory.relations import at_most, equal
-from theory.scalars import exp, total
+from theory.scalars import exp, log, total
 from theory.separability import cover_number
 
 PROVED = [c for c in claims() if c.id.startswith("no-free-prune/") and c.status is Status.PROVED]
@@ -234,14 +234,15 @@ def over_n_squared(i):
 
 @mistake(robustness.law_of_robustness_finite)
 def without_the_64(i):
-    return at_most(i.linear_success(), i.noise_terms() + i.class_term(fmpq(1, 128)))
+    return at_most(i.linear_success(), i.directions * exp(-8 * i.threshold_squared))
 
 
 @mistake(robustness.law_of_robustness_finite)
 def multiplied_instead_of_divided(i):
-    return at_most(i.constant_success(), exp(-i.rate * 32) + 2 * exp(-i.rate * 128))
+    rate = i.samples * i.epsilon[()] ** 2
+    return at_most(i.constant_success(), exp(-rate * 32) + 2 * exp(-rate * 128))
 
 
 @mistake(robustness.law_of_robustness_effective)
 def without_two(i):
-    return at_most(i.correlation() ** 2, i.information())
+    return at_most(i.correlation() ** 2, log(fmpq(i.directions)))

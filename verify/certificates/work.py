@@ -304,9 +304,9 @@ def pruned_unit(instance: Any) -> Work:
 
 
 def linear_ensemble(instance: Any) -> Work:
-    """All binomial coefficients of the number of samples."""
+    """Binomial coefficients of the number of samples, twice, and an integral."""
     n = max(instance.samples, 0)
-    return Work(4 * n + 100, n + 8 * height(instance))
+    return Work(n * n + 4 * n + 100, n + 8 * height(instance))
 
 
 def constant(instance: Any) -> Work:

@@ -157,7 +157,7 @@ def survey(kept_in: Path | None = None, progress: Callable[[str], None] = lambda
         if claim.status is Status.PROVED:
             known.applying, known.alike = _statements(claim)
             known.needed = [a.name for a in claim.assumptions]
-            for i, part in enumerate(() if claim.slack else comparisons(claim)):
+            for i, part in enumerate(comparisons(claim)):
                 if numerical(part):
                     known.sharp += [(i, c) for c in ((CHANGE, -CHANGE) if part.kind == "==" else (CHANGE,))]
         found.append(known)

@@ -24,9 +24,11 @@ def cover_count(instance: ThresholdUnit) -> Relation:
     Proof. Cover 1965: a new point splits as many dichotomies as the others have in one dimension less:
     $C(n + 1, k) = C(n, k) + C(n, k - 1)$. Each labeling is decided by weights or by a Farkas combination.
     """
-    points = instance.points()
-    realised, bound = fmpq(instance.realised()), fmpq(cover_number(*points.shape))
-    return at_most(realised, bound) & equal(realised, bound, "general position").when(in_general_position(points))
+    n, k = instance.x.shape
+    realised, bound = fmpq(instance.realised()), fmpq(cover_number(n, k + int(instance.bias)))
+    return at_most(realised, bound) & equal(realised, bound, "general position").when(
+        in_general_position(instance.points())
+    )
 
 
 @claim(ThresholdUnit, REFUTED, NO_FREE_PRUNE.at("the count with sign(0) = 1, ours"))

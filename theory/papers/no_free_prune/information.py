@@ -25,7 +25,7 @@ from theory.information import (
     rational_part,
 )
 from theory.papers.sources import NO_FREE_PRUNE, ours
-from theory.relations import Relation, all_of, at_most, equal
+from theory.relations import Relation, all_of, at_most, equal, equivalent
 from theory.scalars import is_exact, total
 
 
@@ -68,11 +68,16 @@ def information_range(instance: MaskLaw) -> Relation:
 def _range_of_information(law: MaskLaw, masks: list[int], last: str) -> Relation:
     information, entropy_of_mask = law.information(), entropy(law.mask_weights())
     return all_of(
-        at_most_logs(information * 0, information, "0 <= I"),
+        at_most_logs(_nothing(law.weights), information, "0 <= I"),
         at_most_logs(information, entropy_of_mask, "I <= H(m)"),
         at_most_logs(information, entropy(total(law.weights, axis=-1)), "I <= H(D)"),
         at_most_logs(entropy_of_mask, _logs_of(masks, law), last),
     )
+
+
+def _nothing(weights: Any) -> Any:
+    """The number 0 for each law, (...)."""
+    return rational_part(total(weights, axis=(-2, -1)) * 0, weights)
 
 
 @claim(MaskLaw, PROVED, NO_FREE_PRUNE.at("seed"))
@@ -82,9 +87,14 @@ def information_range_at_most_k(instance: MaskLaw) -> Relation:
     $0 \le I(m; D) \le H(m) \le \log \sum_{i \le k} \binom{N}{i}$ if at most $k$ weights are kept, and
     $I(m; D) \le H(D)$.
 
-    Proof. As `information-range`; there are $\sum_{i \le k} \binom{N}{i}$ masks.
+    Proof. As `information-range`; there are $\sum_{i \le k} \binom{N}{i}$ masks (counted one by one, too).
     """
-    return _range_of_information(instance, [masks_at_most(instance.n, k) for k in range(instance.n + 1)], "H(m) <= log")
+    masks = [masks_at_most(instance.n, k) for k in range(instance.n + 1)]
+    sizes = [sum(m) for m in product((0, 1), repeat=instance.n)]
+    counted = np.cumsum(np.bincount(sizes))
+    return _range_of_information(instance, masks, "H(m) <= log") & equal(
+        np.array(masks)[instance.largest()], counted[instance.largest()], "masks"
+    )
 
 
 @claim(MaskLaw, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
@@ -113,7 +123,7 @@ def conditional_information_is_an_average(instance: ConditionedLaw) -> Relation:
     """
     information = instance.information()
     return equal_logs(information, average_information(instance.weights)) & at_most_logs(
-        information * 0, information, "0 <= I"
+        _nothing(instance.weights[..., 0]), information, "0 <= I"
     )
 
 
@@ -138,12 +148,13 @@ ignores_the_data = Assumption(
 def data_independent_mask(instance: MaskLaw) -> Relation:
     r"""A mask rule that ignores the data has as many effective parameters as it keeps weights, on average.
 
-    If $P(m \mid D) = P(m)$ then $I(m; D) = 0$ and $p_{eff} = E\|m\|_0$.
+    If $P(m \mid D) = P(m)$ then $I(m; D) = 0$ and $p_{eff} = E\|m\|_0 = \sum_j P(m_j = 1)$.
 
     Proof. $I(m; D) = \mathrm{KL}(P(m, D) \,\|\, P(m) P(D)) = 0$.
     """
-    kept = rational_part(instance.kept(), instance.weights)
-    return equal_logs(instance.effective_parameters(), kept)
+    by_weight = total(instance.mask_weights()[..., None] * np.array(instance.masks), axis=-2)
+    kept = total(by_weight, axis=-1) / total(instance.weights, axis=(-2, -1))
+    return equal_logs(instance.effective_parameters(), rational_part(kept, instance.weights))
 
 
 def _narrow(chooser: Any, law: TestedLaw) -> TestedLaw:
@@ -186,7 +197,8 @@ def decoupling_total_variation(instance: TestedLaw) -> Relation:
     r"""The best test of dependence asks whether mask and data are likelier together than by chance.
 
     With $T = TV(P(M, D), P(M) P(D))$: $|E\,g(M, D) - E\,g(M, D')| \le 2 \sigma T \le \sqrt{2 \sigma^2 I(M; D)}$
-    for $g$ of range at most $2\sigma$ for each $m$ (squared), and $g = 1[P(m, d) > P(m) P(d)]$ has the gap $T$.
+    for $g$ of range at most $2\sigma$ for each $m$ (squared), and $g = 1[P(m, d) > P(m) P(d)]$ has the gap $T$; $T = 0$
+    iff mask and data are independent.
 
     Proof. The differences $P(m, d) - P(m) P(d)$ sum to 0 for each $m$, so half the range of $g(m, \cdot)$ times
     their absolute values bounds the gap; Pinsker's inequality.
@@ -196,6 +208,9 @@ def decoupling_total_variation(instance: TestedLaw) -> Relation:
     pinsker = at_most_logs(
         rational_part(2 * variation * variation, instance.weights), instance.information(), "Pinsker"
     )
-    return (
-        at_most(gap * gap, 4 * instance.proxy * variation * variation, "gap") & equal(best, variation, "best") & pinsker
+    return all_of(
+        at_most(gap * gap, 4 * instance.proxy * variation * variation, "gap"),
+        equal(best, variation, "best"),
+        pinsker,
+        equivalent(variation == 0, is_decoupled(instance.weights), "no dependence"),
     )

@@ -12,14 +12,16 @@ from theory.information import (
     binary_divergence,
     binary_entropy,
     constant_log,
+    equal_logs,
     is_decoupled,
     rational_part,
 )
 from theory.memorisation import CorrelationMask, FittedMasks, MemorisingMasks, agreements
 from theory.papers.no_free_prune.assumptions import choosing_well, independent_labels, uniform_labels
 from theory.papers.sources import NO_FREE_PRUNE
-from theory.relations import Relation, at_most, less
+from theory.relations import Relation, all_of, at_most, equal, less
 from theory.scalars import total
+from theory.sketches import column
 
 
 @claim(
@@ -38,9 +40,15 @@ def memorisation_information(instance: MemorisingMasks) -> Relation:
     Proof. Data processing given $M$, and $d$ is jointly convex. The second is an equality iff, given $M$ and
     whether $Y \in G_M$, $Y$ is uniform; the first if $p_m$ and $q_m$ do not depend on $m$.
     """
-    by_mask = instance.divergence_by_mask()
-    divergence = binary_divergence(instance.memorised(), instance.by_chance())
-    return at_most_logs(divergence, by_mask, "on average") & at_most_logs(by_mask, instance.information(), "by mask")
+    by_mask, p, q = instance.divergence_by_mask(), instance.memorised(), instance.by_chance()
+    divergence = binary_divergence(p, q)
+    hit, _, whole = instance.by_mask()
+    same = (hit == column(p) * whole) & (whole * instance.sizes() == column(q * 2**instance.n) * whole)
+    return all_of(
+        at_most_logs(divergence, by_mask, "on average"),
+        at_most_logs(by_mask, instance.information(), "by mask"),
+        equal_logs(divergence, by_mask, "masks alike").when(np.asarray(same, dtype=bool).all(axis=-1)),
+    )
 
 
 @claim(MemorisingMasks, REFUTED, NO_FREE_PRUNE.at("the exponential form"), assumes=(uniform_labels,))
@@ -68,13 +76,16 @@ def memorising_needs_parameters(instance: MemorisingMasks) -> Relation:
     H(S \mid M)$. Hence $p\, n \le I + E[1_S \log_2 |G_M|] + h(p)$, and $I + E \log_2 |G_M| \ge n$ where $p = 1$.
 
     Proof. Fano: given $M$ and $S$, $Y$ is one of $|G_M|$ or of $2^n - |G_M|$ labelings; equality iff it is uniform on
-    them. With $b$-bit weights $\log_2 |G_m| \le b \|m\|_0$: then weights and information together pay for the samples.
+    them, as where the mask ignores the labels. With $b$-bit weights $\log_2 |G_m| \le b \|m\|_0$: then weights and
+    information together pay for the samples.
     """
     p = instance.memorised()
     known, size, nats = instance.information(), instance.log_size_when_memorised(), constant_log(2, p) * instance.n
     exact = known + size + instance.log_size_when_not() + instance.doubt_given_mask()
-    return at_most_logs(nats, exact, "every labeling") & at_most_logs(
-        nats * p, known + size + binary_entropy(p), "those memorised"
+    return all_of(
+        at_most_logs(nats, exact, "every labeling"),
+        equal_logs(nats, exact, "a mask that ignores them").when(is_decoupled(instance.joint)),
+        at_most_logs(nats * p, known + size + binary_entropy(p), "those memorised"),
     )
 
 
@@ -88,7 +99,11 @@ def leakage_count(instance: MemorisingMasks) -> Relation:
     fits.
     """
     leaked = instance.conditional.max(axis=-2)
-    return at_most(instance.memorised(), total(leaked * instance.sizes(), axis=-1) / 2**instance.n)
+    bound = total(leaked * instance.sizes(), axis=-1) / 2**instance.n
+    less_likely = (leaked[..., None, :] - instance.conditional) * np.swapaxes(instance.realisable, -1, -2)
+    return at_most(instance.memorised(), bound) & equal(
+        (bound - instance.memorised()) * 2**instance.n, total(less_likely, axis=(-2, -1)), "what it leaves over"
+    )
 
 
 def _worse_answers(chooser: Any, instance: FittedMasks) -> FittedMasks:
@@ -117,14 +132,18 @@ def data_gain(instance: FittedMasks) -> Relation:
     r"""The accuracy that a mask gains by seeing the labels is bounded by its information.
 
     The gain in expected best accuracy, $E A(M, Y) - E A(M, Y')$, is at most $\sqrt{I(M; Y) / (2n)}$ in absolute value,
-    for independent labels and the best fit with each mask. Stated squared.
+    for independent labels and the best fit with each mask, which is right about every point where $G_m$ is everything.
+    Stated squared.
 
     Proof. $A(m, \cdot)$ changes by at most $1/n$ with one label, so it is $1/(2\sqrt n)$-sub-Gaussian (McDiarmid);
     `decoupling`.
     """
     gain = instance.accuracy_gain()
     bound = instance.information() * (instance.one / (2 * instance.n))
-    return at_most_logs(rational_part(gain * gain, instance.labels), bound)
+    every = np.asarray(instance.realisable == 1, dtype=bool).all(axis=-1, keepdims=True)
+    return at_most_logs(rational_part(gain * gain, instance.labels), bound) & equal(
+        instance.correct(), instance.n, "a mask that realises all"
+    ).when(every)
 
 
 @claim(CorrelationMask, REFUTED, NO_FREE_PRUNE.at("its converse, ours"), see="memorisation-information")

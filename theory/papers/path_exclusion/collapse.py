@@ -153,8 +153,8 @@ def guarded_pruning_keeps_a_live_path(run: GuardedRun) -> Relation:
     """
     masks = run.masks()
     stays = [bool(live(run, masks[r])) for r in range(len(masks))]
-    reached = masks[-1].sum() <= max(run.keep, run.longest_path()) or not run.own_edges()
-    return holds(np.array(stays), "stays live") & holds(reached, "reaches the target")
+    reached = masks[-1].sum() <= max(run.keep, run.longest_path())
+    return holds(np.array(stays), "stays live") & holds(reached, "reaches the target").when(run.own_edges())
 
 
 def _outputs_left(run: PruningRun) -> Array:

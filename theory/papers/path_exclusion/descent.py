@@ -9,12 +9,8 @@ import numpy as np
 from theory.claims import PROVED, REFUTED, Assumption, claim
 from theory.descent import KernelDescent
 from theory.papers.sources import PATH_EXCLUSION, ours
-from theory.relations import (
-    Relation,
-    at_most,
-    less,
-)
-from theory.scalars import absolute, total
+from theory.relations import Relation, all_of, at_most, equal, less
+from theory.scalars import Array, absolute, indicator, total
 
 
 @claim(KernelDescent, REFUTED, PATH_EXCLUSION.at("premise of the method (seed)"))
@@ -36,11 +32,26 @@ def residual_decay_at_any_step(instance: KernelDescent) -> Relation:
 
     Proof. $|1 - \eta\lambda|$ is convex in $\lambda$.
     """
-    eta, power = np.asarray(instance.eta), 2 * instance.steps
-    slowest, fastest = (1 - eta * instance.slowest()) ** power, (1 - eta * instance.fastest()) ** power
-    initial = total(instance.residual**2, axis=-1)
+    slowest, fastest = _factor(instance, instance.slowest()), _factor(instance, instance.fastest())
     larger = np.where(np.asarray(slowest >= fastest, dtype=bool), slowest, fastest)
-    return at_most(instance.after(instance.larger), larger * initial)
+    bound = larger * total(instance.residual**2, axis=-1)
+    return all_of(
+        at_most(instance.after(instance.larger), bound, "bound"),
+        _attained(instance, instance.slowest(), "smallest eigenvalue"),
+        _attained(instance, instance.fastest(), "largest eigenvalue"),
+    )
+
+
+def _factor(instance: KernelDescent, eigenvalue: Array) -> Array:
+    """What |r_t|^2 falls by along an eigenvalue, (...)."""
+    return (1 - np.asarray(instance.eta) * eigenvalue) ** (2 * instance.steps)
+
+
+def _attained(instance: KernelDescent, eigenvalue: Array, name: str) -> Relation:
+    """The residual along that eigenvalue alone falls by its factor."""
+    along = indicator(np.asarray(instance.larger == np.asarray(eigenvalue)[..., None]), instance.residual)
+    alone = instance.with_(residual=instance.residual * along)
+    return equal(alone.after(instance.larger), _factor(instance, eigenvalue) * total(alone.residual**2, axis=-1), name)
 
 
 def _too_large(c: Any, instance: KernelDescent) -> KernelDescent:
@@ -63,12 +74,16 @@ small_steps = Assumption(
 def residual_decay(instance: KernelDescent) -> Relation:
     r"""For small steps, the residual falls at least at the rate of the smallest eigenvalue.
 
-    $|r_t| \le (1 - \eta\lambda_{min})^t |r_0|$ if $\eta \le 2/(\lambda_{min} + \lambda_{max})$.
+    $|r_t| \le (1 - \eta\lambda_{min})^t |r_0|$ if $\eta \le 2/(\lambda_{min} + \lambda_{max})$, with equality along the
+    smallest eigenvalue.
 
     Proof. $|1 - \eta\lambda| \le 1 - \eta\lambda_{min}$ for every eigenvalue exactly then.
     """
-    factor = (1 - np.asarray(instance.eta) * instance.slowest()) ** (2 * instance.steps)
-    return at_most(instance.after(instance.larger), factor * total(instance.residual**2, axis=-1))
+    factor = _factor(instance, instance.slowest())
+    bound = factor * total(instance.residual**2, axis=-1)
+    return at_most(instance.after(instance.larger), bound, "bound") & _attained(
+        instance, instance.slowest(), "attained"
+    )
 
 
 large_steps = Assumption(

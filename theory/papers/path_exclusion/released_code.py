@@ -34,7 +34,7 @@ def _averaged(c: Any, instance: NetworkOnData) -> NetworkOnData:
 
 zero_one_gates = Assumption(
     "zero-one-gates", "every gate is 0 or 1: no unit is leaky",
-    lambda i: LEAKY not in i.network.units or Fraction(i.network.slope) in (0, 1), _leaky,
+    lambda i: LEAKY not in i.network.units, _leaky,
 )  # fmt: skip
 
 unit_factors = Assumption(

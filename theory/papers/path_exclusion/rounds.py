@@ -15,7 +15,7 @@ from theory.papers.path_exclusion.assumptions import SMALL, starts_live
 from theory.papers.path_exclusion.collapse import hidden_relus
 from theory.papers.sources import PATH_EXCLUSION, ours
 from theory.paths import NetworkOnData
-from theory.relations import Relation, at_most, holds, positive
+from theory.relations import Relation, all_of, at_most, equal, holds, positive
 from theory.saliency import masked_trace
 from theory.scalars import total
 
@@ -31,15 +31,21 @@ def _longest(instance: NetworkOnData) -> int:
 def smallest_score_is_at_most_its_share(instance: NetworkOnData) -> Relation:
     r"""Removing the weight of the smallest PX score costs at most the share L/N of the objective.
 
-    $N \min_j S_j \le L \sum_k D_k R_k$ for $N$ weights, at most $L$ of them on a path. So of the objective with the
-    gates of this round at least $1 - L/N$ is left.
+    $N \min_j S_j \le \sum_j S_j \le L \sum_k D_k R_k$ for $N$ weights, at most $L$ of them on a path. So of the
+    objective with the gates of this round at least $1 - L/N$ is left.
 
     Proof. $\sum_j S_j \le L \sum_k D_k R_k$: a path is counted once for each of its weights. The smallest is at most
     the average.
     """
     scores = instance.saliency("px")
     objective = total(instance.activation_per_output() * instance.objective_per_output(), axis=-1)
-    return at_most(scores.min(axis=-1) * instance.network.parameters, objective * _longest(instance))
+    lowest, bound = scores.min(axis=-1), objective * _longest(instance)
+    counted = lowest * instance.network.parameters
+    return all_of(
+        at_most(counted, bound, "share"),
+        at_most(total(scores, axis=-1), bound, "paths counted for each weight"),
+        equal(counted + total(scores - np.asarray(lowest)[..., None], axis=-1), total(scores, axis=-1), "average"),
+    )
 
 
 @claim(
@@ -58,9 +64,9 @@ def a_round_keeps_its_share_of_the_trace(instance: NetworkOnData) -> Relation:
     scores = instance.saliency("px")
     first = np.asarray(scores == scores.min(axis=-1, keepdims=True), dtype=bool)
     count = instance.network.parameters
-    left = np.asarray(instance.ntk_trace())[..., None] * max(0, count - _longest(instance))
+    left = np.asarray(instance.ntk_trace())[..., None] * (count - _longest(instance))
     return at_most(left, instance.trace_without() * count).when(
-        first & np.asarray(scores > 0, dtype=bool).all(axis=-1, keepdims=True) & (count > _longest(instance))
+        first & np.asarray(scores > 0, dtype=bool).all(axis=-1, keepdims=True)
     )
 
 
@@ -132,7 +138,7 @@ def guarded_pruning_keeps_every_cut(run: GuardedRun) -> Relation:
     leaves one, and no weight goes.
     """
     cuts, left = parameter_cuts(run.network), run.final_mask()
-    return holds(np.array([bool((left & (cut > 0)).any()) for cut in cuts] or [True]), "every cut keeps a weight")
+    return holds(np.array([bool((left & (cut > 0)).any()) for cut in cuts]), "every cut keeps a weight")
 
 
 @claim(

@@ -44,14 +44,12 @@ def pruning_keeps_the_trace(instance: NetworkOnData) -> Relation:
 def removal_by_trace_is_best(instance: NetworkOnData) -> Relation:
     r"""Removing the weight that costs the least trace keeps at least as much of it as removing PX's choice.
 
-    $\max_j \operatorname{tr}\Theta_{-j} \ge \operatorname{tr}\Theta_{-j_{PX}}$, $j_{PX}$ the weight of the smallest PX
-    score. Proof. By definition. It costs one trace a weight; over several rounds it is greedy, see
+    $\max_j \operatorname{tr}\Theta_{-j} \ge \operatorname{tr}\Theta_{-j}$ for every weight, so also for that of the
+    smallest PX score. Proof. By definition. It costs one trace a weight; over several rounds it is greedy, see
     `trace-gradient-saliency`.
     """
     after = instance.trace_without()
-    s = instance.saliency("px")
-    first = np.asarray(s == s.min(axis=-1, keepdims=True), dtype=bool)
-    return at_most(after, np.asarray(after.max(axis=-1))[..., None]).when(first)
+    return at_most(after, np.asarray(after.max(axis=-1))[..., None])
 
 
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="the definition of the score, term by term")

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from theory.claims import PROVED, Assumption, claim, hints
 from theory.papers.sketching.assumptions import some_signal
 from theory.papers.sources import SKETCHING
-from theory.relations import Relation, all_of, at_most, equal
-from theory.scalars import absolute, indicator, sqrt, total
+from theory.relations import Relation, all_of, at_most, equal, holds
+from theory.scalars import absolute, sqrt, total
 from theory.sketches import Sketch, column, normalised
 
 SEED = SKETCHING.at("seed")
 
 
 def _extreme_norms(i: Sketch) -> tuple[Any, Any]:
-    """Largest and smallest |X_i| over the support of w, each (...)."""
-    support, r = indicator(i.w != 0, i.rows_squared), i.rows_squared
-    beyond = column(total(r, axis=-1)) * (1 - support)
-    return sqrt((r * support).max(axis=-1)), sqrt((r * support + beyond).min(axis=-1))
+    """Largest and smallest |X_i|^2 over the support of w, each (...)."""
+    support, r = np.asarray(i.w != 0), i.rows_squared
+    high = np.where(support, r, 0 * r).max(axis=-1)
+    return high, np.where(support, r, column(high)).min(axis=-1)
+
+
+def _same_norm(i: Sketch) -> Any:
+    high, low = _extreme_norms(i)
+    return high == low
 
 
 equal_norms = Assumption(
     "equal-norms",
     "|X_i| is the same for every i with w_i != 0",
-    lambda i: (
-        (i.rows_squared[..., :, None] == i.rows_squared[..., None, :])
-        | (i.w[..., :, None] == 0)
-        | (i.w[..., None, :] == 0)
-    ).all(axis=(-2, -1)),
+    _same_norm,
     lambda c, i: i.with_(x=i.x * c.positives((i.d,))[..., None]),
 )
 
@@ -46,7 +49,7 @@ def data_independence(i: Sketch) -> Relation:
 
 
 @claim(Sketch, PROVED, SEED, assumes=(some_signal,))
-@hints(q=False)
+@hints(q=False, rows="two norms")
 def data_independence_rate(i: Sketch) -> Relation:
     r"""If the rows' norms are nearly equal, sampling by magnitude is nearly optimal.
 
@@ -63,10 +66,12 @@ def data_independence_rate(i: Sketch) -> Relation:
     $e = \sqrt{2\ln(2d/\eta)/n}$ with probability $1 - \eta$.
     """
     magnitude, best = normalised(absolute(i.w)), i.optimal
-    high, low = _extreme_norms(i)
+    squares, used = _extreme_norms(i), np.asarray(i.w != 0)
+    high, low = sqrt(squares[0]), sqrt(squares[1])
     tv = total(absolute(best - magnitude), axis=-1) / 2
     price = i.mse(magnitude) - i.mse(best)
     return all_of(
         at_most(tv, (high - low) / (sqrt(high) + sqrt(low)) ** 2, "total variation"),
         at_most(4 * high * low * price, i.a * i.a * (high - low) ** 2 / i.s, "price"),
+        *(holds((used & (i.rows_squared == column(r))).any(axis=-1), "on the support") for r in squares),
     )

@@ -12,7 +12,7 @@ from theory.papers.sources import SKETCHING, ours
 from theory.pruning import sampled_mask
 from theory.relations import Relation, all_of, at_most, equal
 from theory.scalars import Array, absolute, indicator, total
-from theory.sketches import Sketch, inverse, sequences, squared
+from theory.sketches import Sketch, inverse, normalised, sequences, squared
 
 SEED = SKETCHING.at("seed")
 OURS = ours("beside the sketching paper")
@@ -35,17 +35,14 @@ def unbiased_mask(i: Sketch) -> Relation:
 def algorithm_draws_the_mask(i: Sketch) -> Relation:
     r"""Algorithm 1 computes the mask of the sequence of draws.
 
-    $m = \sum_t e_{i_t} / (s\,p_{i_t})$, for sequences spread evenly over all $d^s$: entry by entry, and
-    $\sum_i p_i m_i = 1$ for each. Decided for the law mixed with the uniform one, so that all can be drawn.
+    $m = \sum_t e_{i_t} / (s\,p_{i_t})$ for each of the $d^s$ sequences: entry by entry, and $\sum_i p_i m_i = 1$.
+    Decided for the law mixed with the uniform one, so that all can be drawn.
 
     Proof. Each of $s$ draws adds $1/s$ to $\sum_i p_i m_i$.
     """
-    drawn, p = sequences(i.d, i.s), (i.p + (i.p * 0 + 1) / i.d) / 2
-    chosen = range(0, len(drawn), max(1, len(drawn) // 8))
-    masks = np.stack([sampled_mask(p, drawn[t]) for t in chosen], axis=-2)
-    return equal(masks, i.enumerate(p)[1][..., list(chosen), :], "entries") & equal(
-        total(masks * p[..., None, :], axis=-1), 1, "sum"
-    )
+    p = normalised(i.p + 1)
+    masks = np.stack([sampled_mask(p, drawn) for drawn in sequences(i.d, i.s)], axis=-2)
+    return equal(masks, i.enumerate(p)[1], "entries") & equal(total(masks * p[..., None, :], axis=-1), 1, "sum")
 
 
 @claim(Sketch, PROVED, SEED, assumes=(used_features_can_be_drawn,), repairs="optimal-mask-is-unbiased")
@@ -68,7 +65,7 @@ def optimal_mask_is_unbiased(i: Sketch) -> Relation:
     $E_{p^*}\,m = 1$. False wherever $w_i = 0$ or $X_i = 0$: that feature is never drawn. Only the
     prediction is unbiased.
     """
-    return equal(i.optimal * inverse(i.optimal), 1)
+    return equal(indicator(i.optimal > 0, i.optimal), 1)
 
 
 @claim(Sketch, PROVED, SEED, assumes=(used_features_can_be_drawn,))
@@ -143,12 +140,14 @@ def one_over_s(i: Sketch) -> Relation:
     """
     once, least, r, v = i.with_(s=1), i.mse(i.optimal), i.row_norms, absolute(i.w)
     lagrange = r[..., :, None] * v[..., None, :] - r[..., None, :] * v[..., :, None]
+    square, product = i.a * i.a, i.f_squared * squared(i.w)
+    bound = square / i.s
     return all_of(
         equal(i.s * least, once.mse(i.optimal), "s MSE"),
-        at_most(least, i.a * i.a / i.s, "A^2/s"),
-        equal(least + i.signal / i.s, i.a * i.a / i.s, "first gap"),
-        at_most(i.a * i.a, i.f_squared * squared(i.w), "Cauchy-Schwarz"),
-        equal(i.a * i.a + total(lagrange * lagrange, axis=(-2, -1)) / 2, i.f_squared * squared(i.w), "second gap"),
+        at_most(least, bound, "A^2/s"),
+        equal(least + i.signal / i.s, bound, "first gap"),
+        at_most(square, product, "Cauchy-Schwarz"),
+        equal(square + total(lagrange * lagrange, axis=(-2, -1)) / 2, product, "second gap"),
     )
 
 

@@ -49,25 +49,30 @@ def _features(i: Sketch) -> np.ndarray:
     return i.used().sum(axis=-1)
 
 
+def _one_draw_of_three(i: Sketch) -> Any:
+    return (_features(i) >= 3) & (i.s == 1)
+
+
+def _two_draws_of_four(i: Sketch) -> Any:
+    return (_features(i) >= 4) & (i.s == 2)
+
+
+def _three_draws_or_more(i: Sketch) -> Any:
+    return (_features(i) > i.s) & (i.s >= 3)
+
+
+one_draw_of_three = Assumption("one-draw-of-three", "s = 1 and at least three features contribute", _one_draw_of_three)
+
+two_draws_of_four = Assumption("two-draws-of-four", "s = 2 and at least four features contribute", _two_draws_of_four)
+
+three_draws_or_more = Assumption(
+    "three-draws-or-more", "s >= 3 and more than s features contribute", _three_draws_or_more
+)
+
 few_features = Assumption(
     "few-features",
     "at most s features contribute, or s + 1 and these are at most three",
-    lambda i: (_features(i) <= i.s) | ((_features(i) == i.s + 1) & (i.s <= 2)),
-)
-
-
-one_draw_of_three = Assumption(
-    "one-draw-of-three", "s = 1 and at least three features contribute", lambda i: (_features(i) >= 3) & (i.s == 1)
-)
-
-
-two_draws_of_four = Assumption(
-    "two-draws-of-four", "s = 2 and at least four features contribute", lambda i: (_features(i) >= 4) & (i.s == 2)
-)
-
-
-three_draws_or_more = Assumption(
-    "three-draws-or-more", "s >= 3 and more than s features contribute", lambda i: (_features(i) > i.s) & (i.s >= 3)
+    lambda i: ~(_one_draw_of_three(i) | _two_draws_of_four(i) | _three_draws_or_more(i)),
 )
 
 
@@ -92,16 +97,17 @@ def sampling_never_beats_top_of_few(i: Sketch) -> Relation:
     the square. The top leaves the least $a_3^2$, and $e_2 - a_3 A = a_1 a_2 - a_3^2 \ge 0$. For all other
     numbers of draws and features sampling can be better: the claims beside this one.
     """
-    a, error = i.amplitudes, i.binary_mse(i.optimal)
-    relation = at_most(i.mask_error(i.top()), error)
+    a, left, error = i.amplitudes, i.mask_error(i.top()), i.binary_mse(i.optimal)
     squares, cubes = squared(a), total(a * a * a, axis=-1)
     pairs, triples = (i.a * i.a - squares) / 2, (i.a**3 - 3 * i.a * squares + 2 * cubes) / 6
-    if i.s == 1:
-        relation &= equal(error, pairs, "one draw of two").when(_features(i) == 2)
-    if i.s == 2:
-        along = squared(i.prediction(i.w * inverse(a * a) * column(triples)))
-        relation &= equal(i.a * i.a * error, pairs * pairs + along, "two draws of three").when(_features(i) == 3)
-    return relation
+    along = squared(i.prediction(i.w * inverse(a * a) * column(triples)))
+    features = _features(i)
+    return all_of(
+        at_most(left, error, "top"),
+        equal(left, 0 * left, "as many features as draws").when(features == i.s),
+        equal(error, pairs, "one draw of two").when((features == 2) & (i.s == 1)),
+        equal(i.a * i.a * error, pairs * pairs + along, "two draws of three").when((features == 3) & (i.s == 2)),
+    )
 
 
 clear_top = Assumption(

@@ -74,7 +74,7 @@ def synflow_mean_absolute_input(i: Sketch) -> Relation:
     With input $\frac1n \sum_n |x_n|$ the normalised score is $p^*$. False: the sketch has the root of
     the mean square, which weighs rare large inputs more.
     """
-    scores = _one_layer(i, total(absolute(i.x), axis=-1) / i.x.shape[-1])
+    scores = _one_layer(i, total(absolute(i.x), axis=-1))  # n cancels
     return equal(normalised(scores), i.optimal)
 
 
@@ -214,11 +214,13 @@ def synflow_first_power(i: NetworkWeights) -> Relation:
     r"""If every parameter lies on one path, SynFlow's score is the sketch weight.
 
     $|w_j| \sqrt{E_x(\partial f/\partial w_j)^2}$ is SynFlow's score on a deep linear network whose
-    parameters lie on at most one path each; any number of outputs.
+    parameters lie on at most one path each; any number of outputs. The expectation over all inputs of $\pm 1$ is the
+    same.
 
     Proof. $\partial f/\partial w_j = (v_p/w_j)\,x_{s(p)}$ for the one path $p$, and $E x_s^2 = 1$.
     """
-    return equal(sqrt(i.squared_sketch_weights()), i.synflow())
+    squares = i.squared_sketch_weights()
+    return equal(sqrt(squares), i.synflow(), "score") & equal(i.squared_sketch_weights_on_signs(), squares, "signs")
 
 
 @claim(

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
-from theory.papers.sketching.assumptions import some_signal, zero_first
+from theory.papers.sketching.assumptions import never_first, some_signal
 from theory.papers.sketching.sampling import chi_square
 from theory.papers.sources import SKETCHING, ours
 from theory.relations import Relation, all_of, at_most, equal
-from theory.scalars import absolute, sqrt
-from theory.sketches import MovingSketch, Transfer, column, squared
+from theory.scalars import absolute, sqrt, total
+from theory.sketches import MovingSketch, Transfer, column, inverse, squared
 
 OURS = ours("beside the sketching paper")
 
 
-def _first_removed(i: Transfer) -> Transfer:
+def _first_removed(c: Any, i: Transfer) -> Transfer:
     return i.with_(w0=i.w0 * (np.arange(i.w0.shape[-1]) > 0))
 
 
@@ -23,7 +25,7 @@ used_weights_start_nonzero = Assumption(
     "used-weights-start-nonzero",
     "w0_i is not 0 wherever X_i w_i is not 0",
     lambda i: ((i.w0 != 0) | ~i.trained.used()).all(axis=-1),
-    lambda c, i: _first_removed(i),
+    _first_removed,
 )
 
 
@@ -104,11 +106,11 @@ def transfer_data_norm(i: Transfer) -> Relation:
     Proof. $N_p(w)^2 = F^2\|w\|_X^2$, then the triangle inequality: equality where $w - w_0$ points along
     $w_0$.
     """
-    error, f2, signal = i.s * i.trained.mse(i.initial.data_law), i.initial.f_squared, i.trained.signal
+    second, f2 = i.second_moment(i.initial.data_law), i.initial.f_squared
     start, moved = i.norms()
     return all_of(
-        equal(error + signal, f2 * squared(i.seen(i.w)), "closed form"),
-        at_most(error + signal, f2 * (start + moved) ** 2, "bound"),
+        equal(second, f2 * squared(i.seen(i.w)), "closed form"),
+        at_most(second, f2 * (start + moved) ** 2, "bound"),
     )
 
 
@@ -123,19 +125,23 @@ def transfer_relative(i: Transfer) -> Relation:
     $\mathrm{MSE}(w) \le \frac1s((1+\rho) A_0 A_* - \|X'w\|^2) \le \frac1s((1+\rho)^2 A_0^2 - \|X'w\|^2)$.
 
     Proof. The excess is $A_0^2 \mathrm{Var}\,r / s$ for $r_i = |w_i/w_{0,i}|$ under $p_0$, of mean
-    $A_*/A_0$ and between $\lambda$ and $1 + \rho$: Bhatia and Davis. Equality iff every $r_i$ is one of the
-    two ends, whatever the mean: no bound by $A_0$, $A_*$ and $\rho$ is smaller.
+    $A_*/A_0$ and between $\lambda$ and $1 + \rho$: Bhatia and Davis, with $A_0^2\,E (1 + \rho - r)(r -
+    \lambda)$ left over. Equality iff every $r_i$ is one of the two ends, whatever the mean: no bound by $A_0$, $A_*$
+    and $\rho$ is smaller.
     """
     rho, a0, a = i.relative_change(), i.initial.a, i.trained.a
     low = (1 - rho + absolute(1 - rho)) / 2
-    second_moment = i.s * i.trained.mse(i.initial.optimal) + i.trained.signal  # for the least error: A*^2
-    excess = ((1 + rho) * a0 - a) * (a - low * a0)
+    high = 1 + rho
+    second = i.second_moment(i.initial.optimal)  # for the least error: A*^2
+    excess, r = (high * a0 - a) * (a - low * a0), i.ratios
+    between = total(i.initial.optimal * (column(high) - r) * (r - column(low)), axis=-1)
     return all_of(
-        at_most(second_moment, a * a + excess, "excess"),
-        at_most(a, (1 + rho) * a0, "A* by A0"),
+        at_most(second, a * a + excess, "excess"),
+        equal(second + a0 * a0 * between, a * a + excess, "what the excess leaves over"),
+        at_most(a, high * a0, "A* by A0"),
         at_most(low * a0, a, "A* from below"),
         at_most(excess, a0 * a0 * rho * rho, "excess by A0"),
-        at_most(a * a + excess, (1 + rho) * a0 * a, "second moment"),
+        equal(a * a + excess + low * a0 * (high * a0 - a), high * a0 * a, "second moment"),
     )
 
 
@@ -148,13 +154,20 @@ def transfer_mixture(i: Transfer) -> Relation:
     $\mathrm{MSE}_q(w) \le \frac1s\left(\frac{A_0^2}{1-l} + \frac{F^2\|w-w_0\|_X^2}{l} - \|X'w\|^2\right)$. Stated
     multiplied by $l(1-l)$: with $l = 0$ or $1$ it says nothing.
 
-    Proof. $(x+y)^2/(q+r) \le x^2/q + y^2/r$ for each feature, with $|w_{0,i}| + |w_i - w_{0,i}| \ge |w_i|$.
+    Proof. $(x+y)^2/(q+r) = x^2/q + y^2/r - (xr - yq)^2/(qr(q+r))$ for each feature, with $|w_{0,i}| + |w_i - w_{0,i}|
+    \ge |w_i|$: what the bound leaves over is a sum of squares, and of what weights lose that move towards 0.
     Neither term can be smaller for any $l$: a feature that only $w_0$ has and one that only the change has,
     of very different norms, come as near as one likes.
     """
-    share, moved = i.share(), i.initial.f_squared * squared(i.seen(i.change))
-    error = i.s * i.trained.mse(i.mixture(share)) + i.trained.signal
-    return at_most(share * (1 - share) * error, share * i.initial.a * i.initial.a + (1 - share) * moved)
+    share, a, moved = i.share(), i.initial.a, i.initial.f_squared * squared(i.seen(i.change))
+    rest, laws = 1 - share, (i.initial.optimal, i.initial.data_law, i.mixture(share))
+    error, bound = share * rest * i.second_moment(laws[2]), share * a * a + rest * moved
+    steps = i.initial.row_norms * absolute(i.change)
+    away = i.initial.amplitudes + steps
+    lost = column(share * rest) * (away * away - i.trained.amplitudes * i.trained.amplitudes)
+    apart = column(share * a) * laws[1] - column(rest) * steps
+    left_over = total((lost + laws[0] * apart * apart * inverse(laws[1])) * inverse(laws[2]), axis=-1)
+    return at_most(error, bound, "bound") & equal(error + left_over, bound, "what it leaves over").when(share > 0)
 
 
 @claim(Transfer, PROVED, OURS, assumes=(initial_signal,))
@@ -169,9 +182,9 @@ def transfer_best_mixture(i: Transfer) -> Relation:
     weights change away from 0, each in proportion to the norm of its row.
     """
     u, v, share = i.initial.a, sqrt(i.initial.f_squared * squared(i.seen(i.change))), i.share()
-    best = (u + v) ** 2
-    return at_most(i.s * i.trained.mse(i.mixture(v / (u + v))) + i.trained.signal, best, "error") & at_most(
-        share * (1 - share) * best, share * u * u + (1 - share) * v * v, "every share"
+    best, rest = (u + v) ** 2, 1 - share
+    return at_most(i.second_moment(i.mixture(v / (u + v))), best, "error") & equal(
+        share * rest * best + (share * u - rest * v) ** 2, share * u * u + rest * v * v, "every share"
     )
 
 
@@ -179,7 +192,7 @@ seen_features_can_be_drawn = Assumption(
     "seen-features-can-be-drawn",
     "p_i > 0 wherever X_i is not 0",
     lambda i: ((i.p > 0) | (i.rows_squared == 0)).all(axis=-1),
-    lambda c, i: i.with_(q=zero_first(i.q)),
+    never_first,
 )
 
 
@@ -196,10 +209,10 @@ def mixture_is_minimax(i: MovingSketch) -> Relation:
     $A_0 + F\delta$; and the mixture is $b$ divided by its sum.
     """
     worst, u, v = i.worst(), i.a, i.step * i.f_squared
-    share = column(v / (u + v))
+    share, least = column(v / (u + v)), (u + v) ** 2
     mixture = (1 - share) * i.optimal + share * i.data_law
     return all_of(
         equal(squared(worst - i.w), i.step * i.step * i.f_squared, "distance"),
-        at_most((u + v) ** 2, i.weighted_norm(i.p, worst), "every law"),
-        equal(i.weighted_norm(mixture, worst), (u + v) ** 2, "mixture"),
+        at_most(least, i.weighted_norm(i.p, worst), "every law"),
+        equal(i.weighted_norm(mixture, worst), least, "mixture"),
     )

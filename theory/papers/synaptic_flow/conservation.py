@@ -35,8 +35,9 @@ def neuron_conservation(instance: ObjectiveOnNetwork) -> Relation:
     """
     net, scores = instance.network, instance.edge_scores
     hidden = [u for u in range(len(net.units)) if net.incoming[u] and u not in net.outputs]
-    into = np.array([[int(e.target == u) for e in net.edges] for u in hidden], dtype=int).reshape(-1, len(net.edges))
-    out = np.array([[int(e.source == u) for e in net.edges] for u in hidden], dtype=int).reshape(-1, len(net.edges))
+    shape = (len(hidden), len(net.edges))
+    into = np.array([[int(e.target == u) for e in net.edges] for u in hidden], dtype=int).reshape(shape)
+    out = np.array([[int(e.source == u) for e in net.edges] for u in hidden], dtype=int).reshape(shape)
     return equal(total(scores[..., None, :] * into, axis=-1), total(scores[..., None, :] * out, axis=-1))
 
 

@@ -95,7 +95,7 @@ def score_by_gradient(instance: NetworkOnData) -> Relation:
     Proof. All that arrives at a unit is nonnegative: what a gate holds back is 0. So $R = \sum_p |v_p|$, and $|v_p|$ is
     $|\theta_j|$ to the power $m_{pj}$ times what does not depend on it.
     """
-    one = ones((*instance.theta.shape[:-1], len(instance.network.outputs)), instance.theta)
+    one = ones((len(instance.network.outputs),), instance.theta)
     return all_of(
         equal(flow_by_gradient(instance.network, absolute(instance.theta)), instance.saliency("synflow"), "SynFlow"),
         equal(auxiliary.saliency(instance.network, instance.theta, one), instance.saliency("synflow-l2"), "SynFlow-L2"),

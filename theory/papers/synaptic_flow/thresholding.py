@@ -135,16 +135,16 @@ def schedules_reach_the_target(run: PruningRun) -> Relation:
     """
     n, k, kept = run.weights, run.keep, run.kept_by_round()
     rounds = len(kept)
-    shaped = {
-        "exponential": [(m - 1) ** rounds < n ** (rounds - r) * k**r <= m**rounds for r, m in enumerate(kept, 1)],
-        "linear": [(m - 1) * rounds < n * rounds - (n - k) * r <= m * rounds for r, m in enumerate(kept, 1)],
-        "one-at-a-time": [m == max(n - r, k) for r, m in enumerate(kept, 1)],
-        "one-shot": [rounds == 1],
+    named = {
+        "exponential": lambda r, m: m**rounds >= n ** (rounds - r) * k**r,
+        "linear": lambda r, m: m * rounds >= n * rounds - (n - k) * r,
+        "one-at-a-time": lambda r, m: m >= max(n - r, k),
+        "one-shot": lambda r, m: m >= k,
     }[run.schedule]
+    smallest = [next(m for m in range(n + 1) if named(r, m)) for r in range(1, rounds + 1)]
     steps = {"linear": run.rounds, "exponential": run.rounds, "one-at-a-time": max(1, n - k), "one-shot": 1}
     return all_of(
-        equal(kept[-1], k, "ends at the target"),
         equal(rounds, steps[run.schedule], "rounds"),
         holds(all(a >= b for a, b in pairwise((n, *kept))), "never more"),
-        holds(all(shaped), run.schedule),
+        holds(list(kept) == smallest, run.schedule),
     )

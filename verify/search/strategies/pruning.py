@@ -90,8 +90,15 @@ def rescaled_network(c: Chooser, **hints: Any) -> RescaledNetwork:
 
 
 @draws(UniformNetwork)
-def uniform_network(c: Chooser) -> UniformNetwork:
-    """A deep network: widths 1 to 64, up to 160 layers, weights of the size of an initialisation."""
-    width = 4 ** c.integer(0, 3)
-    scale = fmpq(c.pick((4, 5, 6, 8)), 4) / 2 ** (width.bit_length() // 2)
-    return UniformNetwork(c.pick((8, 16, 32, 64, 96, 128, 160)), width, exact(np.asarray(scale)))
+def uniform_network(c: Chooser, rounded: bool = False) -> UniformNetwork:
+    """A deep network, of up to 64 units a layer and 160 layers; weights of the size of an initialisation.
+
+    ``rounded``: mostly smaller, with weights whose products float32 rounds.
+    """
+    if rounded:
+        width, depth = c.pick((1, 3, 2)), c.pick((2, 1, 3, 6, 160))
+        scale = 1 + c.pick((fmpq(1, 2**12), fmpq(c.integer(2**21, 2**23 - 1), 2**23)))
+    else:
+        width, depth = 4 ** c.integer(0, 3), c.pick((8, 16, 32, 64, 96, 128, 160))
+        scale = fmpq(c.pick((4, 5, 6, 8)), 4)
+    return UniformNetwork(depth, width, exact(np.asarray(scale / 2 ** (width.bit_length() // 2))))

@@ -118,10 +118,19 @@ def sketch(
         s = repeats
         d = max(d, c.pick((3, s + 1, most)))
         x, w = balanced(c, d, n, wide)
+    elif rows == "two norms" and c.flip():
+        x, w = two_norms(c, n)
     else:
         w = c.numbers((d,))
         x = features(c, w, n, rows)
     return Sketch(s, x, w, law(c, x, w) if q else None)
+
+
+def two_norms(c: Chooser, n: int) -> tuple[Array, Array]:
+    """Two features in one direction, weighed by the inverse of their norm or of its root; and one with weight 0."""
+    roots = c.integers((3,), 1, 3)
+    w = (1 / roots if c.flip() else 1 / (roots * roots)) * np.array([1, c.pick((1, -1)), 0], dtype=int)
+    return (roots * roots)[..., None] * vector(c, n), w
 
 
 def balanced(c: Chooser, d: int, n: int, wide: int) -> tuple[Array, Array]:
