@@ -56,8 +56,8 @@ SYNFLOW_AND_SKETCH = Finding(
     "On one linear layer the statement is true. On deeper networks paths share weights: SynFlow adds absolute values "
     "where the sketch adds squares with signs, which can cancel. Averaged over independent random signs of all "
     "weights, the squared sketch weight $(\\theta_j\\, \\partial f/\\partial\\theta_j)^2$ is SynFlow-L2's score, "
-    "exactly on linear networks, and times $2^{-(L-1)}$ on ReLU networks with $L$ layers. SynFlow itself is the sketch where "
-    "every parameter lies on one path.",
+    "exactly on linear networks, and times $2^{-(L-1)}$ on ReLU networks with $L$ layers. SynFlow itself is the sketch "
+    "where every parameter lies on one path.",
     _synflow,
     _correlations,
     lambda n: (
