@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 from figures.style import BLACK, BLUE, GREEN, GREY, LOOKS, ORANGE, RED, canvas, densities, label, legend_below
 from verify.studies.findings.model import NAMES, Numbers, called
 
-NARROW = 5.6
-"""Width in inches of a figure on one set of axes."""
+WIDTH = 5.6
+"""In inches: on a page of 400 pixels letters are still readable."""
+WHITE = "#fefefe"
+"""White on light and on dark: pure white is taken for the colour of the page."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ _LEVELS = (0.1, 0.018, 0.001, "critical")
 
 
 def _layers(n: Numbers) -> Figure:
-    fig, axes = canvas(len(HEAT), width=7.2, height=3.5)
+    fig, axes = canvas(3, 2, width=WIDTH, height=3.0)
     final = {d: max(_column(n, "collapse_resnet20_rounds", "round", method="px", density=d)) for d in _LEVELS}
     dense = dense_layers()
     for ax, method in zip(axes, HEAT, strict=True):
@@ -77,15 +79,17 @@ def _layers(n: Numbers) -> Figure:
         emptied = np.array([(s == 0).any(axis=0) for s in share]).T
         image = ax.imshow(np.maximum(shown, -4.5), aspect="auto", cmap="viridis", vmin=-4.5, vmax=0)
         for layer, column in zip(*np.nonzero(emptied), strict=True):
-            ax.plot(column, layer, "x", color="#ffffff", ms=4, mew=1.1)
+            ax.plot(column, layer, "x", color=WHITE, ms=4, mew=1.1)
         for column, lost in enumerate(without):
             if lost:
                 ax.plot(column, -1.2, "x", color=RED, ms=5, mew=1.6, clip_on=False)
         ax.set_xticks(range(len(_LEVELS)), ["10", "1.8", "0.1", "crit."], fontsize=6)
         ax.set_title(label(method).replace(", no temperature", ""), fontsize=8, pad=12)
+        ax.set_ylim(len(dense) - 0.5, -0.5)
         ax.grid(visible=False)
-        ax.set_yticks([0, 4, 9, 14, 21], ["1", "5", "10", "15", "22"] if ax is axes[0] else [])
-    axes[0].set_ylabel("layer")
+        ax.set_yticks([0, 4, 9, 14, 21], ["1", "5", "10", "15", "22"] if ax in axes[::3] else [])
+    for ax in axes[::3]:
+        ax.set_ylabel("layer")
     fig.supxlabel("weights kept (%)", fontsize=8)
     bar = fig.colorbar(image, ax=axes, fraction=0.03, pad=0.01)
     bar.set_ticks([0, -1, -2, -3, -4], labels=["100 %", "10 %", "1 %", "0.1 %", "0.01 %"])
@@ -110,7 +114,7 @@ _DEATHS = ("magnitude", "synflow", "px-frozen", "px", "snip", "path-energy")
 
 
 def _dead(n: Numbers) -> Figure:
-    fig, (ax,) = canvas(1, width=NARROW, height=2.7)
+    fig, (ax,) = canvas(1, width=WIDTH, height=2.7)
     for method in _DEATHS:
         rows = sorted(n.rows("scorers_small", scorer=method, guarded=False), key=lambda r: -r["keep"])
         colour, marker, line, name = LOOKS.get(method, (GREEN, "h", "-", "path energy"))
@@ -129,14 +133,14 @@ def _dead(n: Numbers) -> Figure:
 
 
 def _shared(n: Numbers) -> Figure:
-    fig, axes = canvas(2, width=6.4, height=2.6)
+    fig, axes = canvas(2, width=WIDTH, height=2.6)
     for ax, (network, name) in zip(axes, NAMES.items(), strict=True):
         rows = n.rows("findings_data_overlap", network=network)
         x = [r["density"] for r in rows]
         ax.plot(x, [r["other_data"] for r in rows], "o", color=RED, label="PX on other images")
         ax.plot(x, [r["synflow_l2"] for r in rows], "s", color=BLUE, mfc="none", label="SynFlow-L2, no data")
         ax.plot(x, [r["chance"] for r in rows], "x", color=GREY, label="chance")
-        densities(ax, x)
+        densities(ax, [d for d in x if d in (0.1, 0.018, 0.001)])
         ax.set(title=name, ylim=(-0.03, 1.03))
     axes[0].set_ylabel("share of PX's final mask\nthat is common")
     legend_below(fig, axes, 3)
@@ -147,7 +151,7 @@ def _shared(n: Numbers) -> Figure:
 
 
 def _lost_outputs(n: Numbers) -> Figure:
-    fig, (left, right) = canvas(2, width=6.4, height=2.6)
+    fig, (left, right) = canvas(2, width=WIDTH, height=2.6)
     looks = (("px", RED, "o"), ("synflow-l2", BLUE, "s"))
     for method, colour, marker in looks:
         x, y = [], []
@@ -172,7 +176,7 @@ _TRACED = ("snip", "px-per-sample", "path-energy", "synflow-l2", "px", "magnitud
 
 
 def _traces(n: Numbers) -> Figure:
-    fig, (ax,) = canvas(1, width=NARROW, height=2.9)
+    fig, (ax,) = canvas(1, width=WIDTH, height=2.9)
     groups = [_column(n, "scorers_kernel", "trace", method=m, density=0.1) for m in _TRACED]
     colours = [LOOKS[m][0] if m in LOOKS else GREEN for m in _TRACED]
     _strip(ax, range(len(_TRACED)), groups, colours)
@@ -187,7 +191,7 @@ def _traces(n: Numbers) -> Figure:
 
 
 def _decades(n: Numbers) -> Figure:
-    fig, axes = canvas(2, width=6.6, height=1.9)
+    fig, axes = canvas(2, width=WIDTH, height=1.9)
     columns = (
         ("log10_trace", "trace of the NTK", BLACK),
         ("log10_objective", "objective ΣD R", ORANGE),
@@ -208,7 +212,7 @@ def _decades(n: Numbers) -> Figure:
 
 
 def _rounding(n: Numbers) -> Figure:
-    fig, (ax,) = canvas(1, width=NARROW, height=2.8)
+    fig, (ax,) = canvas(1, width=WIDTH, height=2.8)
     looks = (("resnet20 width 16", RED, "o", "width 16"), ("resnet20 width 2", BLUE, "s", "width 2"))
     for network, colour, marker, name in looks:
         for statistics_, fill, what in (("batch (as released)", "full", "as released"), ("stored", "none", "stored")):
@@ -230,7 +234,7 @@ def _rounding(n: Numbers) -> Figure:
 
 
 def _correlations(n: Numbers) -> Figure:
-    fig, (ax,) = canvas(1, width=NARROW, height=2.1)
+    fig, (ax,) = canvas(1, width=WIDTH, height=2.1)
     columns = (
         ("plain_synflow", "SynFlow"),
         ("plain_synflow_l2", "SynFlow-L2"),
@@ -251,7 +255,7 @@ def _correlations(n: Numbers) -> Figure:
 
 
 def _transfer(n: Numbers) -> Figure:
-    fig, (ax,) = canvas(1, width=NARROW, height=1.7)
+    fig, (ax,) = canvas(1, width=WIDTH, height=1.7)
     (row,) = n.rows("findings_transfer")
     lines = (
         ("initial weights, worst start", "initial_largest", RED),
@@ -277,7 +281,7 @@ _LAWS = ("imp", "magnitude-after-training", "grasp-200", "snip", "grasp")
 
 
 def _gains(n: Numbers) -> Figure:
-    fig, (ax,) = canvas(1, width=NARROW, height=2.3)
+    fig, (ax,) = canvas(1, width=WIDTH, height=2.3)
     groups = [[100 * v for v in _column(n, "findings_same_law", "gain_mean", method=m)] for m in _LAWS]
     _strip(ax, range(len(_LAWS)), groups, [LOOKS[m][0] for m in _LAWS])
     _named_rows(ax, [label(m) for m in _LAWS])
@@ -293,7 +297,7 @@ _METHODS = ("synflow", "synflow-l2", "px")
 
 
 def _ranges(n: Numbers) -> Figure:
-    fig, (ax,) = canvas(1, width=6.4, height=3.0)
+    fig, (ax,) = canvas(1, width=WIDTH, height=3.0)
     names: list[str] = []
     for network, name in _NETWORKS.items():
         for method in _METHODS:
@@ -319,7 +323,7 @@ _TRAINED = ("px", "synflow-l2", "path-energy", "synflow", "magnitude", "snip", "
 
 
 def _guarantees(n: Numbers) -> Figure:
-    fig, (left, right) = canvas(2, width=7.0, height=3.1)
+    fig, (left, right) = canvas(1, 2, width=WIDTH, height=2.6)
     names: list[str] = []
     for guarded, scorers in ((False, ("random", "magnitude", *_DEATHS[1:], "grasp", "trace-loss")),
                              (True, ("magnitude", "path-energy", "px"))):  # fmt: skip
@@ -447,9 +451,9 @@ CHARTS: dict[str, Chart] = {
     ),
     "scorers-with-a-guarantee": Chart(
         _guarantees,
-        "Left: dead networks by score. Right: accuracy after training against the share of the trace that is left.",
+        "Above: dead networks by score. Below: accuracy after training against the share of the trace that is left.",
         lambda n: (
-            "Left: the perceptrons of finding 2, decided exactly. Right: ResNet-20; trace at 1.8 % of the weights "
+            "Above: the perceptrons of finding 2, decided exactly. Below: ResNet-20; trace at 1.8 % of the weights "
             f"(median of {_seeds(n, 'scorers_kernel')} seeds), accuracy with 2 % of them after "
             f"{n.all('findings_trained', 'epochs')[0]} epochs on {n.all('findings_trained', 'samples')[0]} CIFAR-10 "
             "images of 8 x 8 pixels: small dots are seeds "
