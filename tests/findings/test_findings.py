@@ -1,15 +1,54 @@
 """docs/findings.md holds what certificates and tables give, and the tables what the trials give."""
 
+import matplotlib
 import numpy as np
 import pytest
 
 from verify.app.cli import main
-from verify.studies.findings import measures, page, plain, tables
+from verify.studies.findings import charts, measures, page, plain, tables
 from verify.studies.findings.model import Numbers, percent
 
 
 def test_the_page_is_what_certificates_and_tables_give():
     assert page.PAGE.read_text() == page.render()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return page.drawings()
+
+
+def test_every_finding_has_its_figure():
+    assert list(charts.CHARTS) == [f.name for f in page.FINDINGS]
+
+
+def test_pictures_and_figures_are_what_certificates_and_tables_give(drawn):
+    """Other versions of matplotlib write the same figure in other words; numbers are compared under the pinned one."""
+    assert sorted(page.FOLDER.glob("*.svg")) == sorted(drawn), "run `python -m verify findings --write`"
+    for path, text in drawn.items():
+        kept = path.read_text()
+        if "Matplotlib v" not in kept or f"Matplotlib v{matplotlib.__version__}," in kept:
+            assert kept == text, f"{path.name}: run `python -m verify findings --write`"
+
+
+def test_a_changed_number_changes_the_figure(monkeypatch, drawn):
+    changed = [
+        {**r, "spread_d": 0, "log10_trace": r["log10_trace"] + 1} for r in Numbers().rows("findings_path_quantities")
+    ]
+    kept = tables.Table.read
+    monkeypatch.setattr(tables.Table, "read", lambda t: changed if t.name == "findings_path_quantities" else kept(t))
+    with matplotlib.rc_context(page.style("bound-and-trace")):
+        again = page.text_of(charts.CHARTS["bound-and-trace"].draw(Numbers()))
+    assert again != drawn[page.FOLDER / "bound-and-trace.svg"]
+
+
+def test_the_layers_of_the_heat_map_are_those_of_the_network():
+    row = Numbers().rows("collapse_resnet20", method="px")[0]
+    layers = charts.dense_layers()
+    assert len(layers) == row["layers"]
+    assert layers.sum() == row["weights"]
+    for r in Numbers().rows("collapse_resnet20_rounds"):
+        assert all(int(kept) <= most for kept, most in zip(str(r["layers"]).split(), layers, strict=True))
 
 
 @pytest.mark.parametrize("table", tables.TABLES.values(), ids=list(tables.TABLES))
@@ -97,7 +136,23 @@ def test_the_command_reports_a_difference(monkeypatch, capsys):
 def test_what_the_page_says_no_run_has_done(network):
     """PX at 1.8 % and above leaves a path in every recorded run; SynFlow-L2's scores fit into float32."""
     rows = Numbers().rows(f"collapse_{network}", method="px")
-    assert all(r["on_live_paths"] > 0 for r in rows if r["density"] in (0.1, 0.018))
+    assert all(r["on_live_paths"] > 0 for r in rows if r["density"] in (0.1, 0.018, 0.001))
+    assert network == "vgg16_bn" or all(r["on_live_paths"] > 0 for r in rows)
     for method in ("synflow", "synflow-l2"):
         (row,) = Numbers().rows("float32_ranges", network=network, method=method, dtype="float32")
         assert row["plain_not_finite"] == row["plain_zero"] == 0
+
+
+def test_what_the_page_says_in_words_is_in_the_tables():
+    numbers = Numbers()
+    for method in charts.HEAT:
+        rows = numbers.rows("collapse_resnet20", method=method, density=0.018)
+        assert all(r["on_live_paths"] > 0 for r in rows)
+    (row,) = numbers.rows("float32_ranges", network="resnet50", method="synflow", dtype="float32")
+    assert row["plain_not_finite"] > 0
+    assert set(numbers.all("findings_outputs_lost", "lost", method="synflow-l2")) == {0}
+    assert all(r["lost_0.1"] > 0 == r["lost_0.2"] for r in numbers.rows("findings_outputs_lost_small", method="px"))
+    rows = numbers.rows("findings_outputs_lost_small", method="synflow-l2")
+    assert sum(r["lost_0.01"] for r in rows) / sum(r["networks"] for r in rows) < 0.5
+    guarded = [r["dead"] for r in numbers.rows("scorers_small") if str(r["guarded"]) == "True"]
+    assert set(guarded) == {0}

@@ -43,7 +43,10 @@ def _guarded(command: Callable[[], int]) -> int:
 
 def _dispatch(options: argparse.Namespace) -> int:
     for path in options.claims_from:
-        claims_from(path)
+        own = claims_from(path)
+        from verify.search.tried import tried
+
+        tried(own, path)
     if options.needs:
         _in_checkout(options.needs)
     if options.data_dir and not Path(options.data_dir).is_dir():

@@ -57,6 +57,7 @@ def check(options: argparse.Namespace) -> int:
             print(f"python -m verify: {e}", file=sys.stderr)
             worst = 2
             continue
-        print(f"{path}: {checked.claim.id}\n  {checked.instance.summary()}\n  {checked.decision}\n  {checked}")
+        print(f"{path}: {checked.claim.id}\n  {checked.claim.title}")
+        print(f"  {checked.instance.summary()}\n  {checked.decision}\n  {checked}")
         worst = max(worst, 0 if checked.confirmed else 1)
     return worst

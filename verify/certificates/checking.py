@@ -1,8 +1,9 @@
 """Checking certificates from strangers: read strictly, bounded in work, every statement in them made again.
 
 The order matters. The file is small and of the right form; claim and instance exist and fit; deciding is little work;
-the instance is valid; and only then anything is evaluated. What the file says of the claim, the instance and the
-decision is not believed but computed again, and a difference is an error that names the field.
+the instance is valid; and only then anything is evaluated. What the file says of the instance and the decision is not
+believed but computed again, and a difference is an error that names the field. The id says which claim is decided.
+Titles of claims are edited: a file with other words for the claim is decided all the same, and told with both.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ class Checked:
         instance: the instance, valid, that breaks no assumption but those ``without``.
         decision: the exact decision on it.
         without: the assumptions of the claim that the instance breaks.
+        stated: the claim in the words of the file, where they are not those of today; else empty.
     """
 
     claim: Claim
     instance: Any
     decision: Decision
     without: tuple[Assumption, ...] = ()
+    stated: str = ""
 
     @property
     def confirmed(self) -> bool:
@@ -58,6 +61,17 @@ class Checked:
 
     def __str__(self) -> str:
         """What is shown, as a sentence: a claim is refuted only by an instance that keeps all its assumptions."""
+        return self._shown() + (f"; {self.note}" if self.stated else "")
+
+    @property
+    def note(self) -> str:
+        """Both wordings of the claim, where the file has another than today's; else empty."""
+        if not self.stated:
+            return ""
+        today = f"decided is {self.claim.id} as it reads today, {self.claim.title!r}"
+        return f"{today}; the file states it as {self.stated!r}"
+
+    def _shown(self) -> str:
         if not self.without:
             return f"this instance {'refutes' if self.confirmed else 'does not refute'} the claim"
         names = " and ".join(f"{a.name} ({a.sentence})" for a in self.without)
@@ -89,6 +103,9 @@ def _form(text: str) -> dict[str, Any]:
             raise ValueError(f"field {name!r} is {type(value).__name__}, expected {kind.__name__}")
         if isinstance(value, str) and len(value) > (LONG if name in _LONG_FIELDS else SHORT):
             raise ValueError(f"field {name!r} has {len(value)} characters")
+    # Only what can be read at a glance: no line breaks, and nothing that turns the direction of the text.
+    if not body["statement"].strip() or not body["statement"].isprintable():
+        raise ValueError(f"field 'statement' is no line of text: {reading.brief(body['statement'])}")
     if body["seed"] < 0:
         raise ValueError(f"field 'seed' is {body['seed']}; a seed is not negative")
     if digest(body) != body["digest"]:
@@ -162,13 +179,13 @@ def _decided(claim: Claim, instance: Any, body: dict[str, Any]) -> Checked:
     except Exception as e:  # whatever a claim raises on numbers that nobody drew is a refusal of the file
         raise ValueError(f"the instance cannot be evaluated ({type(e).__name__}: {e})") from None
     _same_assumptions(claim, body["violates"], {a.name for a in without})
-    made = {"statement": claim.title, "replay": replay(claim, instance, instance.to_json())}
+    made = {"replay": replay(claim, instance, instance.to_json())}
     if decision.verdict is Verdict.REFUTED:
         made |= sides(decision)
     for name, value in made.items():
         if body[name] != value:
             raise ValueError(f"{name!r} comes out as {_shown(value)}, the file says {_shown(body[name])}")
-    return Checked(claim, instance, decision, without)
+    return Checked(claim, instance, decision, without, "" if body["statement"] == claim.title else body["statement"])
 
 
 def _same_assumptions(claim: Claim, named: list[Any], broken: set[str]) -> None:

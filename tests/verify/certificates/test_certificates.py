@@ -9,6 +9,7 @@ from tests.forked import python
 from theory.claims import claim_named
 from theory.relations import Verdict, decide
 from verify import certificates
+from verify.app.cli import main
 from verify.certificates import CertificateError
 from verify.certificates.checking import FIELDS
 from verify.search.loop import falsify
@@ -63,10 +64,12 @@ def test_an_instance_that_breaks_an_assumption_needs_it_named(tmp_path, dropped)
         ("lhs", "12345", "'lhs' comes out as '0', the file says '12345'"),
         ("kind", "!=", "'kind' comes out as '=='"),
         ("how", "by inspection", "'how' comes out as 'rational'"),
-        ("statement", "Pruning never works.", "'statement' comes out as 'Iterated PX"),
+        ("statement", "Pruning\nnever works.", "'statement' is no line of text"),
+        ("statement", "Pruning never works\u202e.", "'statement' is no line of text"),
+        ("statement", " ", "'statement' is no line of text"),
         ("replay", "import os", "'replay' comes out as"),
         ("claim", "sketching/mask-size", "is about Sketch"),
-        ("claim", "path-exclusion/stays-alive-literal", "'statement' comes out as 'Iterated PX never brings"),
+        ("claim", "path-exclusion/stays-alive-literal", "'replay' comes out as"),
         ("setting", "Nonsense", "is about PruningRun, not 'Nonsense'"),
         ("violates", ["rescored"], "which the instance does not break"),
         ("violates", ["nonsense"], "which is no assumption of"),
@@ -80,6 +83,24 @@ def test_an_instance_that_breaks_an_assumption_needs_it_named(tmp_path, dropped)
 def test_signed_again_but_wrong(tmp_path, outcome, name, value, message):
     with pytest.raises(CertificateError, match=message):
         certificates.check(saved(tmp_path, outcome.certificate, **{name: value}))
+
+
+def test_other_words_for_the_claim_are_decided_and_never_pass_unseen(tmp_path, outcome, capsys):
+    """Files that were saved before a title was edited stay files; a false title is shown beside the true one."""
+    path = saved(tmp_path, outcome.certificate, statement="Pruning never works.")
+    checked = certificates.check(path)
+    assert checked.confirmed
+    assert checked.stated == "Pruning never works."
+    claim = claim_named(outcome.claim)
+    for account in (str(checked), checked.note):
+        assert claim.id in account
+        assert repr(claim.title) in account
+        assert "the file states it as 'Pruning never works.'" in account
+    assert main(["check", str(path)]) == 0
+    assert "the file states it as 'Pruning never works.'" in capsys.readouterr().out
+    same = certificates.check(saved(tmp_path, outcome.certificate))
+    assert same.stated == same.note == ""
+    assert str(same) == "this instance refutes the claim"
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS))

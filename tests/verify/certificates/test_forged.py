@@ -44,7 +44,7 @@ NAMES = (
 HUGE = "9" * 5000
 TOP = {
     "claim": ["", "x" * 250, "sketching/mask-size", "path-exclusion/larger-trace-trains-faste", "\u0000", "\ud800"],
-    "statement": ["", "Pruning is harmless.", "a\nb"],
+    "statement": ["", "Pruning is harmless.", "a\nb", "this instance refutes \u2028", "\u202eesrever"],
     "setting": ["", "Instance", "NetworkInstance", "object", "MemorisationTrials", "../etc/passwd"],
     "violates": [[1], [[1]], [None], ["nonsense"], ["x", "x"], [{}], ["trace-bound"] * 50],
     "lhs": ["", "1/0", HUGE, "nan", "\u0663"],
@@ -137,7 +137,11 @@ def signed(path, body):
 
 
 def confirmed(body):
-    """Whether a file is accepted: if not, it is refused in one line; if so, it says what comes out of deciding it."""
+    """Whether a file is accepted without a word.
+
+    If not, it is refused in one line, or its words for the claim are shown beside those of today. If so, it says what
+    comes out of deciding it.
+    """
     checked, message = None, ""
     try:
         checked = check_text(written(body))
@@ -156,7 +160,12 @@ def confirmed(body):
     decision = decide(claim.check(instance))
     assert str(decision) == str(checked.decision)
     assert not checked.confirmed or sides(decision) == {k: body[k] for k in ("lhs", "rhs", "kind", "how")}
-    return checked.confirmed
+    assert checked.stated == ("" if body["statement"] == claim.title else body["statement"])
+    if checked.stated:
+        assert claim.id in str(checked)
+        assert repr(claim.title) in str(checked)
+        assert repr(body["statement"]) in str(checked)
+    return checked.confirmed and not checked.stated
 
 
 @pytest.mark.parametrize("name", NAMES)

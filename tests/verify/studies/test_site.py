@@ -11,7 +11,7 @@ from figures.registry import figures
 from theory.claims import claims
 from theory.relations import Verdict
 from verify import certificates
-from verify.studies import claims_page, pictures, shown
+from verify.studies import claims_page, shown
 from verify.studies.claims_page import ROOT
 from verify.studies.site import api, claim_pages, gallery, links, notebook, papers
 
@@ -91,11 +91,6 @@ def test_broken_links_are_found(tmp_path):
         "c.png: no such file",
         "#top: no such place on that page",
     ]
-
-
-@pytest.mark.parametrize("name", pictures.drawn())
-def test_pictures_of_the_readme_are_current(name):
-    assert (pictures.FOLDER / name).read_text() == pictures.drawn()[name], "run `python -m verify.studies.pictures`"
 
 
 def test_the_notebook_runs():

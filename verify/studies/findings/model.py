@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from figures.style import label
 from verify.studies.findings.tables import TABLES
 from verify.studies.findings.witness import Witness
 
 Row = dict[str, Any]
+NAMES = {"resnet20": "ResNet-20", "vgg16_bn": "VGG-16-BN"}
+"""The networks of most tables, as they are called."""
+
+
+_CALLED = {"path-energy": "path energy", "px-per-sample": "PX, gates per sample", "trace-loss": "least loss of trace"}
+
+
+def called(method: str) -> str:
+    """What a score is called in figures and tables of the findings."""
+    return _CALLED.get(method) or label(method)
 
 
 class Numbers:
@@ -64,9 +75,29 @@ def percent(v: float, digits: int = 1) -> str:
     return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
 
 
+def spread(values: Sequence[int]) -> str:
+    """One number, or a range."""
+    return str(values[0]) if min(values) == max(values) else f"{min(values)} to {max(values)}"
+
+
 def power(log10: float) -> str:
     """10 to a power, one decimal."""
     return f"10^{log10:.1f}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of the page, folded away.
+
+    Attributes:
+        caption: what stands in it, with the numbers of runs and seeds.
+        heads: of the columns.
+        rows: cells.
+    """
+
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -76,11 +107,12 @@ class Finding:
     Attributes:
         name: kebab-case.
         title: what is found, in a line.
-        tested: the statement tested, and where it stands.
-        claims: ids of the claims that say it, refuted ones first.
-        shown: counterexamples with the function that writes each out.
-        instead: what is true instead, with the ids of proved claims.
-        practice: numbers -> what it means on real networks.
+        belief: the statement tested, whose it is, and where it is known from.
+        claims: ids of the claims that say it, false ones first.
+        shown: counterexamples with the function that writes each out; the first is shown, the others are folded.
+        instead: what is true instead; ids of proved claims stand in ``repaired``.
+        practice: numbers -> what it means on real networks, in a few sentences beside the figure.
+        grids: numbers -> the tables with all numbers.
         precision: numbers -> the check on the real architecture in several precisions.
         second: what the second implementation recomputes.
         limits: what the finding does not say.
@@ -88,11 +120,12 @@ class Finding:
 
     name: str
     title: str
-    tested: str
+    belief: str
     claims: tuple[str, ...]
     shown: tuple[tuple[Witness, Callable[[dict[str, Any]], list[str]]], ...]
     instead: str
     practice: Callable[[Numbers], str]
+    grids: Callable[[Numbers], tuple[Grid, ...]]
     precision: Callable[[Numbers], str]
     second: str
     limits: str

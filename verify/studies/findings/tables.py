@@ -261,6 +261,7 @@ TABLES: dict[str, Table] = {
         Table("findings_transfer", OWN, lambda: [measures.transfer_on_digits.configuration(seed=0)]),
         Table("scorers_small", OWN, _small, _summary),
         Table("collapse_resnet20", _ALL, study=_collapse("resnet20")),
+        Table("collapse_resnet20_rounds", _ALL, study=_collapse("resnet20")),
         Table("collapse_vgg16_bn", _ALL, study=_collapse("vgg16_bn")),
         Table("released_px_batchnorm", _ALL, study=_released),
         Table("released_px_batchnorm_torch", _ALL, study=_released),

@@ -17,7 +17,10 @@ from verify.trials import files
 
 GATHERED = ROOT / "build" / "docs"
 SITE = ROOT / "site"
-OWN = ("README.md", "docs/*.md", "docs/figures/*", "docs/certificates/**/*.json", "docs/examples/*.py")
+OWN = (
+    "README.md", "docs/*.md", "docs/figures/*.*", "docs/figures/findings/*.svg", "docs/certificates/**/*.json",
+    "docs/examples/*.py",
+)  # fmt: skip
 """Files of the repository that are in the site as they are."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from pathlib import Path
@@ -10,19 +9,18 @@ from typing import Any
 
 from figures.registry import Figure, figures
 from verify.studies.claims_page import ROOT
+from verify.studies.svg import style, text_of
 from verify.trials.tables import read_csv, read_provenance
 
 TABLES = ROOT / "results" / "figures"
 _PAPERS = {
     "sketching": "A Sketching Perspective",
+    "synaptic-flow": "SynFlow",
     "path-exclusion": "Path eXclusion",
     "no-free-prune": "No Free Prune",
+    "accuracy": "Accuracy after training",
     "ours": "This project",
 }
-_COLOURS = (
-    "<style>svg{color:#1f2328;--page:#fff;--grid:#ddd}"
-    "@media(prefers-color-scheme:dark){svg{color:#e3e6ea;--page:#1e2129;--grid:#444a55}}</style>"
-)
 
 
 def table_of(figure: Figure) -> Path:
@@ -41,24 +39,10 @@ def svg(figure: Figure) -> str:
     """The figure drawn from its table, in colours that follow the reader's preference for light or dark."""
     import matplotlib
 
-    from figures.style import STYLE, framed
+    from figures.style import framed
 
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure.name}):
-        canvas = framed(figure.draw(read_csv(table_of(figure))), told(figure))
-        out = io.StringIO()
-        canvas.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    return coloured(out.getvalue())
-
-
-def coloured(text: str) -> str:
-    """A drawing of matplotlib with black, white and grid replaced by colours that change with the scheme."""
-    text = text[text.index("<svg") :]
-    for written, instead in (("#000000", "currentColor"), ("#ffffff", "var(--page)"), ("#dddddd", "var(--grid)")):
-        text = text.replace(written, instead)
-    text = re.sub(r"<text (?![^>]*fill)", '<text fill="currentColor" ', text)
-    text = re.sub(r'(<text [^>]*style=")(?![^"]*fill)', r"\1fill: currentColor; ", text)
-    # A path without a fill of its own is black.
-    return text.replace(">", f">{_COLOURS}", 1).replace("<svg ", '<svg fill="currentColor" ', 1)
+    with matplotlib.rc_context(style(figure.name)):
+        return text_of(framed(figure.draw(read_csv(table_of(figure))), told(figure)))
 
 
 def plain(text: str) -> str:
