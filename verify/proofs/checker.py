@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -109,6 +110,43 @@ class Algebra:
             out = {x for s in out for t in term for x in ({s or t} if not s * t or s == t else {-1, 0, 1})}
         return out & known.get(p, {-1, 0, 1})
 
+    def contradicts(self, known: Iterable[tuple[Any, set[int]]]) -> bool:
+        """Whether facts exclude each other: after the equalities that give a variable, by terms and by factors."""
+        facts = self._merged(known)
+        while solved := next((v for p, s in facts.items() if s == {0} and (v := self._solved(p))), None):
+            facts = self._merged((self._replaced(p, *solved, self.ring.one), s) for p, s in facts.items())
+        for p, signs in facts.items():
+            others = {q: s for q, s in facts.items() if q != p}
+            if not signs & self.signs(p, others) & self._signs_of_factors(p, others):
+                return True
+        return False
+
+    def _merged(self, known: Iterable[tuple[Any, set[int]]]) -> dict[Any, set[int]]:
+        """Facts about polynomials that differ by a number as one fact, with leading coefficient 1."""
+        out: dict[Any, set[int]] = {}
+        for p, signs in known:
+            sign, q = (-1 if p and p.LC < 0 else 1), p.monic() if p else p
+            out[q] = out.get(q, {-1, 0, 1}) & {sign * s for s in signs}
+        return out
+
+    def _signs_of_factors(self, p: Any, merged: dict[Any, set[int]]) -> set[int]:
+        if not p:
+            return {0}
+        number, factors = p.factor_list()
+        out = {1 if number > 0 else -1}
+        for f, e in factors:
+            sign = 1 if f.LC > 0 else -1
+            out = {a * (sign * b) ** e for a in out for b in self.signs(f.monic(), merged)}
+        return out
+
+    def _solved(self, p: Any) -> tuple[str, Any] | None:
+        """A variable that ``p == 0`` gives, and its value; None where none stands alone."""
+        for name, gen in self.gens.items():
+            parts = self._powers(p, name)
+            if max(parts, default=0) == 1 and parts[1].is_ground:
+                return name, gen - p.quo_ground(parts[1].LC)
+        return None
+
     def value(self, p: Any, point: dict[str, Any]) -> Any:
         """``p`` at a point of rationals (and balls for roots)."""
         total: Any = fmpq(0)
@@ -142,10 +180,10 @@ class Checker:
         p, yes, no = self.read(node["polynomial"]), set(node["yes"]), set(node["no"])
         _need(yes and no and not yes & no, f"the branches at {node['polynomial']} are no partition")
         missing = {-1, 0, 1} - yes - no
-        # What is missing was excluded before: by the same polynomial, by its terms, or by what follows from
-        # substitutions, which the points test.
-        if missing & self.algebra.signs(p, known):
-            self.counts["excluded signs that points test"] += 1
+        # What is missing was excluded before, at sight or by what follows from equalities; else the points test it.
+        for s in missing & self.algebra.signs(p, known):
+            if not self.algebra.contradicts([*known.items(), (p, {s})]):
+                self.counts["excluded signs that points test"] += 1
         for branch, signs in (("then", yes), ("else", no)):
             self.tree(node[branch], {**known, p: known.get(p, {-1, 0, 1}) & signs})
 
@@ -180,15 +218,10 @@ class Checker:
             self.closed(goal["closed"], p, WANTED[goal["kind"]], leaf, known)
 
     def empty(self, leaf: dict[str, Any], known: dict[Any, set[int]]) -> None:
-        """A path whose conditions exclude each other at sight; where they do not, the points must not meet it."""
-        for p, signs in known.items():
-            others = {q: s for q, s in known.items() if q != p}
-            if (
-                not self.algebra.signs(p, others) & signs
-                or not self.algebra.signs(self.algebra.reduced(p, leaf), known) & signs
-            ):
-                return
-        self.counts["empty paths that points test"] += 1
+        """A path whose conditions exclude each other; where that is not seen, the points must not meet it."""
+        reduced = ((self.algebra.reduced(p, leaf), s) for p, s in known.items())
+        if not self.algebra.contradicts([*known.items(), *reduced]):
+            self.counts["empty paths that points test"] += 1
 
     def _is_zero(self, p: Any, leaf: dict[str, Any], known: dict[Any, set[int]]) -> bool:
         p = self.algebra.reduced(p, leaf)
