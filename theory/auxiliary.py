@@ -33,11 +33,13 @@ def _with_unit_factors(network: Network) -> Network:
     return replace(network, edges=tuple(replace(e, factor="1") for e in network.edges))
 
 
-def activation(network: Network, theta: Array, x: Array, run: Forward | None = None) -> Array:
-    """D_k, shape (..., K), by one forward with copied (squared) gates; ``run`` is the forward on x, if at hand."""
-    run = forward(network, theta, x) if run is None else run
+def activation(network: Network, run: Forward, x: Array, weights: Array) -> Array:
+    """D_k, shape (..., K), by one forward with the (squared) gates of ``run``, the forward on x.
+
+    ``weights`` (..., N) are ones; or 0 for those that are pruned, to count only the paths without them.
+    """
     gates = tuple(g * g for g in run.edge_gates)
-    out = forward(_with_unit_factors(network), ones(theta.shape, theta), x * x, gates=gates)
+    out = forward(_with_unit_factors(network), weights, x * x, gates=gates)
     return total(out.outputs, axis=-2)
 
 
@@ -50,7 +52,7 @@ def squared_forward(network: Network, squares: Array, *, same_architecture: bool
         same_architecture: keep maxima as they are (wrong: a maximum of squares is not the sum over paths).
     """
     auxiliary = squared_network(network, keep_maxima=same_architecture)
-    run = forward(auxiliary, squares, ones((*squares.shape[:-1], 1, len(network.inputs)), squares))
+    run = forward(auxiliary, squares, ones((1, len(network.inputs)), squares))
     return run.outputs[..., 0, :], jacobian(auxiliary, squares, run)[..., 0, :, :]
 
 

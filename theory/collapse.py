@@ -10,7 +10,7 @@ import numpy as np
 from theory.claims import Assumption
 from theory.cuts import parameter_cuts
 from theory.enumeration import on_path
-from theory.networks import ONE, Builder, Network, mlp
+from theory.networks import ONE, Builder, Network, NetworkInstance, mlp
 from theory.pruning import PruningRun, released_count
 from theory.scalars import absolute, indicator, total
 
@@ -242,9 +242,9 @@ def scored_by(name: str) -> Assumption:
     )
 
 
-def _layers_are_cuts(run: PruningRun) -> bool:
-    cuts = {tuple(int(j) for j in np.flatnonzero(row)) for row in parameter_cuts(run.network)}
-    return all(tuple(sorted(layer)) in cuts for layer in run.network.layers)
+def _layers_are_cuts(instance: NetworkInstance) -> bool:
+    cuts = {tuple(int(j) for j in np.flatnonzero(row)) for row in parameter_cuts(instance.network)}
+    return all(tuple(sorted(layer)) in cuts for layer in instance.network.layers)
 
 
 layers_are_cuts = Assumption(

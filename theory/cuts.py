@@ -13,9 +13,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from theory.enumeration import paths_of
+from theory.enumeration import paths_of, stacked
 from theory.networks import INPUT, ONE, Network, edge_values
-from theory.scalars import Array, zeros
+from theory.scalars import Array, cached_array
 
 MAX_CUTS = 4096
 
@@ -42,7 +42,7 @@ def cuts_of(network: Network) -> tuple[tuple[int, ...], ...]:
         before.setdefault(e.source, set())
     sources = {u for u in before if network.units[u] in (INPUT, ONE)}
     inner = sorted(u for u in before if u not in sources and u not in network.outputs)
-    found: list[frozenset[int]] = [frozenset(sources)]
+    found = [sources]
     for u in inner:
         found += [s | {u} for s in found if before[u] <= s]
         if len(found) > MAX_CUTS:
@@ -52,19 +52,18 @@ def cuts_of(network: Network) -> tuple[tuple[int, ...], ...]:
     )
 
 
-@lru_cache(maxsize=4096)
-def cut_matrix(network: Network) -> np.ndarray:
+@cached_array
+def cut_matrix(network: Network) -> Array:
     """Integer array (cuts, E), read-only: 1 where an edge belongs to a cut."""
     cuts = cuts_of(network)
     out = np.zeros((len(cuts), len(network.edges)), dtype=int)
     for row, cut in enumerate(cuts):
         out[row, list(cut)] = 1
-    out.flags.writeable = False
     return out
 
 
-@lru_cache(maxsize=4096)
-def parameter_cuts(network: Network) -> np.ndarray:
+@cached_array
+def parameter_cuts(network: Network) -> Array:
     """Integer array (cuts, N), read-only: the cuts of parameters only, each with all its edges that are on a path.
 
     The kernel of a convolution is one, if no path passes it by: its weights stand on an edge for each position.
@@ -76,9 +75,7 @@ def parameter_cuts(network: Network) -> np.ndarray:
         own = Counter(network.edges[i].parameter for i in cut)
         if None not in own and all(uses[j] == count for j, count in own.items()):
             rows[tuple(int(j in own) for j in range(network.parameters))] = None
-    out = np.array(list(rows), dtype=int).reshape(len(rows), network.parameters)
-    out.flags.writeable = False
-    return out
+    return np.array(list(rows), dtype=int).reshape(len(rows), network.parameters)
 
 
 @lru_cache(maxsize=4096)
@@ -89,6 +86,4 @@ def _by_edge(network: Network) -> Network:
 
 def by_edge(network: Network, theta: Array) -> tuple[Network, Array]:
     """The same network with a parameter of its own on every edge, and their values, shape (..., E)."""
-    values = edge_values(network, theta)
-    empty = zeros((*theta.shape[:-1], 0), theta)
-    return _by_edge(network), np.stack([np.asarray(v) for v in values], axis=-1) if values else empty
+    return _by_edge(network), stacked(edge_values(network, theta), theta.shape[:-1], theta)

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from theory.networks import INPUT, Forward, Network, edge_values
-from theory.scalars import Array, ones, total, zeros
+from theory.scalars import Array, cached_array, ones, total, zeros
 
 MAX_PATHS = 20_000
 
@@ -55,11 +55,11 @@ def path_values(network: Network, theta: Array) -> Array:
     values = edge_values(network, theta)
     columns = []
     for edges in paths_of(network).edges:
-        product = ones(theta.shape[:-1], theta)
+        product = ones((), theta)
         for i in edges:
             product = product * values[i]
         columns.append(product)
-    return stacked(columns, theta)
+    return stacked(columns, theta.shape[:-1], theta)
 
 
 def path_jacobian(network: Network, theta: Array) -> Array:
@@ -73,7 +73,7 @@ def path_jacobian(network: Network, theta: Array) -> Array:
             j = network.edges[i].parameter
             if j is None:
                 continue
-            rest = ones(theta.shape[:-1], theta) * factors[i]
+            rest = factors[i]
             for other, i2 in enumerate(edges):
                 if other != position:
                     rest = rest * values[i2]
@@ -86,15 +86,15 @@ def path_gates(network: Network, run: Forward) -> Array:
     shape = run.outputs.shape[:-1]
     columns = []
     for edges in paths_of(network).edges:
-        gate = ones(shape, run.outputs)
+        gate = ones((), run.outputs)
         for i in edges:
             gate = gate * run.edge_gates[i]
         columns.append(gate)
-    return stacked(columns, run.outputs, shape)
+    return stacked(columns, shape, run.outputs)
 
 
-@lru_cache(maxsize=4096)
-def on_path(network: Network) -> np.ndarray:
+@cached_array
+def on_path(network: Network) -> Array:
     """Integer array (P, N), read-only: how often each parameter stands on each path."""
     paths = paths_of(network)
     out = np.zeros((len(paths), network.parameters), dtype=int)
@@ -103,21 +103,20 @@ def on_path(network: Network) -> np.ndarray:
             j = network.edges[i].parameter
             if j is not None:
                 out[p, j] += 1
-    out.flags.writeable = False
     return out
 
 
-def stacked(columns: list[Array], like: Array, shape: tuple[int, ...] | None = None) -> Array:
-    """Columns (shape) side by side, (*shape, len(columns)); there may be none."""
-    shape = like.shape[:-1] if shape is None else shape
-    if not columns:
-        return zeros((*shape, 0), like)
-    return np.stack([np.asarray(c) for c in columns], axis=-1)
+def stacked(columns: list[Array], shape: tuple[int, ...], like: Array) -> Array:
+    """Columns (shape) side by side, (*shape, len(columns)), in the kind of number of ``like``; there may be none."""
+    out = zeros((*shape, len(columns)), like)
+    for p, column in enumerate(columns):
+        out[..., p] = column
+    return out
 
 
 def source_values(network: Network, run: Forward) -> Array:
     """x_{n, s(p)} for every sample and path, shape (..., n, P); the constant unit counts as input 1."""
-    return stacked([run.values[s] for s in paths_of(network).sources], run.outputs, run.outputs.shape[:-1])
+    return stacked([run.values[s] for s in paths_of(network).sources], run.outputs.shape[:-1], run.outputs)
 
 
 def path_inputs(network: Network, run: Forward) -> Array:

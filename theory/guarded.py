@@ -15,7 +15,7 @@ import numpy as np
 
 from theory.networks import LEAKY, LINEAR, RELU, Network
 from theory.paths import NetworkOnData
-from theory.pruning import PruningRun, ranks
+from theory.pruning import PruningRun
 from theory.scalars import Array
 
 
@@ -52,7 +52,7 @@ class GuardedRun(PruningRun):
             current = self.scores_at(mask)
             scores.append(current)
             if kept < self.network.parameters:
-                for j in np.argsort(ranks(current)):
+                for j in np.argsort(current, kind="stable"):
                     without = mask.copy()
                     without[j] = False
                     if mask[j] and bool(live(self, without)):

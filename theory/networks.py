@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache, partial
 from typing import Any, Self
@@ -183,8 +183,7 @@ class Builder:
         """A new layer of ``count`` parameters."""
         made = tuple(range(self.parameters, self.parameters + count))
         self.parameters += count
-        if made:
-            self.layers.append(made)
+        self.layers.append(made)
         return made
 
     def connect(self, source: int, target: int, parameter: int | None = None, factor: Any = 1) -> None:
@@ -418,7 +417,7 @@ def forward(network: Network, theta: Array, x: Array, gates: Sequence[Any] | Non
     seen = 0
     for u, kind in enumerate(network.units):
         if kind == INPUT:
-            values[u] = x[..., seen] + zeros(shape, theta)
+            values[u] = np.broadcast_to(x[..., seen], shape)
             seen += 1
             continue
         if kind == ONE:
@@ -482,7 +481,7 @@ def jacobian(network: Network, theta: Array, run: Forward) -> Array:
     out = zeros((*shape, len(network.outputs), network.parameters), theta)
     for k, output in enumerate(network.outputs):
         adjoint: list[Any] = [None] * len(network.units)  # None: no path from there to this output
-        adjoint[output] = zeros(shape, theta) + 1
+        adjoint[output] = 1
         for u in reversed(range(output + 1)):
             if adjoint[u] is None:
                 continue
@@ -511,54 +510,7 @@ def _check(network: Network, theta: Array, x: Array) -> None:
         raise ValueError("x holds zero samples; at least one is needed")
 
 
-def without_units(network: Network, gone: set[int]) -> tuple[Network, list[int]]:
-    """The network without the units in ``gone`` and their edges, and the old indices of its parameters.
-
-    Parameters on no remaining edge disappear. Input units may be removed too.
-    """
-    keep = [u for u in range(len(network.units)) if u not in gone]
-    new_unit = {u: i for i, u in enumerate(keep)}
-    edges = [e for e in network.edges if e.source in new_unit and e.target in new_unit]
-    return _renumbered(network, edges, new_unit, keep)
-
-
-def without_edge(network: Network, index: int) -> tuple[Network, list[int]]:
-    """The network without one edge, and the old indices of its parameters."""
-    edges = [e for i, e in enumerate(network.edges) if i != index]
-    keep = list(range(len(network.units)))
-    return _renumbered(network, edges, {u: u for u in keep}, keep)
-
-
-def _renumbered(
-    network: Network, edges: list[Edge], new_unit: dict[int, int], keep: list[int]
-) -> tuple[Network, list[int]]:
-    used = sorted({e.parameter for e in edges if e.parameter is not None})
-    new_parameter = {j: i for i, j in enumerate(used)}
-    return (
-        Network(
-            tuple(network.units[u] for u in keep),
-            tuple(
-                replace(
-                    e,
-                    source=new_unit[e.source],
-                    target=new_unit[e.target],
-                    parameter=None if e.parameter is None else new_parameter[e.parameter],
-                )
-                for e in edges
-            ),
-            tuple(new_unit[o] for o in network.outputs if o in new_unit),
-            tuple(
-                kept
-                for layer in network.layers
-                if (kept := tuple(new_parameter[j] for j in layer if j in new_parameter))
-            ),
-            network.slope,
-        ),
-        used,
-    )
-
-
 __all__ = [
     "INPUT", "LEAKY", "LINEAR", "MAX", "ONE", "RELU", "Builder", "Edge", "Forward", "Network", "NetworkInstance",
-    "edge_values", "equations", "factor_of", "forward", "jacobian", "mlp", "without_edge", "without_units",
+    "edge_values", "equations", "factor_of", "forward", "jacobian", "mlp",
 ]  # fmt: skip

@@ -30,7 +30,7 @@ from theory.enumeration import (
 from theory.instances import array
 from theory.networks import Forward, NetworkInstance, forward, jacobian
 from theory.saliency import scores
-from theory.scalars import Array, indicator, total, zeros
+from theory.scalars import Array, indicator, ones, total, zeros
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,6 @@ class NetworkOnData(NetworkInstance):
 
     @cached_property
     def _derivative(self) -> tuple[Array, np.ndarray]:
-        if not np.any(self.on_kink()):
-            return self.jacobian(), np.ones(self.theta.shape[:-1], dtype=bool)
         return derivative(self.network, self.theta, self.x)
 
     def derivative(self) -> Array:
@@ -228,7 +226,7 @@ class NetworkOnData(NetworkInstance):
 
     def activation_by_forward(self) -> Array:
         """D_k by the auxiliary network with weights 1 and copied gates, shape (..., K)."""
-        return auxiliary.activation(self.network, self.theta, self.x, self.run)
+        return auxiliary.activation(self.network, self.run, self.x, ones(self.theta.shape, self.theta))
 
     def objective_by_forward(self) -> Array:
         """R_k by the auxiliary network with squared weights, shape (..., K)."""
@@ -275,11 +273,11 @@ class NetworkOnData(NetworkInstance):
         """The per-output bound over what remains after removing each weight alone, shape (..., N)."""
         columns = []
         for j in range(self.network.parameters):
-            masked, left = self.without(j)
+            masked, _ = self.without(j)
             whole = np.array([int(not row[j]) for row in on_path(self.network)])
             inputs = masked.path_inputs() * whole
             d = masked._sum_by_output(total(inputs * inputs, axis=-2))
-            t = masked._sum_by_output(total((masked.path_jacobian() * left) ** 2, axis=-1) * whole)
+            t = masked._sum_by_output(total(masked.path_jacobian() ** 2, axis=-1) * whole)
             columns.append(np.asarray(total(d * t, axis=-1)))
         return np.stack(columns, axis=-1)
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theory.enumeration import by_output, on_path, paths_of
+from theory.auxiliary import activation as measured
+from theory.enumeration import on_path, paths_of
 from theory.instances import array, shown
-from theory.networks import ONE, NetworkInstance, equations
-from theory.paths import NetworkOnData
+from theory.networks import ONE, NetworkInstance, equations, forward
 from theory.saliency import Scorer, activation, scorer_named
 from theory.scalars import Array, exact, indicator, total, zeros
 
@@ -55,35 +55,25 @@ def _root_above(value: int, power: int, high: int) -> int:
     return low
 
 
-def ranks(scores: Array, mask: np.ndarray | None = None) -> np.ndarray:
-    """Rank of every weight, 0 for the first to go; masked weights first, ties by index, shape (..., N)."""
-    order = np.argsort(scores, axis=-1, kind="stable")
-    if mask is not None:
-        left = np.take_along_axis(np.broadcast_to(mask, scores.shape), order, axis=-1)
-        order = np.take_along_axis(order, np.argsort(left, axis=-1, kind="stable"), axis=-1)
-    return np.argsort(order, axis=-1, kind="stable")
+def keep_top(scores: Array, kept: int, mask: np.ndarray) -> np.ndarray:
+    """Of the weights in ``mask`` (..., N) the ``kept`` with the largest scores; of equal ones the higher index stays.
 
-
-def keep_top(scores: Array, kept: int, mask: np.ndarray | None = None) -> np.ndarray:
-    """Mask of the ``kept`` weights with the largest scores; of equal scores the higher index stays.
-
-    Weights outside ``mask`` stay out, so fewer than ``kept`` may be left. Shape (..., N).
+    Where fewer than ``kept`` are in the mask, those stay. Shape (..., N).
     """
-    count = scores.shape[-1]
-    top = ranks(scores, mask) >= count - kept
-    return top if mask is None else top & mask
+    order = np.argsort(scores, axis=-1, kind="stable")
+    inside = np.take_along_axis(mask, order, axis=-1)
+    order = np.take_along_axis(order, np.argsort(inside, axis=-1, kind="stable"), axis=-1)
+    ranks = np.argsort(order, axis=-1)
+    return (ranks >= scores.shape[-1] - kept) & mask
 
 
-def keep_top_layerwise(
-    scores: Array, kept: int, layers: tuple[tuple[int, ...], ...], mask: np.ndarray | None = None
-) -> np.ndarray:
+def keep_top_layerwise(scores: Array, kept: int, layers: tuple[tuple[int, ...], ...], mask: np.ndarray) -> np.ndarray:
     """The same in every layer by itself, each at the density ``kept / N`` (rounded up)."""
-    count = scores.shape[-1]
-    out = np.zeros(scores.shape, dtype=bool)
+    out = np.empty(scores.shape, dtype=bool)
     for layer in layers:
         columns = list(layer)
-        inside = None if mask is None else mask[..., columns]
-        out[..., columns] = keep_top(scores[..., columns], -(-len(columns) * kept // count), inside)
+        share = -(-len(columns) * kept // scores.shape[-1])
+        out[..., columns] = keep_top(scores[..., columns], share, mask[..., columns])
     return out
 
 
@@ -95,10 +85,9 @@ def released_count(density: float, count: int) -> int:
 def keep_above_threshold(scores: Array, pruned: int) -> np.ndarray:
     """The published rule: drop every score <= the ``pruned``-th smallest of all N (masked ones compete too).
 
-    Drops all ties; and a weight that was masked returns if its score is above the threshold, or NaN.
+    ``pruned`` is at least 1. Drops all ties; and a weight that was masked returns if its score is above the threshold,
+    or NaN.
     """
-    if pruned < 1:
-        return np.ones(scores.shape, dtype=bool)
     threshold = np.sort(scores, axis=-1)[..., pruned - 1 : pruned]
     return ~np.asarray(scores <= threshold, dtype=bool)
 
@@ -123,11 +112,6 @@ def sampled_mask(probabilities: Array, draws: np.ndarray) -> Array:
     for i in drawn:
         out[..., i] = int(counts[i]) / (len(draws) * probabilities[..., i])
     return out
-
-
-def sample(probabilities: np.ndarray, draws: int, rng: np.random.Generator) -> Array:
-    """A random mask of Algorithm 1, from float64 probabilities of shape (d,)."""
-    return sampled_mask(probabilities, rng.choice(len(probabilities), draws, p=probabilities / probabilities.sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,8 +198,7 @@ class PruningRun(NetworkInstance):
 
     def kept_by_round(self) -> tuple[int, ...]:
         """How many scored weights each round sets out to keep."""
-        keep = min(max(self.keep, 0), self.weights)
-        return kept_by_round(self.weights, keep, self.rounds, self.schedule)
+        return kept_by_round(self.weights, self.keep, self.rounds, self.schedule)
 
     # -- the run ----------------------------------------------------------------------------------------
 
@@ -245,19 +228,14 @@ class PruningRun(NetworkInstance):
             return None
         key = np.packbits(mask, axis=-1).tobytes()
         if key not in self._activations:
-            self._activations[key] = self._measured(mask)
+            run = forward(self.network, self.masked(mask), self.x)
+            self._activations[key] = measured(self.network, run, self.x, indicator(mask, self.theta))
         return self._activations[key]
 
     @cached_property
     def _activations(self) -> dict[bytes, Array]:
         """D_k under each mask that was asked for: scores and path weights both need it."""
         return {}
-
-    def _measured(self, mask: np.ndarray) -> Array:
-        pruned = NetworkOnData(self.network, self.masked(mask), self.x)
-        whole = (mask[..., None, :] | ~(on_path(self.network) > 0)).all(axis=-1)
-        squares = total(pruned.path_inputs() ** 2, axis=-2) * indicator(whole, self.theta)
-        return by_output(self.network, squares)
 
     def masked(self, mask: np.ndarray) -> Array:
         """The weights under a mask."""
@@ -284,7 +262,7 @@ class PruningRun(NetworkInstance):
         elif self.scope == "layerwise":
             place = {int(j): i for i, j in enumerate(columns)}
             layers = tuple(tuple(place[j] for j in layer if j in place) for layer in self.network.layers)
-            chosen = keep_top_layerwise(mine, kept, tuple(layer for layer in layers if layer), before)
+            chosen = keep_top_layerwise(mine, kept, layers, before)
         else:
             chosen = keep_top(mine, kept, before)
         after = mask.copy()

@@ -115,6 +115,15 @@ def holds(condition: Any, name: str = "") -> Relation:
     return equal(np.asarray(condition, dtype=bool).astype(int), 1, name)
 
 
+def within(value: Any, enclosure: Any, name: str = "") -> Relation:
+    """``value`` lies in ``enclosure``, an array of balls: between the ends of each."""
+    ends = np.asarray(enclosure, dtype=object)
+    low, high = np.empty(ends.shape, dtype=object), np.empty(ends.shape, dtype=object)
+    for i, ball in np.ndenumerate(ends):
+        low[i], high[i] = (ball.lower(), ball.upper()) if isinstance(ball, arb) else (ball, ball)
+    return all_of(at_most(low, value, name), at_most(value, high, name))
+
+
 def equivalent(a: Any, b: Any, name: str = "") -> Relation:
     """Two statements are both true or both false."""
     return equal(np.asarray(a, dtype=bool).astype(int), np.asarray(b, dtype=bool).astype(int), name)

@@ -14,11 +14,13 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from theory.instances import Instance, array
-from theory.scalars import Array, absolute, indicator, total, zeros
+from theory.scalars import ZERO, Array, absolute, gate, sqrt, total, zeros
 
 KERNEL = 3
 Dual = tuple[Array, Array]
 """Values (n, c, positions) and their derivatives by all parameters (n, c, positions, N)."""
+Added = dict[tuple[int, int], Any]
+"""What is added to the variance of each (block, channel)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +95,8 @@ class NormalisedNetwork(Instance):
         return value, axis
 
     def _convolved(self, h: Dual, name: str) -> Dual:
-        (values, slopes), arriving = h, h[0].shape[1]
-        n, _, positions = values.shape
+        values, slopes = h
+        n, arriving, positions = values.shape
         out = zeros((n, self.channels, positions), self.theta)
         dout = zeros((n, self.channels, positions, self.parameters), self.theta)
         for number, index in enumerate(self.groups[name]):
@@ -108,7 +110,7 @@ class NormalisedNetwork(Instance):
                     dout[:, c, p] = dout[:, c, p] + w * slopes[:, source, q] + values[:, source, q][:, None] * axis
         return out, dout
 
-    def _normalised(self, h: Dual, block: int) -> Dual:
+    def _normalised(self, h: Dual, block: int, added: Added) -> Dual:
         values, slopes = h[0].copy(), h[1].copy()
         for c in range(self.channels):
             z, dz = h[0][:, c], h[1][:, c]
@@ -117,8 +119,8 @@ class NormalisedNetwork(Instance):
                 mean, dmean = total(z) / count, total(dz, axis=(0, 1)) / count
                 centred = z - mean
                 variance = total(centred * centred) / count
-                # The constant added to the variance is 1 + v + v^2, so that its root is the rational 1 + v.
-                spread = 1 + variance
+                # Unless it is given, what is added to a variance v is 1 + v + v^2: the root is then the rational 1 + v.
+                spread = sqrt(variance + added.setdefault((block, c), 1 + variance + variance * variance))
                 dspread = total(centred[..., None] * dz, axis=(0, 1)) / count / spread
                 z, dz = centred / spread, (dz - dmean - (centred / spread)[..., None] * dspread) / spread
             scale, dscale = self._parameter(self.groups[f"scale{block}"][c])
@@ -130,27 +132,36 @@ class NormalisedNetwork(Instance):
     def _activated(self, h: Dual) -> Dual:
         if not self.activations:
             return h
-        on = indicator(h[0] > 0, self.theta)
+        on = gate(h[0], self.theta)
         return h[0] * on, h[1] * on[..., None]
 
-    def scores(self) -> Array:
-        """The released score of every parameter, shape (N)."""
+    def evaluated(self, added: Added) -> tuple[Any, Array]:
+        """G = sum_k D_k sum_n f^k(x_n), and its derivatives by the parameters (of convolutions: their squares), (N).
+
+        Args:
+            added: (block, channel) -> what is added to the variance there; what is missing is chosen and put in.
+        """
         n, positions = self.x.shape
         h: Dual = (self.x[:, None, :], zeros((n, 1, positions, self.parameters), self.theta))
         for b in range(self.blocks + 1):
-            new = self._normalised(self._convolved(h, f"conv{b}"), b)
+            new = self._normalised(self._convolved(h, f"conv{b}"), b, added)
             h = self._activated(new if b == 0 else (new[0] + h[0], new[1] + h[1]))
-        values, slopes = h
+        read, dread = total(h[0], axis=0), total(h[1], axis=0)
         if self.pooled:
-            features, dfeatures = total(values, axis=2) / positions, total(slopes, axis=2) / positions
+            read, dread = total(read, axis=1) / positions, total(dread, axis=1) / positions
         else:
-            features, dfeatures = values.reshape(n, -1), slopes.reshape(n, -1, self.parameters)
-        gradient = zeros((self.parameters,), self.theta)
+            read, dread = read.ravel(), dread.reshape(-1, self.parameters)
+        objective, gradient = ZERO, zeros((self.parameters,), self.theta)
         for number, index in enumerate(self.groups["last"]):
             k, feature = divmod(number, self._features)
             w, axis = self._parameter(index)
-            slope = w * total(dfeatures[:, feature], axis=0) + total(features[:, feature]) * axis
-            gradient = gradient + self.d[k] * slope
+            objective = objective + self.d[k] * w * read[feature]
+            gradient = gradient + self.d[k] * (w * dread[feature] + read[feature] * axis)
         for k, index in enumerate(self.groups["bias"]):
-            gradient[index] = gradient[index] + n * self.d[k]
-        return absolute(gradient) * self.theta * self.theta
+            shift, axis = self._parameter(index)
+            objective, gradient = objective + n * self.d[k] * shift, gradient + n * self.d[k] * axis
+        return objective, gradient
+
+    def scores(self) -> Array:
+        """The released score of every parameter, shape (N)."""
+        return absolute(self.evaluated({})[1]) * self.theta * self.theta

@@ -59,32 +59,27 @@ def scorer_named(name: str) -> Scorer:
     raise ValueError(f"unknown scorer {name!r}; {did_you_mean(name, SCORERS)} known: {', '.join(SCORERS)}")
 
 
-def scores(
-    network: Network, theta: Array, x: Array | None = None, method: str = "synflow", activation: Array | None = None
-) -> Array:
+def scores(network: Network, theta: Array, x: Array, method: str = "synflow", activation: Array | None = None) -> Array:
     """The scores of all parameters, shape (..., N).
 
     Args:
         network: the structure.
         theta: parameters, shape (..., N).
-        x: inputs, shape (..., n, d); None for all-ones (enough for the scorers that use no data).
+        x: inputs, shape (..., n, d).
         method: name of a scorer.
         activation: D_k, shape (..., K), to use instead of measuring it (PX only).
 
     Raises:
         ValueError: unknown scorer, or arrays that do not fit the network.
     """
-    if x is None:
-        x = ones((*theta.shape[:-1], 1, len(network.inputs)), theta)
     return scorer_named(method).scores(network, theta, x, activation)
 
 
 def through(network: Network, path_weights: Array) -> Array:
     """S_j = sum of c_p over the paths p through j, counted as often as j stands on p: (..., P) -> (..., N)."""
     member = on_path(network)
-    return zeros((*path_weights.shape[:-1], network.parameters), path_weights) + total(
-        path_weights[..., :, None] * member, axis=-2
-    )
+    none = zeros((network.parameters,), path_weights)  # where there are no paths, zeros of the right kind of number
+    return none + total(path_weights[..., :, None] * member, axis=-2)
 
 
 def activation(network: Network, theta: Array, x: Array) -> Array:
@@ -210,7 +205,7 @@ def _trace_loss(network: Network, theta: Array, x: Array, d: Array | None) -> Ar
     whole, out = masked_trace(network, theta, x), zeros(theta.shape, theta)
     for j in range(network.parameters):
         without = theta.copy()
-        without[..., j] = 0 * without[..., j]
+        without[..., j] = 0
         out[..., j] = whole - masked_trace(network, without, x)
     return out
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,19 @@ def ones(shape: tuple[int, ...], like: Array) -> Array:
     return np.full(shape, ONE, dtype=object) if is_exact(like) else np.ones(shape)
 
 
+def cached_array(function: Callable[[Any], Array]) -> Callable[[Any], Array]:
+    """The function with its last results kept; they are read-only, since all callers share them."""
+
+    @lru_cache(maxsize=4096)
+    @wraps(function)
+    def kept(structure: Any) -> Array:
+        out = function(structure)
+        out.flags.writeable = False
+        return out
+
+    return kept
+
+
 def indicator(condition: Any, like: Array) -> Array:
     """1 where ``condition`` holds and 0 elsewhere, in the kind of number of ``like``."""
     condition = np.asarray(condition, dtype=bool)
@@ -130,6 +143,13 @@ def indicator(condition: Any, like: Array) -> Array:
     out = np.full(condition.shape, ZERO, dtype=object)
     out[condition] = ONE
     return out
+
+
+def gate(a: Array, like: Array) -> Array:
+    """1 where ``a`` is above 0, 0 where it is not, and where a ball leaves that open the ball [0, 1]."""
+    on = indicator(a > 0, like)
+    on[~np.asarray((a > 0) | (a <= 0), dtype=bool)] = arb(0.5, 0.5)
+    return on
 
 
 def _elementwise(on_floats: Callable[[Array], Array], on_scalar: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -18,7 +18,7 @@ from scipy.special import erf
 from theory.enumeration import path_jacobian, paths_of
 from theory.instances import Instance, array
 from theory.networks import Network, mlp
-from theory.scalars import Array, exp, indicator, is_exact, ones, sqrt, total, zeros
+from theory.scalars import Array, exp, indicator, is_exact, sqrt, total, zeros
 
 ELEMENTWISE = ("gelu", "silu", "sigmoid", "tanh")
 GROUPED = ("layer-norm", "softmax", "batch-statistics")
@@ -37,8 +37,7 @@ def _erf(a: Array) -> Array:
 
 
 def _sigmoid(z: Array) -> Array:
-    # 1 / (1 + exp(-z)) without overflow in float64: large |z| screen as saturated.
-    return 1 / (1 + exp(-z)) if is_exact(z) else 1 / (1 + np.exp(-np.clip(z, -700, 700)))
+    return 1 / (1 + exp(-z))  # where exp overflows in float64, the limit 0
 
 
 def elementwise(unit: str, z: Array) -> tuple[Array, Array]:
@@ -54,10 +53,9 @@ def elementwise(unit: str, z: Array) -> tuple[Array, Array]:
         t = 2 * _sigmoid(2 * z) - 1
         return t, 1 - t * t
     if unit == "gelu":
-        two: Any = arb(2) if is_exact(z) else 2.0
-        pi: Any = arb.pi() if is_exact(z) else np.pi
-        phi = (1 + _erf(z / two**0.5 if not is_exact(z) else z / arb(2).sqrt())) / 2
-        density = exp(-z * z / 2) / ((two * pi) ** 0.5 if not is_exact(z) else (two * pi).sqrt())
+        two, pi = (arb(2), arb.pi()) if is_exact(z) else (2.0, np.pi)
+        phi = (1 + _erf(z / sqrt(two))) / 2
+        density = exp(-z * z / 2) / sqrt(two * pi)
         return z * phi, phi + z * density
     raise ValueError(f"unknown unit {unit!r}; known: {', '.join(UNITS)}")
 
@@ -145,30 +143,28 @@ class SmoothNetwork(Instance):
                 h, dh = grouped(self.unit, z, dz, -2 if self.unit == "batch-statistics" else -1)
         raise AssertionError("a network has at least one layer")
 
+    def jacobian(self) -> Array:
+        """J = d f / d theta, shape (..., n, K, N)."""
+        return self._run[2]
+
     def ntk_trace(self) -> Array:
         """Tr Theta(X, X), shape (...)."""
-        j = self._run[2]
+        j = self.jacobian()
         return total(j * j, axis=(-3, -2, -1))
-
-    def ntk_trace_per_output(self) -> Array:
-        """The trace output by output, shape (..., K)."""
-        j = self._run[2]
-        return total(j * j, axis=(-3, -1))
 
     def outputs(self) -> Array:
         """f^k(x_n), shape (..., n, K)."""
         return self._run[1]
 
     def formal_activation(self, *, every_gate_on: bool = False) -> Array:
-        """D_k with the gate [z > 0] (on where a ball leaves it open), or with every gate on, shape (..., K)."""
+        """D_k with the gate [z > 0] (on where a ball leaves it open), or with every gate on: one for all, (..., 1)."""
         squares = self.x * self.x
         for z in self._run[0]:
             reaching = np.broadcast_to(total(squares, axis=-1)[..., None], z.shape)
             on = np.ones(z.shape, dtype=bool) if every_gate_on else ~np.asarray(z <= 0, dtype=bool)
             squares = reaching * indicator(on, self.theta)
         per_sample = total(squares, axis=-1)
-        d = total(per_sample, axis=-1)
-        return np.asarray(d)[..., None] * ones((self.widths[-1],), self.theta)
+        return np.asarray(total(per_sample, axis=-1))[..., None]
 
     def kernel(self) -> Array:
         """T_k of the dense network, shape (..., K)."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from flint import arb, fmpq, fmpq_mat
 
-from theory.scalars import ONE, ZERO, Array, is_exact, is_registered, maximum, sqrt
+from theory.scalars import ONE, Array, is_exact, is_registered, maximum, sqrt
 
 
 def _matrix(a: Array) -> fmpq_mat:
@@ -35,30 +36,26 @@ def largest_eigenvalue(a: Array) -> Any:
     """Lambda_max of symmetric matrices (..., m, m): floats for stacks; one matrix of rationals: `fmpq` or `arb`."""
     if not is_exact(a):
         return np.linalg.eigvalsh(a)[..., -1]
-    if any(is_registered(v) for v in a.ravel()):
+    if len(a) <= 2:
         return _boxed(_largest_of_two(a))
-    found = [value for value, _ in eigenvalues(a)]
-    best: Any = found[0] if found else ZERO
-    for value in found[1:]:
-        best = maximum(best, value)
-    return _boxed(best)
+    if any(is_registered(v) for v in a.ravel()):
+        raise NotImplementedError(f"eigenvalues of {len(a)} rows of symbols; closed forms end at 2")
+    return _boxed(reduce(maximum, [value for value, _ in eigenvalues(a)]))
 
 
 def rank(a: Array) -> Any:
     """Rank of symmetric matrices (..., m, m), exact for rationals, shape (...)."""
     if not is_exact(a):
         return np.linalg.matrix_rank(a, hermitian=True).astype(float)
-    if any(is_registered(v) for v in a.ravel()):
+    if len(a) <= 3 or any(is_registered(v) for v in a.ravel()):
         return _boxed(fmpq(rank_by_minors(a)))
     return _boxed(fmpq(_matrix(a).rank()))
 
 
 def _largest_of_two(a: Array) -> Any:
-    """Lambda_max of a symmetric matrix of at most two rows, over any scalar."""
+    """Lambda_max of a symmetric matrix of one or two rows, over any scalar."""
     if len(a) == 1:
         return a[0, 0]
-    if len(a) > 2:
-        raise NotImplementedError(f"eigenvalues of {len(a)} rows of symbols; closed forms end at 2")
     trace, gap = a[0, 0] + a[1, 1], a[0, 0] - a[1, 1]
     return (trace + sqrt(gap * gap + 4 * a[0, 1] * a[0, 1])) / 2
 

@@ -11,9 +11,8 @@ import theory.paths
 import theory.pruning
 import theory.saliency
 from theory.claims import claim_named
-from theory.networks import edge_values
+from theory.networks import edge_values, forward
 from theory.paths import NetworkOnData, on_path, path_gates
-from theory.pruning import ranks
 from theory.scalars import total
 from verify.search.loop import falsify
 
@@ -29,16 +28,15 @@ def unsquared_slopes(i):
     return i._sum_by_output(total(gates * i.source_values() ** 2, axis=-2))
 
 
-def unsquared_slopes_by_forward(network, theta, x, run=None):
-    return unsquared_slopes(NetworkOnData(network, theta, x))
+def unsquared_slopes_by_forward(network, run, x, weights):
+    return total(forward(network, weights, x * x, gates=run.edge_gates).outputs, axis=-2)
 
 
-def one_more(scores, kept, mask=None):
-    top = ranks(scores, mask) >= scores.shape[-1] - kept - 1
-    return top if mask is None else top & mask
+def one_more(scores, kept, mask):
+    return original_keep_top(scores, kept + 1, mask)
 
 
-def the_smallest(scores, kept, mask=None):
+def the_smallest(scores, kept, mask):
     return original_keep_top(-scores, kept, mask)
 
 

@@ -16,7 +16,6 @@ from theory.pruning import (
     keep_top_layerwise,
     kept_by_round,
     released_count,
-    sample,
     sampled_mask,
 )
 from theory.saliency import SCORERS
@@ -71,8 +70,9 @@ def test_keep_top_keeps_what_sorting_pairs_keeps():
         for kept in range(5):
             best = sorted(range(4), key=lambda j: (values[j], j))[4 - kept :]
             expected = [j in best for j in range(4)]
-            assert list(keep_top(scores, kept)) == expected
-            assert list(keep_top(floats(scores)[None], kept)[0]) == expected
+            everything = np.ones(4, dtype=bool)
+            assert list(keep_top(scores, kept, everything)) == expected
+            assert list(keep_top(floats(scores)[None], kept, everything[None])[0]) == expected
 
 
 def test_masked_weights_go_first_whatever_their_score():
@@ -82,14 +82,13 @@ def test_masked_weights_go_first_whatever_their_score():
 
 
 def test_layerwise_keeps_the_density_in_every_layer():
-    mask = keep_top_layerwise(exact([5, 6, 7, 8, 1, 2]), 3, ((0, 1, 2, 3), (4, 5)))
+    mask = keep_top_layerwise(exact([5, 6, 7, 8, 1, 2]), 3, ((0, 1, 2, 3), (4, 5)), np.ones(6, dtype=bool))
     assert list(mask) == [False, False, True, True, False, True]
 
 
 def test_the_released_threshold_drops_every_tie():
     assert not keep_above_threshold(exact([1, 1, 1, 1]), 1).any()
     assert list(keep_above_threshold(exact([1, 2, 2, 3]), 2)) == [False, False, False, True]
-    assert keep_above_threshold(exact([1, 2]), 0).all()
 
 
 def test_the_released_threshold_revives_masked_weights_of_signed_scores():
@@ -136,8 +135,6 @@ def test_sampling_is_unbiased_over_all_sequences():
 
 def test_sampling_counts_repeated_draws():
     assert list(sampled_mask(exact(["1/2", "1/2"]), np.array([0, 0, 1]))) == [fmpq(4, 3), fmpq(2, 3)]
-    drawn = sample(np.array([0.25, 0.75]), 5, np.random.default_rng(0))
-    assert (drawn * np.array([0.25, 0.75])).sum() == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize(("draws", "message"), [([], "at least one draw"), ([0], "probability 0")])

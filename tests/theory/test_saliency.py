@@ -49,13 +49,16 @@ def every_filling(net):
 @pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
 def test_synflow_is_the_derivative_at_absolute_weights(net):
     for theta in every_filling(net):
-        assert (scores(net, theta) == flow_by_derivative(net, absolute(theta))).all()
+        assert (scores(net, theta, ones((1, len(net.inputs)), theta)) == flow_by_derivative(net, absolute(theta))).all()
 
 
 @pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
 def test_synflow_l2_is_the_derivative_at_squared_weights(net):
     for theta in every_filling(net):
-        assert (scores(net, theta, method="synflow-l2") == flow_by_derivative(net, theta * theta)).all()
+        assert (
+            scores(net, theta, ones((1, len(net.inputs)), theta), "synflow-l2")
+            == flow_by_derivative(net, theta * theta)
+        ).all()
 
 
 @pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)

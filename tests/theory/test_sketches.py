@@ -179,8 +179,8 @@ def test_inverse_of_what_is_never_drawn_is_zero():
 def test_path_sums_are_synflow(widths):
     net = mlp(widths)
     theta = exact([(-1) ** j * (j + 1) for j in range(net.parameters)])
-    assert (synflow(net, theta) == scores(net, theta)).all()
-    assert (synflow(net, theta, power=2) == scores(net, theta, method="synflow-l2")).all()
+    assert (synflow(net, theta) == scores(net, theta, exact([[1] * widths[0]]))).all()
+    assert (synflow(net, theta, power=2) == scores(net, theta, exact([[1] * widths[0]]), "synflow-l2")).all()
 
 
 @pytest.mark.parametrize("widths", [(2, 1, 1), (1, 1, 2), (2, 2, 2), (2, 2, 1, 2)])

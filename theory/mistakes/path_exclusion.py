@@ -7,11 +7,12 @@ import numpy as np
 from theory import auxiliary
 from theory.claims import Status, claims
 from theory.cuts import parameter_cuts
+from theory.derivative import one_sided
 from theory.flows import over
 from theory.paths import on_path, path_gates
 from theory.relations import at_most, equal, holds, less, nonnegative, positive
 from theory.saliency import masked_trace
-from theory.scalars import total
+from theory.scalars import ones, total
 
 HERE = [c for c in claims() if c.id.startswith("path-exclusion/")]
 PROVED = {c.id.split("/")[1]: c for c in HERE if c.status is Status.PROVED}
@@ -151,12 +152,29 @@ MISTAKES = {
     },
     "auxiliary-networks": {
         "inputs not squared": lambda i: equal(
-            auxiliary.activation(i.network, i.theta, i.x * i.x, i.run), i.activation_per_output()),
+            auxiliary.activation(i.network, i.run, i.x * i.x, ones(i.theta.shape, i.theta)), i.activation_per_output()),
         "gates left out": lambda i: equal(ungated(i), i.activation_per_output()),
         "weights not squared": lambda i: equal(
             auxiliary.squared_forward(i.network, i.theta)[0], i.objective_per_output()),
         "maxima kept": lambda i: equal(
             auxiliary.objective(i.network, i.theta, same_architecture=True), i.objective_per_output()),
+    },
+    "rank-by-weights": {
+        "full rank": lambda i: equal(i.ntk_rank(), np.prod(i.outputs().shape[-2:])),
+    },
+    "layers-by-their-formulas": {
+        "linear in the input": lambda i: equal(-i.outputs(), i.with_(x=-i.x).outputs()),
+    },
+    "one-sided-derivatives-are-quotients": {
+        "the automatic gradient": lambda i: equal(one_sided(i.network, i.theta, i.x, 1), i.jacobian()),
+        "the same on both sides": lambda i: equal(
+            one_sided(i.network, i.theta, i.x, 1), -one_sided(i.network, i.theta, i.x, -1)),
+    },
+    "smooth-outputs-have-their-derivative": {
+        "homogeneous of degree 1": lambda i: equal(i.outputs(), last(i.theta * i.jacobian())),
+    },
+    "released-objective-has-its-derivative": {
+        "homogeneous of degree 1": lambda i: equal(i.evaluated({})[0], last(i.theta * i.evaluated({})[1])),
     },
     "tanh-with-every-gate-on": {
         "gates by sign": lambda i: at_most(i.ntk_trace(), i.formal_bound()),

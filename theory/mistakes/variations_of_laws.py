@@ -169,7 +169,7 @@ def _(i):
 
 @wrong("sketching/top-is-best-for-orthogonal-rows", "top by weight times norm to the fourth")
 def _(i):
-    keep = keep_top(i.rows_squared * i.rows_squared * i.w * i.w, min(i.s, i.d))
+    keep = keep_top(i.rows_squared * i.rows_squared * i.w * i.w, min(i.s, i.d), np.ones(i.w.shape, dtype=bool))
     return at_most(i.mask_error(indicator(keep, i.w)), i.mask_error(i.top()))
 
 

@@ -2,8 +2,8 @@
 
 What is mutated is what the papers say: claims, assumptions, definitions. What is not: the machinery by which claims
 are stated, read and decided (`PLUMBING`), how instances are drawn that break an assumption (functions of a chooser),
-text, JSON and which numbers are an instance at all (`TEXTS`), input checks that raise, what runs on symbols only, and
-what experiments decide.
+text, JSON and which numbers are an instance at all (`TEXTS`), input checks that raise (``strict=True`` is one), what
+runs on symbols only, and what experiments decide.
 """
 
 from __future__ import annotations
@@ -155,6 +155,8 @@ def _sites(tree: ast.Module) -> Iterator[tuple[str, ast.expr | ast.stmt, str]]:
             isinstance(node, ast.If)
             and (all(isinstance(n, ast.Raise) for n in node.body) or "is_registered" in ast.unparse(node.test))
         ):
+            return
+        if isinstance(node, ast.keyword) and node.arg == "strict":
             return
         if not inside and isinstance(node, ast.Assign):
             where = ast.unparse(node.targets[0])

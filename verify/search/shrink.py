@@ -13,12 +13,13 @@ from flint import fmpq
 
 from theory.instances import Instance
 from theory.network_sketches import NetworkWeights, SignAverage
-from theory.networks import mlp, without_edge, without_units
+from theory.networks import mlp
 from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.scalars import exact, zeros
 from theory.sketches import Sketch, Transfer
 from verify.search.budgets import Limit
+from verify.search.removal import without_edge, without_units
 
 StillRefuted = Callable[[Any], bool]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from flint import fmpq
 
 from theory.claims import Assumption
 from theory.enumeration import on_path
@@ -18,6 +19,9 @@ SMALL = {"families": ("mlp",), "depth": 2, "outputs": 2}
 
 GRAPHS = {"families": ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised", "heads", "recurrent", "any")}
 """Hints: every family, any graph with weights on several edges among them."""
+
+STEP = fmpq(1, 2**24)
+"""How far apart the two ends of a difference quotient are, relative to the weights."""
 
 
 def _equal_activations(instance: NetworkOnData) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
-from theory.enumeration import on_path
+from theory.enumeration import on_path, path_gates
 from theory.networks import INPUT, mlp
 from theory.papers.path_exclusion.assumptions import equal_activations
 from theory.papers.sources import PATH_EXCLUSION, ours
@@ -94,12 +94,21 @@ def trace_bound_per_sample(instance: NetworkOnData) -> Relation:
 
     $\operatorname{tr}\Theta \le B_{param} \le B_{sample} \le \sum_k D_k T_k$,
     $B_{sample} = \sum_{n,k} (\sum_p (a_p x)^2)(\sum_p [a_p \ne 0] |\nabla v_p|^2)$ over the paths to $k$, and
-    $B_{param}$ the same with only the paths through $j$ in both factors, summed over $j$.
+    $B_{param}$ the same with only the paths through $j$ in both factors, summed over $j$. Where at each sample at most
+    one path to each output is active, $\operatorname{tr}\Theta = B_{sample}$; where at most one of those through each
+    weight is, $\operatorname{tr}\Theta = B_{param}$.
 
-    Proof. Cauchy-Schwarz for each entry of $J$; then more nonnegative terms at each step.
+    Proof. Cauchy-Schwarz for each entry of $J$; then more nonnegative terms at each step. With one term, equality.
     """
     per_output = total(instance.bound_per_output(), axis=-1)
+    ends = np.array(instance.paths.outputs) == np.arange(len(instance.network.outputs))[:, None]
+    active = np.asarray(path_gates(instance.network, instance.run) != 0, dtype=bool)[..., None, :] & ends
+    alone = (active.sum(axis=-1) <= 1).all(axis=(-2, -1))
+    through = active.astype(int) @ (on_path(instance.network) > 0).astype(int)
+    apart = (through <= 1).all(axis=(-3, -2, -1))
     return all_of(
+        equal(instance.ntk_trace(), instance.bound_per_sample(), "one active path").when(alone),
+        equal(instance.ntk_trace(), instance.bound_per_parameter(), "one through each weight").when(apart),
         at_most(instance.ntk_trace(), instance.bound_per_parameter(), "per parameter"),
         at_most(instance.bound_per_parameter(), instance.bound_per_sample(), "per sample"),
         at_most(instance.bound_per_sample(), per_output, "per output"),

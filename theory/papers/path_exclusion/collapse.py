@@ -30,6 +30,7 @@ from theory.paths import NetworkOnData
 from theory.pruning import PruningRun
 from theory.relations import (
     Relation,
+    all_of,
     at_most,
     equivalent,
     holds,
@@ -138,7 +139,7 @@ def frozen_activation_stays_alive(run: PruningRun) -> Relation:
 
 
 @claim(GuardedRun, PROVED, ours("a rule with a guarantee"), assumes=(starts_live,), repairs="stays-alive-literal")
-@hints(scorers=("px", "magnitude", "synflow-l2"), layers=2, width=2)
+@hints(scorers=("px", "magnitude", "synflow-l2"), layers=1, width=2, families=("mlp", "window"))
 def guarded_pruning_keeps_a_live_path(run: GuardedRun) -> Relation:
     r"""Skipping every removal that leaves no live path keeps the network alive and reaches the target.
 
@@ -154,7 +155,19 @@ def guarded_pruning_keeps_a_live_path(run: GuardedRun) -> Relation:
     masks = run.masks()
     stays = [bool(live(run, masks[r])) for r in range(len(masks))]
     reached = masks[-1].sum() <= max(run.keep, run.longest_path())
-    return holds(np.array(stays), "stays live") & holds(reached, "reaches the target").when(run.own_edges())
+    return all_of(
+        holds(np.array(stays), "stays live"),
+        holds(reached, "reaches the target").when(run.own_edges()),
+        holds(np.array([_lowest_went(run, r) for r in range(len(masks))]), "the lowest that may go"),
+    )
+
+
+def _lowest_went(run: GuardedRun, r: int) -> bool:
+    """Whether of the weights that round r might remove the one with the lowest score went, if there is one."""
+    before, after, scores = run.masks_before()[r], run.masks()[r], run.scores_by_round()[r]
+    may = [j for j in np.flatnonzero(before) if live(run, before & (np.arange(len(before)) != j))]
+    gone = list(np.flatnonzero(before & ~after))
+    return not gone if not may or run.keep == len(before) else gone == [min(may, key=lambda j: (scores[j], j))]
 
 
 def _outputs_left(run: PruningRun) -> Array:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from theory.claims import PROVED, REFUTED, claim, hints
-from theory.derivative import derivative
+from theory.derivative import one_sided
 from theory.instances import per_instance
-from theory.networks import RELU
-from theory.papers.path_exclusion.assumptions import GRAPHS
+from theory.networks import LINEAR, MAX, RELU, Builder, forward, jacobian, mlp
+from theory.papers.path_exclusion.assumptions import GRAPHS, no_weight_twice
 from theory.papers.sources import PATH_EXCLUSION, ours
 from theory.paths import NetworkOnData
 from theory.relations import (
     Relation,
     all_of,
     equal,
+    equivalent,
     holds,
 )
-from theory.scalars import total
+from theory.scalars import Array, indicator, is_exact, rational, total
 
 
 @claim(NetworkOnData, PROVED, PATH_EXCLUSION.at("the formula of path decomposition"))
@@ -114,9 +118,92 @@ def gradient_off_kinks(instance: NetworkOnData) -> Relation:
 
     Proof. The gates are locally constant, and the network is a polynomial in its weights.
     """
-    slopes, exists = derivative(instance.network, instance.theta, instance.x)
     off = np.logical_not(instance.on_kink())
     return all_of(
-        equal(instance.jacobian(), slopes, "gradient").when(per_instance(off, 3)),
-        holds(exists, "differentiable").when(off),
+        equal(instance.jacobian(), instance.derivative(), "gradient").when(per_instance(off, 3)),
+        holds(instance.differentiable(), "differentiable").when(off),
     )
+
+
+@claim(NetworkOnData, PROVED, ours("definitions agree"), assumes=(no_weight_twice,), see="gradient-off-kinks")
+@hints(GRAPHS, units=True)
+def one_sided_derivatives_are_quotients(instance: NetworkOnData) -> Relation:
+    r"""A step that crosses no kink changes the outputs by the one-sided derivative times its length.
+
+    $f(\theta \pm t e_j) = f(\theta) + t\, D_{\pm e_j} f(\theta)$, kinks at $\theta$ included, if the gates at
+    $\theta \pm t e_j$, held fixed, give every unit its value at $\theta$ as well. It is the automatic gradient at
+    $\theta$ with these gates; and $f$ is differentiable in $\theta_j$ iff $D_{e_j} f = -D_{-e_j} f$.
+
+    Proof. If no weight stands twice on a path, units with fixed gates are affine in $\theta_j$. Where the gates fit at
+    both ends of the step they fit in between, so $f$ is affine there.
+    """
+    net, x, t = instance.network, instance.x, rational("1/64") if is_exact(instance.theta) else 1 / 64
+    smooth: Any = True
+    crossed: Any = False
+    parts = []
+    for j in range(net.parameters):
+        axis = np.array([int(i == j) for i in range(net.parameters)])
+        slopes: list[Array] = []
+        for sign in (1, -1):
+            moved = forward(net, instance.theta + sign * t * axis, x)
+            held = forward(net, instance.theta, x, gates=moved.edge_gates)
+            same = np.all([np.asarray(a == b) for a, b in zip(held.values, instance.run.values, strict=True)], axis=0)
+            slopes.append((moved.outputs - instance.outputs()) / t)
+            along, formal = (
+                one_sided(net, instance.theta, x, sign)[..., j],
+                jacobian(net, instance.theta, held)[..., j],
+            )
+            parts.append(equal(along, slopes[-1], "step").when(same[..., None]))
+            parts.append(equal(along, sign * formal, "gradient").when(same[..., None]))
+            crossed = crossed | np.asarray(~same.all(axis=-1))
+        smooth = smooth & np.asarray(slopes[0] == -slopes[1], dtype=bool).all(axis=(-2, -1))
+    parts.append(equivalent(instance.differentiable(), smooth, "differentiable").when(np.logical_not(crossed)))
+    return all_of(*parts)
+
+
+@claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="each layer's formula, written in two ways")
+@hints(families=("mlp",), depth=2, width=3)
+def layers_by_their_formulas(instance: NetworkOnData) -> Relation:
+    r"""Dense layers, convolutions, pools, skip connections and normalisations compute what their formulas say.
+
+    On inputs $x$, with ReLU: $W_2\, \mathrm{relu}(W_1 x + b_1) + b_2$; $\sum_k w_k x_{p+k}$ at each position $p$;
+    the largest and the mean of two units side by side; $h + x$; $\mathrm{relu}(\frac12 \gamma_i x_i + \beta_i)$.
+    """
+    x, d = instance.x, instance.x.shape[-1]
+    weights = instance.theta[..., np.arange(60) % instance.network.parameters]
+
+    def taken(start: int, rows: int, columns: int) -> Array:
+        shape = (*weights.shape[:-1], rows, columns)
+        return weights[..., start : start + rows * columns].reshape(shape)
+
+    def outputs(b: Builder, units: Sequence[int]) -> Array:
+        net = b.network(units)
+        return forward(net, weights[..., : net.parameters], x).outputs
+
+    def times(a: Array, w: Array) -> Array:
+        return a @ np.swapaxes(w, -1, -2)
+
+    def positive_part(a: Array) -> Array:
+        return a * indicator(a > 0, a)
+
+    perceptron, b = mlp((d, 3, 2), bias=True), Builder(d)
+    hidden = positive_part(times(x, taken(0, 3, d)) + taken(3 * d, 1, 3))
+    found = forward(perceptron, weights[..., : perceptron.parameters], x).outputs
+    parts = [equal(found, times(hidden, taken(3 * d + 3, 2, 3)) + taken(3 * d + 9, 1, 2), "perceptron")]
+    kernel = max(1, d - 1)
+    slid = [total(x[..., p : p + kernel] * taken(0, 1, kernel), axis=-1) for p in range(d - kernel + 1)]
+    parts.append(equal(outputs(b, b.convolution(b.inputs, kernel)), np.stack(slid, axis=-1), "convolution"))
+    four = times(x, taken(0, 5, d))
+    for kind in (MAX, LINEAR):
+        b = Builder(d)
+        units = b.pool(b.dense(b.inputs, 5), 2, kind=kind)
+        left, right = four[..., 0:4:2], four[..., 1:4:2]
+        pooled = np.where(np.asarray(left > right, dtype=bool), left, right) if kind == MAX else (left + right) / 2
+        parts.append(equal(outputs(b, units), pooled, f"pool of {kind} units"))
+    b = Builder(d)
+    parts.append(equal(outputs(b, b.add(b.inputs, b.dense(b.inputs, d))), x + times(x, taken(0, d, d)), "skip"))
+    b = Builder(d)
+    scaled = positive_part(x * taken(0, 1, d) / 2 + taken(d, 1, d))
+    parts.append(equal(outputs(b, b.scale(b.inputs, kind=RELU, factor="1/2")), scaled, "normalisation"))
+    counts = (perceptron.parameters, b.parameters) == (3 * d + 11, 2 * d)
+    return all_of(*parts, holds(counts, "weights and biases"))

@@ -5,18 +5,18 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+from flint import arb
+
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
 from theory.networks import LEAKY, LINEAR, RELU, Builder, mlp
-from theory.papers.path_exclusion.assumptions import SMALL
-from theory.papers.sources import PATH_EXCLUSION
+from theory.papers.path_exclusion.assumptions import SMALL, STEP
+from theory.papers.sources import PATH_EXCLUSION, ours
 from theory.paths import NetworkOnData
-from theory.relations import (
-    Relation,
-    equal,
-)
-from theory.released import NormalisedNetwork
+from theory.relations import Relation, all_of, equal, within
+from theory.released import Added, NormalisedNetwork
 from theory.saliency import path_exclusion_released
-from theory.scalars import Array, absolute
+from theory.scalars import Array, absolute, indicator, total
 
 
 def _leaky(c: Any, instance: NetworkOnData) -> NetworkOnData:
@@ -75,11 +75,19 @@ def released_scorer_agrees_without_fc(instance: NetworkOnData) -> Relation:
     first auxiliary network, and into the second, as they are; the paper's $D_k$ has squared slopes and no factors, its
     $v_p^2$ squared factors. For $f = \mathrm{leaky}(wx)$ with slope $1/4$ at $w = -1$, $x = 1$: $1/4$ and $1/16$.
 
+    Nor does it go wrong where the weights of the last layer, called fc, are all 1.
+
     Proof. Then every parameter is set to one in the one auxiliary network and squared in the other, whose derivative is
-    nonnegative.
+    nonnegative. A weight of 1 is both as it is.
     """
     released = path_exclusion_released(instance.network, instance.theta, instance.x, unsquared=())
-    return equal(released, instance.saliency("px"))
+    last = np.isin(np.arange(instance.network.parameters), instance.network.layers[-1])
+    theta = np.where(last, indicator(last, instance.theta), instance.theta)
+    of_ones = NetworkOnData(instance.network, theta, instance.x)
+    return all_of(
+        equal(released, instance.saliency("px"), "no fc"),
+        equal(of_ones.saliency("px-released"), of_ones.saliency("px"), "fc of ones"),
+    )
 
 
 @claim(NetworkOnData, REFUTED, PATH_EXCLUSION.at("the released code where nothing is called fc or bn"), see="saliency")
@@ -132,6 +140,45 @@ def released_score_with_batch_norm(instance: NormalisedNetwork) -> Relation:
     silent = [j for name, group in groups.items() if name.startswith(("conv", "scale")) for j in group]
     says = equal(s[silent], 0 * s[silent], "convolutions and scales")
     return says & equal(s, _seen_scores(instance), "what is seen") if instance.pooled else says
+
+
+@claim(
+    NormalisedNetwork,
+    PROVED,
+    ours("definitions agree"),
+    see="released-score-with-batch-norm",
+    proof_gap="about derivatives at points between two others, which are roots of no polynomial that is given",
+)
+@hints(modes=True, blocks=2, least_positions=1)
+def released_objective_has_its_derivative(instance: NormalisedNetwork) -> Relation:
+    r"""Between two points on a ray the released objective changes by its derivative at a point between them.
+
+    $G = \sum_k D_k \sum_n f^k(x_n)$ as a function of $\sigma$, the squares of the convolutions' weights and the other
+    parameters: $G(c\sigma) - G(\sigma) = (c - 1) \sum_j \sigma_j\, \partial_j G$ at some point between, for
+    $c = (1 + 2^{-24})^2$; the derivatives at all these points are enclosed in one ball. With batch statistics or
+    running ones, pooled or not, activations removed or not; what is added to a variance is a constant. With $c$
+    channels, $b$ blocks, $K$ outputs and $F$ features ($c$, or $c$ for each position) there are
+    $3c + 3bc^2 + 2(b + 1)c + K(F + 1)$ parameters.
+
+    Proof. The mean value theorem. With activations $G$ has its derivative almost everywhere on the ray, and the gate of
+    a unit that may be on or off counts as the ball $[0, 1]$.
+    """
+    squared = [j for name, group in instance.groups.items() if name.startswith("conv") for j in group]
+    factor = np.full(instance.parameters, (1 + STEP) ** 2, dtype=object)
+    around = np.full(instance.parameters, arb(1, 4 * STEP), dtype=object)
+    sigma = instance.theta.copy()
+    factor[squared], around[squared] = 1 + STEP, arb(1, 2 * STEP)
+    sigma[squared] = sigma[squared] * sigma[squared]
+    added: Added = {}
+    before, _ = instance.evaluated(added)
+    after, _ = instance.with_(theta=instance.theta * factor).evaluated(added)
+    _, enclosed = instance.with_(theta=instance.theta * around).evaluated(added)
+    c, features = instance.channels, instance.channels * (1 if instance.pooled else instance.x.shape[-1])
+    convolutions, scales = 3 * c + 3 * instance.blocks * c * c, 2 * (instance.blocks + 1) * c
+    return all_of(
+        within((after - before) / (2 * STEP + STEP * STEP), total(sigma * enclosed), "derivative"),
+        equal(instance.parameters, convolutions + scales + instance.outputs * (features + 1), "parameters"),
+    )
 
 
 def _seen_scores(instance: NormalisedNetwork) -> Array:

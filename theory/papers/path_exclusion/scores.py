@@ -75,7 +75,8 @@ def scores_by_matrix(instance: NetworkOnData) -> Relation:
     r"""The scores that are taken sample by sample follow from the path activation matrix.
 
     With $A = J_v^f$: the energy is $\sum_{p \ni j} v_p^2 \sum_{n,k} A_{(n,k),p}^2$; PX by samples is $\sum_{p \ni j}
-    v_p^2 \sum_{n,k} a_p(x_n)^2 \sum_{q: v_q \ne 0} A_{(n,k),q}^2$, for each $p$ with its own output $k$.
+    v_p^2 \sum_{n,k} a_p(x_n)^2 \sum_{q: v_q \ne 0} A_{(n,k),q}^2$, for each $p$ with its own output $k$; SNIP without
+    its absolute value, which counts uses, is $\sum_p m_{pj} v_p \sum_{n,k} A_{(n,k),p} f^k(x_n)$.
     """
     v, ends = instance.path_values(), np.array(instance.paths.outputs)
     shape = (*instance.outputs().shape, len(instance.paths))
@@ -85,7 +86,10 @@ def scores_by_matrix(instance: NetworkOnData) -> Relation:
     carried = total(squares * indicator(v != 0, v)[..., None, None, :], axis=-1)
     by_sample = total(carried[..., None] * mine * gates[..., None, :], axis=(-3, -2))
     member = on_path(instance.network)
+    signed = scorer_named("snip-signed")
+    snip = signed.path_weights(instance.network, instance.theta, instance.x, None)
     return all_of(
+        equal(instance.saliency("snip-signed"), _over(snip, member), "SNIP"),
         equal(instance.saliency("path-energy"), _over(total(squares, axis=(-3, -2)) * v * v, member), "energy"),
         equal(instance.saliency("px-per-sample"), _over(by_sample * v * v, member), "by samples"),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from flint import arb
+
 from theory.claims import PROVED, REFUTED, Assumption, claim, hints
+from theory.papers.path_exclusion.assumptions import STEP
 from theory.papers.sources import ours
-from theory.relations import (
-    Relation,
-    at_most,
-)
-from theory.smooth import SmoothNetwork
+from theory.relations import Relation, all_of, at_most, within
+from theory.scalars import Array, total
+from theory.smooth import ELEMENTWISE, SmoothNetwork, elementwise
 
 
 @claim(SmoothNetwork, REFUTED, ours("the bound used where its assumption fails"))
@@ -18,6 +19,43 @@ def beyond_piecewise_linear(instance: SmoothNetwork) -> Relation:
     False for each of them: below 0 they pass something on, and their slope or value can exceed the identity's.
     """
     return at_most(instance.ntk_trace(), instance.formal_bound())
+
+
+@claim(
+    SmoothNetwork,
+    PROVED,
+    ours("definitions agree"),
+    see="beyond-piecewise-linear",
+    proof_gap="about exponentials and error functions, which are no polynomials",
+)
+@hints(stack=False, samples=2)
+def smooth_outputs_have_their_derivative(instance: SmoothNetwork) -> Relation:
+    r"""Between two points on a ray the outputs change by the derivative at a point between them.
+
+    $f((1 + t)\theta) - f(\theta)$ is $t \sum_j \theta_j\, \partial_j f$ at some $(1 + s)\theta$ with $0 \le s \le t$,
+    for $t = 2^{-24}$, each output and each sample; the derivatives at all these points are enclosed in one ball.
+    Outputs depend on their own sample alone; but for batch statistics, where they sum to 0 over the samples. Of the
+    units $u$ that stand alone tanh is odd, $u(z) + u(-z) = 1$ for the sigmoid, $u(z) - u(-z) = z$ for GELU and SiLU.
+
+    Proof. The mean value theorem; GELU, SiLU, sigmoid, tanh, layer norm, softmax and batch statistics are smooth. The
+    last group of units has mean 0 over the samples, and the last layer is linear.
+    """
+    quotient = (instance.with_(theta=instance.theta * (1 + STEP)).outputs() - instance.outputs()) / STEP
+    around = instance.with_(theta=instance.theta * arb(1, 2 * STEP))
+    outputs, first = instance.outputs(), instance.with_(x=instance.x[:1]).outputs()
+    over_samples = instance.unit == "batch-statistics"
+    return all_of(
+        within(quotient, total(instance.theta * around.jacobian(), axis=-1), "derivative"),
+        within(0 * first, outputs[:1] - first, "its own sample").when(not over_samples),
+        within(0 * first[0], total(outputs, axis=-2), "sum to 0").when(over_samples),
+        *([_symmetric(instance.unit, instance.x)] if instance.unit in ELEMENTWISE else []),
+    )
+
+
+def _symmetric(unit: str, z: Array) -> Relation:
+    here, there = elementwise(unit, z)[0], elementwise(unit, -z)[0]
+    left = {"tanh": here + there, "sigmoid": here + there - 1}.get(unit, here - there - z)
+    return within(0 * z, left, "symmetry")
 
 
 tanh_units = Assumption("tanh-units", "the unit is tanh", lambda i: i.unit == "tanh", lambda c, i: i.with_(unit="gelu"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from theory import spectrum
 from theory.claims import PROVED, REFUTED, claim, hints
 from theory.networks import LINEAR
 from theory.papers.path_exclusion.assumptions import SMALL
@@ -95,6 +96,18 @@ def eigenvalue_bounds(instance: NetworkOnData) -> Relation:
     """
     top, trace = instance.largest_eigenvalue(), instance.ntk_trace()
     return at_most(top, trace, "lambda_max") & at_most(trace, instance.ntk_rank() * top, "rank lambda_max")
+
+
+@claim(NetworkOnData, PROVED, ours("linear algebra"), see="eigenvalue-bounds")
+@hints(samples=2, width=2, outputs=2, depth=2)
+def rank_by_weights(instance: NetworkOnData) -> Relation:
+    r"""The kernel over samples and outputs has the rank of the kernel over weights.
+
+    $\operatorname{rank} JJ' = \operatorname{rank} J'J$. Proof. Both are the rank of $J$: $J'Jv = 0$ only if $Jv = 0$.
+    """
+    rows = instance.jacobian()
+    rows = rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])
+    return equal(instance.ntk_rank(), spectrum.rank(np.swapaxes(rows, -1, -2) @ rows))
 
 
 @claim(NetworkOnData, PROVED, ours("sharper on both sides than eigenvalue-bounds"), see="eigenvalue-bounds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from theory.claims import PROVED, REFUTED, claim, hints
+from theory.collapse import layers_are_cuts
 from theory.cuts import by_edge, cut_matrix
 from theory.flows import (
     ObjectiveOnNetwork,
@@ -52,7 +53,8 @@ def cut_conservation(instance: ObjectiveOnNetwork) -> Relation:
 
     $\sum_{e \in C} S_e = \langle \partial R/\partial y, y\rangle$ for every cut $C$; for SynFlow,
     SynFlow-L2 and PX $\sum_{e \in C} S_e = R = \sum_p c_p$ with $c_p = |v_p|$, $v_p^2$, $D_k v_p^2$.
-    A cut is a set of edges: skip connections count (with weight 1), and so do biases.
+    A cut is a set of edges: skip connections count (with weight 1), and so do biases. Where every layer of weights is a
+    cut, SynFlow's scores sum to $R$ on every layer.
 
     Proof. Add `neuron-conservation` over the units before the cut. For sums over paths: each path is
     counted on exactly one edge of the cut.
@@ -66,7 +68,11 @@ def cut_conservation(instance: ObjectiveOnNetwork) -> Relation:
         objective = total(scorer.path_weights(network, values, instance.x, None), axis=-1)
         edge_scores = scorer.scores(network, values, instance.x, None)
         parts.append(equal(over(cuts, edge_scores), np.asarray(objective)[..., None], name))
-    return all_of(*parts)
+    plain = scorer_named("synflow")
+    scores = plain.scores(instance.network, instance.theta, instance.x, None)
+    flow = total(plain.path_weights(instance.network, instance.theta, instance.x, None), axis=-1)
+    layers = equal(layer_sums(instance.network, scores), np.asarray(flow)[..., None], "layers")
+    return all_of(*parts, layers.when(layers_are_cuts.predicate(instance)))
 
 
 @claim(NetworkOnData, REFUTED, SYNAPTIC_FLOW.at("network-wise conservation, read for layers (seed)"))

@@ -85,6 +85,7 @@ _BY_WEIGHTS = (
     "path-exclusion/bound-keeps-the-largest-eigenvalue", "path-exclusion/a-round-keeps-its-share-of-the-trace",
     "path-exclusion/removal-never-raises-the-trace", "path-exclusion/removal-never-raises-the-bound",
     "path-exclusion/linear-removal-never-raises-the-bound", "path-exclusion/trace-loss-is-what-removal-costs",
+    "path-exclusion/one-sided-derivatives-are-quotients",
 )  # fmt: skip
 _BY_PAIRS_OF_WEIGHTS = ("path-exclusion/trace-greedy-stays-alive",)
 _BY_SAMPLES = ("path-exclusion/trace-bound-per-sample",)

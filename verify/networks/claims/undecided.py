@@ -20,6 +20,7 @@ WHY: dict[str, str] = {
     "path-exclusion/trace-gradient-saliency": "it needs one trace for each pair of weights",
     "path-exclusion/trace-preserves-eigenvalues": "it needs one trace and one bound for each weight",
     "path-exclusion/eigenvalue-bounds": "it needs eigenvalues of the whole kernel, of which float64 bounds the trace",
+    "path-exclusion/rank-by-weights": "it needs the rank of the whole kernel, which rounding changes",
     "path-exclusion/released-scorer": "released scores are signed sums over paths, which have no rounding bound here",
     "path-exclusion/released-scorer-agrees-without-fc": "released scores are signed sums over paths, which have no "
     "rounding bound here",
@@ -27,6 +28,8 @@ WHY: dict[str, str] = {
     "path-exclusion/kernel-by-matrix": "it is about the matrix of all pairs of paths",
     "path-exclusion/trace-bound-by-operator-norm": "it needs the norm of the matrix of all paths",
     "path-exclusion/kernel-over-distinct-weights": "it needs to know which paths carry the same weights",
+    "path-exclusion/layers-by-their-formulas": "it is about the layers that `theory` builds, not about the module",
+    "path-exclusion/one-sided-derivatives-are-quotients": "it is about steps along each weight by itself",
     "synaptic-flow/neuron-conservation": "it is about the signed scores at single units",
 }
 """Why a claim about networks has no form."""

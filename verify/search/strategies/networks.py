@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from theory.networks import LEAKY, LINEAR, MAX, ONE, RELU, Builder, Network, mlp, without_edge
+from theory.networks import LEAKY, LINEAR, MAX, ONE, RELU, Builder, Network, mlp
 from theory.paths import NetworkOnData, paths_of
+from verify.search.removal import without_edge
 from verify.search.strategies import draws
 from verify.search.strategies.choosers import Chooser
 
 EVERY_FAMILY = ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised", "heads")
 """Families of architectures a claim may ask for with ``draws={"families": (...)}``."""
-OTHER_FAMILIES = ("deep-pool", "pooled-convolution", "recurrent", "chains", "any")
+OTHER_FAMILIES = ("deep-pool", "pooled-convolution", "recurrent", "chains", "window", "any")
 """Families that are drawn only where a claim asks for them, or beyond its hints."""
 FACTORS = (1, 1, 1, "1/2", 2, -1, "-3/2")
 SLOPES = ("1/4", "1/4", "1/2", 0, 1, 2, "-1/2")
@@ -65,6 +66,13 @@ def network(
         b = Builder(inputs=1 + c.integer(1, width))
         ends = [b.dense((x,), 1, kind=kind) if c.flip() else (x,) for x in b.inputs]
         return b.network(b.dense([u for (u,) in ends], 1))
+    if family == "window":
+        # A maximum over weighted inputs: which of them it lets through depends on the weights.
+        b = Builder(inputs=1 + c.integer(1, width))
+        largest = b.unit(MAX)
+        for u, w in zip(b.inputs, b.new_parameters(len(b.inputs)), strict=True):
+            b.connect(u, largest, w)
+        return b.network((largest,))
     if family == "heads":
         # Each output reads units of its own: with a dense last layer all outputs have the same activation.
         heads = c.pick((2, 2, 3))

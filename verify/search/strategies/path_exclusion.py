@@ -26,17 +26,21 @@ def smooth_network(c: Chooser, *, units: Sequence[str] = UNITS, samples: int = 3
     )
 
 
-@draws(NormalisedNetwork, beyond={"blocks": 2, "least_positions": 1, "signed": True})
+@draws(NormalisedNetwork, beyond={"blocks": 2, "least_positions": 1, "signed": True, "modes": True})
 def normalised_network(
-    c: Chooser, *, blocks: int = 1, least_positions: int = 2, signed: bool = False
+    c: Chooser, *, blocks: int = 1, least_positions: int = 2, signed: bool = False, modes: bool = False
 ) -> NormalisedNetwork:
-    """A stem, up to ``blocks`` residual blocks and a head, one or two channels; ``signed`` numbers D_k as well."""
+    """A stem, up to ``blocks`` residual blocks and a head, one or two channels; ``signed`` numbers D_k as well.
+
+    ``modes``: normalisation by running statistics, activations, and a last layer that reads every position, too.
+    """
     channels, blocks, outputs = c.integer(1, 2), c.integer(0, blocks), c.integer(1, 2)
     positions = c.integer(least_positions, 3)
     x = c.numbers((c.integer(1, 2), positions))
-    empty = NormalisedNetwork(channels, blocks, outputs, True, False, True, x[0], x, x[0])
+    training, activations, pooled = (c.flip(), c.flip(), c.flip()) if modes else (True, False, True)
+    empty = NormalisedNetwork(channels, blocks, outputs, training, activations, pooled, x[0], x, x[0])
     theta, d = c.numbers((empty.parameters,)), c.numbers((outputs,)) if signed else c.weights((outputs,))
-    return NormalisedNetwork(channels, blocks, outputs, True, False, True, theta, x, d)
+    return empty.with_(theta=theta, d=d)
 
 
 @draws(GuardedRun, beyond=BEYOND_RUNS)
