@@ -8,7 +8,6 @@ layer, batch statistics over the samples). Values and derivatives are balls, by 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -119,9 +118,12 @@ class SmoothNetwork(Instance):
             out.append((w.reshape(*w.shape[:-1], m, k), layer))
         return out
 
-    @cached_property
+    @property
     def _run(self) -> tuple[list[Array], Array, Array]:
-        """Pre-activations of the hidden layers, outputs (..., n, K), derivatives (..., n, K, N)."""
+        """Pre-activations of the hidden layers, outputs (..., n, K), derivatives (..., n, K, N).
+
+        Not kept: what is asked again is asked at a higher precision of balls.
+        """
         count, h = self.network.parameters, self.x
         dh = zeros((*h.shape, count), self.theta)
         pre: list[Array] = []

@@ -13,6 +13,7 @@ from theory.networks import LEAKY, MAX
 from theory.paths import on_path
 from theory.relations import Verdict, decide, margins
 from verify.search.loop import suspicious
+from verify.search.screening import Problem
 from verify.search.strategies import StackChooser, draw
 
 PROVED = {
@@ -23,7 +24,7 @@ DRAWN, STACK = 120, 32
 
 def wide(claim, seed):
     """A stack (or one instance, where the setting has no stacks) beyond the claim's draws."""
-    chooser = StackChooser(np.random.default_rng([17, seed]), STACK if claim.setting.stackable else None, seed % 8)
+    chooser = StackChooser(np.random.default_rng([17, seed]), STACK if Problem(claim).stackable else None, seed % 8)
     return draw(claim, chooser, beyond=True)
 
 

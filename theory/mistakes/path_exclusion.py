@@ -10,7 +10,7 @@ from theory.cuts import parameter_cuts
 from theory.derivative import one_sided
 from theory.flows import over
 from theory.paths import on_path, path_gates
-from theory.relations import at_most, equal, holds, less, nonnegative, positive
+from theory.relations import at_most, equal, holds, less, nonnegative, positive, within
 from theory.saliency import masked_trace
 from theory.scalars import ones, total
 
@@ -169,6 +169,9 @@ MISTAKES = {
         "the automatic gradient": lambda i: equal(one_sided(i.network, i.theta, i.x, 1), i.jacobian()),
         "the same on both sides": lambda i: equal(
             one_sided(i.network, i.theta, i.x, 1), -one_sided(i.network, i.theta, i.x, -1)),
+    },
+    "smooth-units-by-their-symmetries": {
+        "outputs are odd": lambda i: within(i.outputs(), -i.with_(x=-i.x).outputs()),
     },
     "smooth-outputs-have-their-derivative": {
         "homogeneous of degree 1": lambda i: equal(i.outputs(), last(i.theta * i.jacobian())),

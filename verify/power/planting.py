@@ -46,9 +46,9 @@ from verify.trials.files import write
 CERTIFICATES = ROOT / "docs" / "certificates"
 MOST_EXACT = 1000
 """Instances decided exactly for one mutant, about; what is left over then has survived."""
-NARROW, NARROWEST = 4, 2
-"""Of the claims that run a changed line, those that run the least besides: so many are searched at the middling budget,
-so many at the default one, from several seeds."""
+NARROW = 4
+"""Of the claims that run a changed line, so many that run the least besides are searched at the middling budget, and
+then at the default one from several seeds."""
 GUARD = 40
 """Seconds of processor time after which a mutant counts as one that does not end."""
 SMALL: dict[str, Any] = {"examples": 16, "rounds": 2, "stack": 256, "stages": ("scan",), "shrinking": False}
@@ -342,11 +342,9 @@ def judge(known: list[Known]) -> Iterator[int]:
             if not _missed(k.claim, name):
                 raise Killed(f"{k.claim.id}: {name} is not needed any more", (k.claim.id, name))
             yield 1
-    for k in proved[:NARROW]:
-        yield from _holds(k, MIDDLE | {"seed": 1})
-    for seed in (2, 3, 4):
-        for k in proved[:NARROWEST]:
-            yield from _holds(k, DEFAULT | {"seed": seed})
+    for budget in (MIDDLE | {"seed": 1}, *(DEFAULT | {"seed": seed} for seed in (2, 3, 4))):
+        for k in proved[:NARROW]:
+            yield from _holds(k, budget)
 
 
 def _holds(known: Known, budget: dict[str, Any]) -> Iterator[int]:

@@ -20,7 +20,7 @@ SMALL = {"families": ("mlp",), "depth": 2, "outputs": 2}
 GRAPHS = {"families": ("mlp", "mlp-bias", "residual", "pool", "convolution", "normalised", "heads", "recurrent", "any")}
 """Hints: every family, any graph with weights on several edges among them."""
 
-STEP = fmpq(1, 2**24)
+STEP = fmpq(1, 2**48)
 """How far apart the two ends of a difference quotient are, relative to the weights."""
 
 

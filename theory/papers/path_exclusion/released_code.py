@@ -155,7 +155,7 @@ def released_objective_has_its_derivative(instance: NormalisedNetwork) -> Relati
 
     $G = \sum_k D_k \sum_n f^k(x_n)$ as a function of $\sigma$, the squares of the convolutions' weights and the other
     parameters: $G(c\sigma) - G(\sigma) = (c - 1) \sum_j \sigma_j\, \partial_j G$ at some point between, for
-    $c = (1 + 2^{-24})^2$; the derivatives at all these points are enclosed in one ball. With batch statistics or
+    $c = (1 + 2^{-48})^2$; the derivatives at all these points are enclosed in one ball. With batch statistics or
     running ones, pooled or not, activations removed or not; what is added to a variance is a constant. With $c$
     channels, $b$ blocks, $K$ outputs and $F$ features ($c$, or $c$ for each position) there are
     $3c + 3bc^2 + 2(b + 1)c + K(F + 1)$ parameters.
