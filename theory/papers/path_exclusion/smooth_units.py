@@ -26,7 +26,6 @@ def beyond_piecewise_linear(instance: SmoothNetwork) -> Relation:
     PROVED,
     ours("definitions agree"),
     see="beyond-piecewise-linear",
-    slack="the ball around the derivative's values is wider than they are spread",
     proof_gap="about exponentials and error functions, which are no polynomials",
 )
 @hints(stack=False, samples=2)
