@@ -93,6 +93,8 @@ def _counterexample(claim: Claim) -> list[str]:
         f"[Certificate](repo:{name}), decided again by `python -m verify check {name}`.",
         "",
     ]
+    if claim.id in shown.SMALLEST:
+        lines += [f"This is the smallest counterexample found: {shown.SMALLEST[claim.id]}.", ""]
     if path.parent != CERTIFICATES and one["counterexample"]:
         lines += [f"The smallest counterexample found, zeros and ties allowed: `{one['counterexample']}`.", ""]
     return lines
