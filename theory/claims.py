@@ -6,7 +6,6 @@ import functools
 import importlib
 import importlib.util
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -352,8 +351,3 @@ def matching(patterns: Iterable[str]) -> list[Claim]:
             raise ValueError(f"no claim matches {pattern!r}; `python -m verify list` shows all; papers: {papers}")
         chosen |= hits
     return [c for c in every if c.id in chosen]
-
-
-def plain(statement: str) -> str:
-    """The statement without TeX decorations that a terminal cannot show."""
-    return re.sub(r"\s+", " ", statement.replace("$", "")).strip()

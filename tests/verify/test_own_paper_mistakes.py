@@ -1,11 +1,13 @@
 """What goes wrong in a file of one's own is one line that says where, before anything is searched."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from theory.paths import NetworkOnData
 from verify.app.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +43,14 @@ def test_a_claim_that_cannot_be_evaluated(tmp_path, capsys, name, right, message
     assert f"{path}:{8 if name == 'stacks_forgotten' else 11}" in err
     assert "np.asarray(i.ntk_trace())[..., None]" in err
     assert err.count("\n") == 1
+
+
+def test_the_page_names_what_there_is():
+    page = (ROOT / "docs" / "your-paper.md").read_text()
+    table = page[page.index("| on networks with data") :].split("\n\n")[0]
+    names = re.findall(r"`(\w+)\(", table)
+    assert len(names) >= 10
+    assert all(callable(getattr(NetworkOnData, name)) for name in names)
 
 
 def test_as_the_message_says(tmp_path, capsys):

@@ -270,7 +270,8 @@ def test_every_formula_becomes_mathematics(claim):
         assert made.count("<math") == formulas, f"a formula that cannot be converted in {text!r}"
 
 
-def test_the_file_is_whole_and_can_be_read_by_others(tmp_path, survived):
+def test_the_file_is_whole_and_can_be_read_by_others(tmp_path, survived, monkeypatch):
+    monkeypatch.setattr(html, "SITE", tmp_path / "no-site")  # where there is one, the saved file links its pages
     path = html.save([survived], tmp_path / "new" / "report.html", {"seed": 3})
     assert path.read_text() == html.render([survived], {"seed": 3})
     assert path.stat().st_mode & 0o777 == 0o644

@@ -127,7 +127,8 @@ def number(c):
 def square(i):
     """A square is not negative."""
     if not i.stacked:
-        Path(__file__).with_name(f"decided-{os.getpid()}").touch()
+        with Path(__file__).with_name(f"decided-{os.getpid()}").open("a") as decided:
+            decided.write(".")
     return nonnegative((i.v * i.v).sum(axis=-1))
 
 for name in ("one", "two", "three"):
@@ -144,8 +145,9 @@ def test_interrupting_reports_what_was_seen(tmp_path, workers):
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    while process.poll() is None and len(list(tmp_path.glob("decided-*"))) < int(workers):
-        time.sleep(0.01)  # until each worker has decided something, however long that takes here
+    # Until each worker has decided more than what loading the file evaluates, however long that takes here.
+    while process.poll() is None and sum(p.stat().st_size > 100 for p in tmp_path.glob("decided-*")) < int(workers):
+        time.sleep(0.01)
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()

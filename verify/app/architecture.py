@@ -37,7 +37,7 @@ def print_decided(row: Row) -> None:
     claim = claim_named(row.claim)
     part = "apart" if row.verdict == "not applicable" else entry(claim, row)[0]
     words = in_words(claim, part)
-    tables.console().print(f"{words:32}{plain(claim.title)}", markup=False, no_wrap=True, overflow="ellipsis")
+    tables.console().print(f"{words:32}{plain(claim.title)}", markup=False, soft_wrap=True)
 
 
 __all__ = ["print_decided", "terminable"]

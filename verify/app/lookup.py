@@ -7,6 +7,7 @@ import json
 import sys
 
 from theory.claims import Status, claim_named, matching
+from verify.networks.claims.plain import plain
 
 
 def list_claims(options: argparse.Namespace) -> int:
@@ -17,7 +18,7 @@ def list_claims(options: argparse.Namespace) -> int:
         return 0
     wide = max(len(c.id) for c in chosen)
     for c in chosen:
-        print(f"{c.id:{wide}}  {c.status:9}  {c.title}")
+        print(f"{c.id:{wide}}  {c.status:9}  {plain(c.title)}")
     counts = ", ".join(f"{n} {s}" for s in Status if (n := sum(c.status == s for c in chosen)))
     definitions = sum(bool(c.by_definition) for c in chosen)
     print(f"\n{len(chosen)} claims: {counts}" + (f"; {definitions} are true by definition" if definitions else ""))
@@ -27,7 +28,7 @@ def list_claims(options: argparse.Namespace) -> int:
 def show(options: argparse.Namespace) -> int:
     """Everything that is written of one claim."""
     claim = claim_named(options.claim)
-    print(f"{claim.id}  ({claim.status})\n\n{claim.title}\n\n{claim.statement}\n")
+    print(f"{claim.id}  ({claim.status})\n\n{plain(claim.title)}\n\n{claim.statement}\n")
     print(f"source: {claim.source}")
     print(f"about: {claim.setting.title}")
     for a in claim.assumptions:

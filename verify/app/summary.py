@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from theory.claims import Claim, Status, claim_named
 from verify.app.recorded import Recorded
 from verify.app.runner import DRAWN, Row
-from verify.proofs import record
+from verify.proofs.ladder import PROOFS, evidence, ladder
 
 BELIEVED = {"proved": "true", "refuted": "false", "empirical": "", "open": "open"}
 """Status -> what is believed of the claim, in a word."""
 FALSE = "false as stated (confirmed)"
 BY_DEFINITION = "true by definition"
-FORMAL = "proved by Coq for all sizes"
 REALS = "proved for all reals, "
-SURVIVED = "survived the search"
 ENUMERATED = ("only small piecewise-linear modules", "needs every path by itself")
 
 
@@ -100,9 +98,7 @@ def _claim(row: Row) -> Claim | None:
 
 
 def _proofs(claim: Claim) -> tuple[str, ...]:
-    names, reals = record.formal(claim), record.reals(claim)
-    told = [f"machine-checked by Coq for all sizes: {', '.join(names)}"] if names else []
-    return (*told, *([f"the code, run on symbols, {reals.sentence}"] if reals else []))
+    return tuple(f"{e.rung}: {e.sentence}" for e in ladder(claim) if e.rung in PROOFS)
 
 
 def _found(row: Row, claim: Claim | None, tests: Recorded | None) -> tuple[str, str]:
@@ -131,19 +127,8 @@ def in_words(row: Row, claim: Claim | None = None) -> str:
             return "NOT REFUTED, believed false"
         if row.status != Status.PROVED or claim is None:
             return "survived"
-        return _rung(claim)
+        return BY_DEFINITION if claim.by_definition else evidence(claim, row.verdict).brief
     return f"{row.verdict}: {why(row)}"
-
-
-def _rung(claim: Claim) -> str:
-    if claim.by_definition:
-        return BY_DEFINITION
-    if record.formal(claim):
-        return FORMAL
-    reals = record.reals(claim)
-    if reals is not None:
-        return f"{REALS}{reals.proved_on} small shape{'s' * (reals.proved_on != 1)}"
-    return SURVIVED
 
 
 def why(row: Row) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections import deque
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from theory.claims import claim_named
 from verify.app.runner import DRAWN, Event, Row
 from verify.app.summary import BELIEVED, Summary, by_experiment, counted, counts, in_words, left_open
+from verify.networks.claims.plain import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -222,7 +224,9 @@ def print_counterexample(row: Row, screen: Console | None = None) -> None:
     if row.counterexample:
         screen.print(f"  {row.counterexample}", soft_wrap=True, markup=False)
     if row.decision:
-        screen.print(f"  {row.decision}", soft_wrap=True, markup=False)
+        asked = re.fullmatch(r"refuted: (.*) (\(.*\))", row.decision)
+        said = f"the claim asks for {asked[1]}, which is false {asked[2]}" if asked else row.decision
+        screen.print(f"  {said}", soft_wrap=True, markup=False)
     for reason in row.reasons:
         screen.print(f"  {reason}", soft_wrap=True, markup=False)
     if row.reproduce:
@@ -233,10 +237,12 @@ def print_rows(rows: Iterable[Row], screen: Console | None = None) -> None:
     """Rows of benchmarks and the like: any dictionaries would do; here full details of each `Row`."""
     screen = screen or console()
     for row in rows:
-        screen.print(f"{row.claim} on {row.on}: [bold]{in_words(row, claim_named(row.claim))}[/]")
+        screen.print(f"{row.claim} on {row.on}: [bold]{in_words(row, claim_named(row.claim))}[/]", soft_wrap=True)
+        screen.print(f"  {plain(row.title)}", markup=False, soft_wrap=True)
         if row.examples or row.screened:
             screen.print(
-                f"  {row.examples} decided exactly ({row.how or 'none'}), {row.screened} screened, {row.seconds:.1f} s"
+                f"  {row.examples:,} decided exactly ({row.how or 'none'}), "
+                f"{row.screened:,} screened in floating point, {row.seconds:.1f} s"
             )
         for name, what in row.stages.items():
             screen.print(f"  {name}: {what}", style="dim")

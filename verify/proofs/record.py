@@ -1,4 +1,4 @@
-"""What is known of a claim, as one rung of a ladder: the recorded proofs, formal and for all reals, and certificates.
+"""The recorded proofs of claims, formal and for all reals, and counterexamples; `ladder` says what they amount to.
 
 ``results/proofs_reals.csv`` holds what ``python -m verify prove --all --record`` proved, with a digest of the source of
 each claim (`verify.proofs.slices`): a line whose digest is no longer that of the code counts for nothing.
@@ -12,11 +12,10 @@ import io
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from theory.claims import Claim, Status
+from theory.claims import Claim
 from verify.proofs import LEVELS
 from verify.proofs.slices import digest, digest_of
 from verify.trials import files
@@ -32,29 +31,21 @@ CERTIFICATES = ROOT / "docs" / "certificates"
 IN_PART = "in part"
 
 
-class Rung(StrEnum):
-    """The rungs, the highest first."""
-
-    FORMAL = "formal"
-    REALS = "for all reals"
-    SURVIVED = "survived"
-    FALSE = "false as stated"
-    SUPPORTED = "supported"
-    CONTRADICTED = "contradicted"
-    UNDECIDED = "undecided"
-
-
 @dataclass(frozen=True)
-class Evidence:
-    """What is known of a claim.
+class Theorem:
+    """A theorem in Coq that states a claim, or part of it, as ``make proofs`` recorded it.
 
     Attributes:
-        rung: the highest that it stands on.
-        sentence: that in one line, for a table or a page; no full stop.
+        name: of the theorem.
+        file: below ``theory/proofs``.
+        differs: how its wording differs from the claim's; empty where it does not.
+        whole: whether it states the claim: without axioms, its file unchanged, no part left out.
     """
 
-    rung: Rung
-    sentence: str
+    name: str
+    file: str
+    differs: str
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -158,27 +149,27 @@ def _recorded() -> dict[str, Line]:
 
 
 @functools.cache
-def _formal() -> dict[str, tuple[str, ...]]:
-    """Claim -> its theorems in Coq: those without axioms whose file is unchanged, parts of a claim left out."""
-    out: dict[str, list[str]] = {}
+def _theorems() -> dict[str, tuple[Theorem, ...]]:
+    out: dict[str, list[Theorem]] = {}
     if FORMAL.is_file():
         with FORMAL.open(newline="") as file:
             for row in csv.DictReader(file):
                 source = TEXTS / row["file"]
                 current = source.is_file() and digest(source.read_text()) == row["file_digest"]
-                if (
-                    row["claim"]
-                    and current
-                    and row["assumptions"] == "closed"
-                    and not row["differs"].startswith(IN_PART)
-                ):
-                    out.setdefault(row["claim"], []).append(row["theorem"])
-    return {claim: tuple(names) for claim, names in out.items()}
+                whole = current and row["assumptions"] == "closed" and not row["differs"].startswith(IN_PART)
+                if row["claim"]:
+                    out.setdefault(row["claim"], []).append(Theorem(row["theorem"], row["file"], row["differs"], whole))
+    return {claim: tuple(found) for claim, found in out.items()}
+
+
+def theorems(claim: Claim) -> tuple[Theorem, ...]:
+    """The recorded theorems in Coq on the claim, those that state only a part included."""
+    return _theorems().get(claim.id, ())
 
 
 def formal(claim: Claim) -> tuple[str, ...]:
     """The theorems in Coq that state the claim for all sizes, as ``make proofs`` recorded them."""
-    return _formal().get(claim.id, ())
+    return tuple(t.name for t in theorems(claim) if t.whole)
 
 
 def reals(claim: Claim) -> Line | None:
@@ -193,43 +184,13 @@ def stale(claim: Claim) -> bool:
     return found is not None and found.digest != digest_of(claim)
 
 
-def evidence(claim: Claim, verdict: str = "", instances: int = 0) -> Evidence:
-    """On which rung a claim stands, and a sentence for it.
-
-    Args:
-        claim: any claim.
-        verdict: what a search or sequential tests just said of it, if they did: "survived", "refuted", "supported",
-            "contradicted", "undecided"; "" for what is recorded alone.
-        instances: how many instances that was.
-    """
-    if verdict == "refuted" or (not verdict and _certified(claim)):
-        return Evidence(Rung.FALSE, "false as stated: an exact counterexample")
-    if claim.status is Status.EMPIRICAL:
-        rung = Rung(verdict) if verdict in ("supported", "contradicted") else Rung.UNDECIDED
-        return Evidence(
-            rung, f"{rung} by experiments" if verdict else "a statement about training: see the experiments"
-        )
-    names = formal(claim)
-    proved = reals(claim) if claim.status is Status.PROVED else None
-    beside = f"; the code {proved.sentence}" if proved is not None else ""
-    if names:
-        return Evidence(Rung.FORMAL, f"machine-checked for all sizes ({', '.join(names)}){beside}")
-    if proved is not None:
-        return Evidence(Rung.REALS, proved.sentence)
-    if verdict == "survived" or claim.status is Status.PROVED:
-        old = "; a recorded proof is of older code" if stale(claim) else ""
-        return Evidence(
-            Rung.SURVIVED, (f"survived {instances} instances" if instances else "survived the search") + old
-        )
-    return Evidence(Rung.UNDECIDED, "open")
-
-
 @functools.cache
 def _certificates() -> frozenset[str]:
     return frozenset(p.stem for p in CERTIFICATES.glob("*.json"))
 
 
-def _certified(claim: Claim) -> bool:
+def certified(claim: Claim) -> bool:
+    """Whether a counterexample is recorded: as a certificate, or by the prover on the code of today."""
     found = _recorded().get(claim.id)
     by_prover = found is not None and found.verdict == "refuted" and not stale(claim)
     return by_prover or claim.id.replace("/", "--") in _certificates()

@@ -19,7 +19,7 @@ from theory.claims import Claim, Status, claim_named, claims
 from verify import certificates
 from verify.power.ablation import ablate, needed
 from verify.power.sharpness import sharpness
-from verify.proofs.record import evidence
+from verify.proofs.ladder import PROOFS, ladder
 from verify.search.loop import falsify
 from verify.search.outcome import Outcome
 from verify.trials import files
@@ -161,7 +161,8 @@ def render() -> str:
 def _row(claim: Claim, record: dict[str, Any] | None) -> tuple[str, str, str]:
     anchor = claim.id.replace("/", "")
     name = f'<a id="{anchor}"></a>{in_cell(claim.title)} [`{claim.id}`](#{anchor})'
-    known = evidence(claim).sentence
+    rungs = ladder(claim)
+    known = "; ".join(e.sentence for e in rungs if e.rung in PROOFS) or rungs[0].sentence
     if claim.status is Status.EMPIRICAL:
         verdict, scale = decided().get(claim.id, ("not yet decided", ""))
         known = f"{verdict} by experiments of scale {scale}" if scale else verdict

@@ -8,8 +8,8 @@ import pytest
 
 from theory.claims import Status, claim_named, claims, claims_from
 from verify.proofs import record, slices
+from verify.proofs.ladder import PROOFS, Rung, evidence, ladder
 from verify.proofs.proving import prove
-from verify.proofs.record import Rung, evidence
 
 LINES = record.read()
 
@@ -17,7 +17,7 @@ LINES = record.read()
 @pytest.mark.parametrize("identity", [c.id for c in claims() if c.status == Status.PROVED])
 def test_what_is_believed_proved_has_a_proof_or_says_why_not(identity):
     claim = claim_named(identity)
-    high = evidence(claim).rung in (Rung.FORMAL, Rung.REALS)
+    high = evidence(claim).rung in PROOFS
     assert high or claim.proof_gap, f"python -m verify prove {identity} --shapes small --record, or give proof_gap"
     assert not (high and claim.proof_gap), "there is a proof: no gap"
 
@@ -64,13 +64,25 @@ def test_a_sentence_for_each_rung(monkeypatch):
     by_code = claim_named("path-exclusion/eigenvalue-bounds")
     assert evidence(by_code).rung == Rung.REALS
     assert evidence(by_code).sentence.startswith("for all reals on ")
-    assert evidence(by_code, "refuted", 3).rung == Rung.FALSE
+    assert evidence(by_code, "refuted", examples=3).rung == Rung.FALSE
     training = next(c for c in claims() if c.status == Status.EMPIRICAL)
     assert evidence(training).rung == Rung.UNDECIDED
-    assert evidence(training, "supported", 20).rung == Rung.SUPPORTED
+    assert evidence(training, "supported").rung == Rung.SUPPORTED
     monkeypatch.setattr(record, "stale", lambda claim: True)
-    assert evidence(by_code, "survived", 200).rung == Rung.SURVIVED
-    assert "200 instances" in evidence(by_code, "survived", 200).sentence
+    assert evidence(by_code, "survived", examples=200).rung == Rung.SURVIVED
+    assert "among 200 instances decided exactly" in evidence(by_code, "survived", examples=200).sentence
+
+
+@pytest.mark.parametrize("claim", claims(), ids=lambda c: c.id)
+def test_the_ladder_goes_down_and_no_rung_stands_twice(claim):
+    """What table, report and site show of a claim is this list, whatever they are asked."""
+    order = list(Rung)
+    for verdict in ("", "survived", "refuted"):
+        rungs = [e.rung for e in ladder(claim, verdict, examples=1)]
+        assert rungs == sorted(set(rungs), key=order.index)
+        assert (rungs[0] in PROOFS) <= (claim.status is Status.PROVED)
+    if claim.status is not Status.EMPIRICAL:
+        assert [e.rung for e in ladder(claim, "refuted")] == [Rung.FALSE]
 
 
 BODY = '''

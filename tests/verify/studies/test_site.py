@@ -8,7 +8,7 @@ import pytest
 import theory
 import verify
 from figures.registry import figures
-from theory.claims import claims
+from theory.claims import Status, claims
 from theory.relations import Verdict
 from verify import certificates
 from verify.studies import claims_page, shown
@@ -41,6 +41,18 @@ def test_examples_of_the_api(name):
 @pytest.mark.parametrize("path", sorted(shown.FOLDER.glob("*.json")), ids=lambda p: p.stem)
 def test_counterexamples_shown_are_decided_again(path):
     assert certificates.check(path).decision.verdict is Verdict.REFUTED
+
+
+@pytest.mark.parametrize("claim", [c for c in claims() if c.status is Status.REFUTED], ids=lambda c: c.id)
+def test_a_counterexample_without_zeros_is_shown_or_it_is_said_why_not(claim):
+    path = shown.path(claim)
+    assert path is not None
+    assert (path.parent == shown.CERTIFICATES) == (claim.id in shown.SMALLEST), (
+        f"python -m verify.studies.shown {claim.id}"
+    )
+    if path.parent == shown.FOLDER:
+        instance = certificates.check(path).instance
+        assert any(all(bool(a.predicate(instance)) for a in also) for also in shown.wanted(claim))
 
 
 @pytest.mark.parametrize("claim", claims(), ids=lambda c: c.id)

@@ -171,7 +171,7 @@ sub_gaussian = Assumption(
 
 @claim(TestedLaw, PROVED, NO_FREE_PRUNE.at("seed; Xu & Raginsky 2017, Lemma 1"), assumes=(sub_gaussian,))
 def decoupling(instance: TestedLaw) -> Relation:
-    r"""Replacing the data by an independent copy changes an expectation by at most a root of the information.
+    r"""Replacing the data by an independent copy changes an expectation by at most $\sqrt{2\sigma^2 I}$.
 
     $|E\,g(M, D) - E\,g(M, D')| \le \sqrt{2 \sigma^2 I(M; D)}$ for an independent copy $D'$ of the data, if
     $g(m, D)$ is $\sigma$-sub-Gaussian for each $m$. Stated squared, and decided for $g$ of range at most $2\sigma$
@@ -194,7 +194,7 @@ def decoupling(instance: TestedLaw) -> Relation:
     proof_gap="rests on Pinsker's inequality, a bound of a logarithm by a square",
 )
 def decoupling_total_variation(instance: TestedLaw) -> Relation:
-    r"""The best test of dependence asks whether mask and data are likelier together than by chance.
+    r"""No test of dependence does better than asking whether mask and data are likelier together than independently.
 
     With $T = TV(P(M, D), P(M) P(D))$: $|E\,g(M, D) - E\,g(M, D')| \le 2 \sigma T \le \sqrt{2 \sigma^2 I(M; D)}$
     for $g$ of range at most $2\sigma$ for each $m$ (squared), and $g = 1[P(m, d) > P(m) P(d)]$ has the gap $T$; $T = 0$

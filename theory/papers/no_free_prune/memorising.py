@@ -91,7 +91,7 @@ def memorising_needs_parameters(instance: MemorisingMasks) -> Relation:
 
 @claim(MemorisingMasks, PROVED, NO_FREE_PRUNE.at("seed"), assumes=(uniform_labels,))
 def leakage_count(instance: MemorisingMasks) -> Relation:
-    r"""The chance to memorise is bounded by how much likelier labels can make each mask.
+    r"""The chance to memorise is bounded by the largest probability that any labels give to each mask.
 
     $p \le \sum_m \max_y P(m \mid y)\, |G_m| / 2^n$ for uniform labels.
 

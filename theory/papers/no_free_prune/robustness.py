@@ -25,7 +25,7 @@ from theory.scalars import exp, log, sqrt, xlogx
     proof_gap="closed forms over integers with the error function and exponentials, beyond polynomials",
 )
 def law_of_robustness_finite(instance: LinearEnsemble) -> Relation:
-    r"""For two classes of functions in closed form, what fits below the noise level is not smooth.
+    r"""In two classes with closed forms, it is unlikely that a smooth function fits below the noise level.
 
     For Gaussian inputs, labels $\pm 1$ ($\sigma^2 = 1$) and two classes: $P(\exists f \in F: \text{train MSE} \le
     \sigma^2 - \varepsilon) \le e^{-n\varepsilon^2/32} + 2 e^{-n\varepsilon^2/128} + |F| e^{-n\varepsilon^2 d / (64 K c

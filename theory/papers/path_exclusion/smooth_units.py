@@ -14,7 +14,7 @@ from theory.smooth import ELEMENTWISE, SmoothNetwork, elementwise, grouped
 
 @claim(SmoothNetwork, REFUTED, ours("the bound used where its assumption fails"))
 def beyond_piecewise_linear(instance: SmoothNetwork) -> Relation:
-    r"""The formal bound (gate $[z > 0]$) holds for GELU, SiLU, sigmoid, tanh, layer norm, softmax, batch statistics.
+    r"""The trace bound with gates $[z > 0]$ holds for GELU, SiLU, sigmoid, tanh, layer norm, softmax, batch statistics.
 
     False for each of them: below 0 they pass something on, and their slope or value can exceed the identity's.
     """

@@ -13,7 +13,7 @@ from theory.sketches import MovingSketch, column
 
 @claim(MovingSketch, PROVED, OURS, assumes=(some_signal, seen_features_can_be_drawn), see="mixture-is-minimax")
 def minimax_law_is_unique(i: MovingSketch) -> Relation:
-    r"""Against weights that may still move by a given distance, only the mixture is best.
+    r"""Against all weights within a given distance of the initial ones, the mixture is the only minimax law.
 
     If a law costs no more than $(A_0 + F\delta)^2$ at the worst weights of `mixture-is-minimax`, it is the mixture
     with the share $l = F\delta/(A_0 + F\delta)$ of the data law. So an adversary leaves no choice: not magnitude alone

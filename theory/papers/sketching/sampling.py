@@ -129,7 +129,7 @@ def chi_square(q: Array, p: Array) -> Any:
 @claim(Sketch, PROVED, SEED, assumes=(some_signal,))
 @hints(q=False)
 def one_over_s(i: Sketch) -> Relation:
-    r"""The least error is exactly proportional to 1/s, and at most the product of the squared norms over s.
+    r"""The least error is exactly proportional to 1/s, and at most the product of the squared norms divided by s.
 
     $s\,\mathrm{MSE}(p^*)$ does not depend on $s$, and
     $\mathrm{MSE}(p^*) \le A^2/s \le F^2\|w\|^2/s$. The gaps are $\|X'w\|^2/s$ and
@@ -153,7 +153,7 @@ def one_over_s(i: Sketch) -> Relation:
 
 @claim(Sketch, PROVED, OURS, repairs="mask-keeps-s-weights")
 def mask_size(i: Sketch) -> Relation:
-    r"""The expected number of weights that the mask keeps.
+    r"""The expected number of weights that the mask keeps, in closed form.
 
     $E\,\|m\|_0 = \sum_i (1 - (1-p_i)^s) \le k\,(1 - (1-1/k)^s) \le \min(s, k)$ with
     $k = |\mathrm{supp}\,p|$, the left side by enumeration. The uniform law on $k$ features keeps most.

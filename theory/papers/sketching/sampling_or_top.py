@@ -85,7 +85,7 @@ few_features = Assumption(
 )
 @hints(q=False)
 def sampling_never_beats_top_of_few(i: Sketch) -> Relation:
-    r"""With few contributing features (at most s, or s + 1 up to three), sampling never beats the top s.
+    r"""With few contributing features (at most s, or s + 1 if that is at most 3), sampling never beats the top s.
 
     $\|X'w - X'(w \odot b_{top})\|^2 \le E\,\|X'w - X'(w \odot b)\|^2$ for one or two features, and for three
     from two draws on. The right side is $a_1 a_2$ for one draw of two features, and for two draws of three,
@@ -143,7 +143,7 @@ def two_draws_never_beat_top(i: Sketch) -> Relation:
 @claim(Sketch, REFUTED, OURS, assumes=(three_draws_or_more, clear_top), see="sampling-never-beats-top-of-few")
 @hints(q=False, rows="balanced", repeats=4, most=5, wide=16)
 def three_draws_never_beat_top(i: Sketch) -> Relation:
-    r"""Three or more draws never have less error than the top s, even if all other features cancel.
+    r"""With more than s contributing features, three or more draws never have less error than the top s.
 
     The same for $s \ge 3$ and more than $s$ features that contribute. False for every such number: one large
     weight and $s$ others that cancel, $w = (M, -(s-1), 1, \ldots, 1)$.

@@ -49,7 +49,7 @@ def _one_layer(i: Sketch, inputs: Array | None) -> Array:
 )
 @hints(q=False)
 def synflow_linear(i: Sketch) -> Relation:
-    r"""For one linear layer and the right input, SynFlow's normalised scores are the sketch probabilities.
+    r"""For one linear layer and a suitable input, SynFlow's normalised scores are the sketch probabilities.
 
     $f(x) = w'x$. SynFlow's normalised score is $|w|/\|w\|_1$ with the all-ones input; with the input
     $|x|$ it is $p^*$ of the sketch on the one sample $x$; with the input $(\sum_n x_n^2)^{1/2}$ it is
@@ -193,7 +193,7 @@ def synflow_l2_sign_averaged(i: SignAverage) -> Relation:
 )
 @hints(families=("mlp", "graph"), kinds=(RELU, RELU, LINEAR))
 def synflow_l2_relu(i: SignAverage) -> Relation:
-    r"""On ReLU networks it averages to SynFlow-L2's score with each path halved for every ReLU on it.
+    r"""On ReLU networks, this average is SynFlow-L2's score with each path halved for every ReLU on it.
 
     On any graph of linear units and ReLUs, every edge with a weight of its own:
     $E_{signs} E_x (w_j \,\partial f/\partial w_j)^2 = \sum_{p \ni j} 2^{-g(p)} v_p^2$ with $g(p)$ the number of

@@ -77,7 +77,7 @@ def transfer_literal(i: Transfer) -> Relation:
 
 @claim(Transfer, PROVED, OURS, assumes=(used_weights_start_nonzero, trained_signal))
 def transfer_identity(i: Transfer) -> Relation:
-    r"""The exact excess error of the initial law on trained weights.
+    r"""The excess error of the initial law on trained weights, in closed form.
 
     $\mathrm{MSE}_{p_0}(w) - \mathrm{MSE}_{p^*(w)}(w) = \frac{A_0^2}{s} \mathrm{Var}_{i \sim p_0}|w_i/w_{0,i}|
     = \frac{A_*^2}{s}\,\chi^2(p^*(w) \| p_0)$.

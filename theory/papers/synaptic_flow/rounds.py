@@ -25,7 +25,7 @@ UNEQUAL = tuple(a for a in THEOREM if a is not equal_path_lengths)
     scorers=("synflow", "synflow-l2"), schedules=("one-at-a-time", "exponential"), families=("residual",), nonzero=True
 )
 def a_path_survives_down_to_the_longest(run: PruningRun) -> Relation:
-    r"""With paths of any lengths some path keeps all its weights while as many are left as the longest path has.
+    r"""With paths of any lengths, one path stays whole while as many weights are left as the longest path has.
 
     The theorem needs $q L < a$ in a round that removes $q$ of $a$ weights, $L$ of them on the longest path; one weight
     at a time meets it from $a > L$ on. So it is the longest path, through all residual branches, that says how far
@@ -45,7 +45,7 @@ def a_path_survives_down_to_the_longest(run: PruningRun) -> Relation:
 )
 @hints(scorers=("synflow", "synflow-l2"), schedules=("one-at-a-time",), families=("residual",), nonzero=True)
 def a_path_survives_down_to_the_shortest(run: PruningRun) -> Relation:
-    r"""With paths of any lengths some path keeps all its weights while as many are left as the shortest path has.
+    r"""With paths of any lengths, one path stays whole while as many weights are left as the shortest path has.
 
     False: the shortest path may weigh little, and go first; then fewer weights than the others need are no path.
     """

@@ -20,7 +20,7 @@ _HEADS = {
         "instances: this module as given, and variations of its weights, inputs and masks.",
     ),
     "apart": (
-        "Theorems and beliefs that say nothing of it",
+        "Theorems and beliefs that do not apply to it",
         "An assumption is not met. By reason, with the places that break it.",
     ),
     "beliefs": (
@@ -176,7 +176,7 @@ def text(e: Examination) -> Iterator[str]:
     yield from (f"  {p}" for p in (*e.properties, *e.facts))
     for head, meaning, items in _sections(e):
         yield ""
-        yield f"{head}: {len(items) if items else 'none'}"
+        yield f"{head}: {sum(len(about) for _, _, about in items) or 'none'}"
         if items:
             yield f"  ({meaning[0].lower()}{meaning[1:].rstrip('.')})"
         for first, second, _ in items:

@@ -167,7 +167,7 @@ def _apart(outcomes: Sequence[Any], subject: Subject) -> Iterator[Apart]:
                 why = f"{', '.join(names)}: {'; '.join(places)}"
             else:
                 why = re.sub(
-                    r"^([\w-]+): it does not hold that (.*)$", r"assumed, and not so here: \2 (\1)", o.reasons[0]
+                    r"^([\w-]+): it does not hold that (.*)$", r"assumed, but not so here: \2 (\1)", o.reasons[0]
                 )
             groups.setdefault(plain(why), []).append(o.claim)
     for why, named in groups.items():

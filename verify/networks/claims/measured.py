@@ -30,6 +30,8 @@ PRUNED = 2e11
 """Operations that those runs may take together."""
 ROWS, SPECTRUM, ENTRIES = 64, 2e10, 1e8
 """Rows of the Jacobian of which eigenvalues are taken, and the operations and numbers that they may take."""
+NAMED = 4
+"""Parameters that are named in a line."""
 LOSSES = ("a layer", "an output", "the last live path")
 
 
@@ -63,7 +65,7 @@ class Measured:
         trace: of the NTK.
         log10_looseness: log10 of the path bound divided by the trace.
         correlation: Spearman's, of PX and SynFlow-L2 in the first round.
-        silent: weights to which PX gives the score 0.
+        silent: how many numbers of each parameter PX gives the score 0; parameters without any are left out.
         scores: for each method the mean score of each layer's weights, divided by the mean of all.
         spectrum: eigenvalues of the NTK, largest first.
         pruned: what each method loses.
@@ -73,7 +75,7 @@ class Measured:
     trace: float = math.nan
     log10_looseness: float = math.nan
     correlation: float = math.nan
-    silent: int = 0
+    silent: Mapping[str, int] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     spectrum: tuple[float, ...] = ()
     pruned: tuple[Pruned, ...] = ()
@@ -90,7 +92,9 @@ class Measured:
         if math.isfinite(self.correlation):
             yield f"rank correlation of PX and SynFlow-L2 in the first round: {self.correlation:.3f}"
         if self.silent:
-            yield f"PX gives {self.silent:,} weights the score 0"
+            few = sorted(self.silent, key=lambda n: -self.silent[n])[:NAMED]
+            named = ", ".join(f"{n} ({self.silent[n]:,})" for n in few) + (" ..." if len(self.silent) > NAMED else "")
+            yield f"PX gives the score 0 to {sum(self.silent.values()):,} parameters: {named}"
         if self.spectrum and self.spectrum[0] > 0:
             rank = sum(v > 1e-10 * self.spectrum[0] for v in self.spectrum)
             share = self.spectrum[0] / sum(self.spectrum)
@@ -113,7 +117,7 @@ def measure(given: ModuleOnData) -> Measured:
 
     trace, looseness = tried("bound and trace", _looseness, (math.nan, math.nan))
     none: dict[str, dict[str, float]] = {}
-    correlation, silent, scores = tried("scores", _scores, (math.nan, 0, none))
+    correlation, silent, scores = tried("scores", _scores, (math.nan, dict[str, int](), none))
     spectrum = tried("spectrum", _spectrum, tuple[float, ...]())
     return Measured(trace, looseness, correlation, silent, scores, spectrum, tuple(_losses(given, left)), tuple(left))
 
@@ -124,13 +128,14 @@ def _looseness(i: ModuleOnData) -> tuple[float, float]:
     return trace, math.log10(bound / trace) if trace > 0 and math.isfinite(bound) and bound > 0 else math.nan
 
 
-def _scores(i: ModuleOnData) -> tuple[float, int, dict[str, dict[str, float]]]:
+def _scores(i: ModuleOnData) -> tuple[float, dict[str, int], dict[str, dict[str, float]]]:
     ones, px = torch.ones(i.sums.outputs, dtype=torch.float64), i.px()
     l2 = i.sums.scores(2, ones)
     correlation = float(stats.spearmanr(flat(px).numpy(), flat(l2).numpy()).statistic)
     magnitude = {n: i.tensors[n].abs() for n in px}
     found = {"magnitude": magnitude, "synflow": i.sums.scores(1, ones), "synflow-l2": l2, "px": px}
-    return correlation, int((flat(px) == 0).sum()), {m: _by_layer(s) for m, s in found.items()}
+    silent = {n: count for n, s in px.items() if (count := int((s == 0).sum()))}
+    return correlation, silent, {m: _by_layer(s) for m, s in found.items()}
 
 
 def _by_layer(scores: Mapping[str, Tensor]) -> dict[str, float]:

@@ -111,7 +111,7 @@ class Variations:
         if number == 1 and start.graph is not self.given.graph:
             return start
         if number == 2 and (drawn := _drawn_biases(rng, tensors, names)):
-            return self._made(tensors | drawn, start.x, "biases of 0 drawn")
+            return self._made(tensors | drawn, start.x, "zero biases drawn anew")
         inputs, said = _varied_inputs(rng, start.x)
         what = [said]
         if rng.random() < 0.5:
@@ -120,7 +120,7 @@ class Variations:
             what.append("layers rescaled")
         if rng.random() < 0.5:
             tensors |= _drawn_biases(rng, tensors, names)
-            what.append("biases of 0 drawn")
+            what.append("zero biases drawn anew")
         if rng.random() < 0.6:
             density = float(rng.choice([0.5, 0.2, 0.05]))
             # Zeroed, not removed: a weight of 0 is still a parameter, in the trace and in the path kernel.

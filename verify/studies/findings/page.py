@@ -64,7 +64,7 @@ information and samples. What fails is, in most cases, a step from a theorem to 
 
 Finding [12](#{11}) asks what can be guaranteed instead.
 
-**None of this says that a method does not work.** It says which argument does not carry. The counterexamples are small
+**None of this says that a method does not work.** It says which arguments do not hold. The counterexamples are small
 on purpose, so that a reader can check them by hand. Whether the same happens on real networks is another question. The
 figures answer it for ResNet-20 and VGG-16-BN, and often the answer is: not at the sparsities that the papers use. Where
 a statement is known here from a summary of a paper and not from its text, this is said.

@@ -14,7 +14,7 @@ from verify.studies import shown
 from verify.studies.claims_page import CERTIFICATES, in_cell
 from verify.studies.findings.arithmetic import Written, masked
 from verify.studies.findings.page import FINDINGS
-from verify.studies.site.evidence import ladder, record
+from verify.studies.site.evidence import known, record, told
 from verify.studies.site.words import heading, link, page_of, paragraphs, sentence, tag
 from verify.trials.tables import markdown
 
@@ -74,10 +74,10 @@ def _related(claim: Claim) -> list[str]:
 
 
 def _known(claim: Claim) -> list[str]:
-    rungs = ladder(claim)
+    rungs = known(claim)
     if not rungs:
         return ["Nothing is recorded.", ""]
-    rows = [(r.name, in_cell(f"{r.said}: `{r.command}`" if r.command else r.said)) for r in rungs]
+    rows = [(str(r.rung), in_cell(f"{told(r)}: `{r.command}`" if r.command else told(r))) for r in rungs]
     return [*markdown(("evidence", "what there is, and how to have it again"), rows), ""]
 
 
@@ -93,6 +93,8 @@ def _counterexample(claim: Claim) -> list[str]:
         f"[Certificate](repo:{name}), decided again by `python -m verify check {name}`.",
         "",
     ]
+    if claim.id in shown.SMALLEST:
+        lines += [f"This is the smallest counterexample found: {shown.SMALLEST[claim.id]}.", ""]
     if path.parent != CERTIFICATES and one["counterexample"]:
         lines += [f"The smallest counterexample found, zeros and ties allowed: `{one['counterexample']}`.", ""]
     return lines
