@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from theory.claims import Assumption, claim_named
+from theory.relations import holds
 from theory.scalars import exact
 from theory.sketches import Sketch
 from verify.search.budgets import BUDGETS
@@ -82,3 +83,11 @@ def test_a_counterexample_larger_than_all_that_is_drawn_is_reduced_itself():
     assert problem.refutes(found)
     assert smallest_drawn(problem) is None
     assert smallest(problem, found).w.shape == (9,)
+
+
+def test_another_seed_finds_it_kept_and_another_claim_of_the_same_name_does_not():
+    claim = claim_named("sketching/random-always-beats-top")
+    assert smallest_drawn(Problem(claim)) is smallest_drawn(Problem(claim))
+    true = replace(claim, function=lambda i: holds(True))
+    assert smallest_drawn(Problem(true)) is None
+    assert smallest_drawn(Problem(claim)) is not None

@@ -49,7 +49,32 @@ def reduced(problem: Problem, found: Any, limit: Limit | None = None) -> Any:
 
 
 def smallest_drawn(problem: Problem, limit: Limit | None = None) -> Any:
-    """The smallest counterexample among structures that depend on the claim alone; None if they hold none."""
+    """The smallest counterexample among structures that depend on the claim alone; None if they hold none.
+
+    Another seed of the same claim finds it kept.
+    """
+    return _looked_for(problem, limit) if limit is not None else _kept(_Asked(problem))
+
+
+class _Asked:
+    """A problem, equal to another of the same claim (the object itself) without the same assumptions."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self._of = problem, (id(problem.claim), *(a.name for a in problem.dropped))
+
+    def __hash__(self) -> int:
+        return hash(self._of)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Asked) and self._of == other._of
+
+
+@lru_cache(maxsize=256)
+def _kept(asked: _Asked) -> Any:
+    return _looked_for(asked.problem, None)
+
+
+def _looked_for(problem: Problem, limit: Limit | None) -> Any:
     names = " ".join((problem.claim.id, *(a.name for a in problem.dropped)))
     fixed = zlib.crc32(names.encode())
     for number, (count, limits) in enumerate(PASSES):
