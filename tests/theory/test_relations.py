@@ -20,6 +20,7 @@ from theory.relations import (
     margins,
     nonnegative,
     positive,
+    within,
 )
 from theory.scalars import exact, sqrt
 
@@ -134,3 +135,11 @@ def test_the_widest_agreement_speaks_for_a_conjunction_of_equalities():
     parts = equal(arb(1, 1e-12), arb(1)) & at_most(arb(1, 1e-12), arb(1))
     mixed = decide(Relation(parts.parts, source="float64 with rounding bound"))
     assert (mixed.verdict, mixed.agrees) == (Verdict.UNDECIDED, None)
+
+
+def test_a_value_within_a_ball_is_decided_by_its_ends():
+    balls = np.array([arb(1, 0.5), fmpq(3)], dtype=object)
+    assert decide(within(exact([1, 3]), balls)).verdict is Verdict.HOLDS
+    assert decide(within(exact([1, 2]), balls)).verdict is Verdict.REFUTED
+    assert decide(within(exact([2, 3]), balls)).verdict is Verdict.REFUTED
+    assert decide(within(sqrt(exact([2, 9])), balls)).verdict is Verdict.HOLDS

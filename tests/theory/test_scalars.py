@@ -6,7 +6,21 @@ from flint import arb, fmpq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from theory.scalars import exact, floats, indicator, log, maximum, precision, rational, sqrt, text, to_float, xlogx
+from theory.scalars import (
+    cached_array,
+    exact,
+    floats,
+    gate,
+    indicator,
+    log,
+    maximum,
+    precision,
+    rational,
+    sqrt,
+    text,
+    to_float,
+    xlogx,
+)
 
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Nothing is asserted about time: beside busy loops one example may take long."""
@@ -69,3 +83,26 @@ def test_maximum_of_balls_is_rigorous():
 def test_text_is_exact_for_rationals():
     assert text(fmpq(-3, 4)) == "-3/4"
     assert "+/-" in text(sqrt(fmpq(2)))
+
+
+def test_a_gate_is_open_closed_or_between():
+    a = np.array([fmpq(2), fmpq(0), arb(-1, 0.5), arb(0, 1)], dtype=object)
+    on = gate(a, a)
+    assert list(on[:3]) == [1, 0, 0]
+    assert on[3].contains(arb(0.5, 0.5))
+    assert not on[3].contains(2)
+    assert list(gate(np.array([3.0, -1.0]), np.zeros(1))) == [1.0, 0.0]
+
+
+def test_cached_arrays_are_computed_once_and_read_only():
+    calls = []
+
+    @cached_array
+    def ones_for(count):
+        calls.append(count)
+        return np.ones(count)
+
+    assert ones_for(2) is ones_for(2)
+    assert calls == [2]
+    with pytest.raises(ValueError, match="read-only"):
+        ones_for(2)[0] = 5

@@ -49,6 +49,11 @@ def test_text_checks_defaults_and_drawing_are_left_alone():
     assert {m.where for m in of_source(SOURCE, "theory/any.py")} == {"f", "g"}
 
 
+def test_whether_lengths_are_checked_is_left_alone():
+    pairs = "def f(a, b):\n    return dict(zip(a, b, strict=True), key=True)\n"
+    assert [m.before for m in of_source(pairs, "theory/any.py")] == ["True"]
+
+
 def test_each_mutant_is_one_change_of_the_source():
     plain = ast.unparse(ast.parse(SOURCE))
     for m in of_source(SOURCE, "theory/any.py"):
@@ -114,6 +119,15 @@ def test_errors_and_weaker_bounds_are_contradictions(monkeypatch):
     monkeypatch.setattr(planting, "_refuted", lambda claim: False)
     with pytest.raises(planting.Killed, match="not sharp any more"):
         list(judge([bound]))
+
+
+def test_stacks_unlike_exact_instances_are_a_contradiction_for_refuted_claims_too(monkeypatch):
+    refuted = known("path-exclusion/objective-is-a-bound")
+    refuted.alike = True
+    assert sum(judge([refuted])) > 0
+    monkeypatch.setattr(planting, "_statements", lambda claim: ([], False))
+    with pytest.raises(planting.Killed, match="stacks and exact instances differ"):
+        list(judge([refuted]))
 
 
 def test_what_was_not_sharp_before_is_no_contradiction(monkeypatch):
