@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -71,10 +71,9 @@ def determinant(a: Array) -> Any:
 def rank_by_minors(a: Array) -> int:
     """Rank of a matrix over any scalar: the size of the largest minor that is not 0."""
     for size in range(min(a.shape), 0, -1):
-        for rows in combinations(range(a.shape[0]), size):
-            for columns in combinations(range(a.shape[1]), size):
-                if determinant(a[np.ix_(rows, columns)]) != 0:
-                    return size
+        for entries in product(*(combinations(range(length), size) for length in a.shape)):
+            if determinant(a[np.ix_(*entries)]) != 0:
+                return size
     return 0
 
 
