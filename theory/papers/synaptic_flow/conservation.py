@@ -88,5 +88,5 @@ def every_layer_conserves(instance: NetworkOnData) -> Relation:
     flow = total(scorer.path_weights(instance.network, instance.theta, instance.x, None), axis=-1)
     scores = scorer.scores(instance.network, instance.theta, instance.x, None)
     return equal(layer_sums(instance.network, scores), np.asarray(flow)[..., None]).when(
-        per_instance(every_weight_flows(instance), 1)
+        per_instance(every_weight_flows(scores), 1)
     )

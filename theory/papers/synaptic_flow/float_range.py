@@ -90,7 +90,7 @@ def any_layer_rescaling(instance: RescaledNetwork) -> Relation:
         inside = np.array([int(j in layer) for j in range(instance.network.parameters)])
         theta = instance.theta * (1 - inside) + instance.theta * factor * inside
         parts.append(equal(scorer.scores(instance.network, theta, instance.x, None), before))
-    return all_of(*parts).when(per_instance(every_weight_flows(instance), 1))
+    return all_of(*parts).when(per_instance(every_weight_flows(before), 1))
 
 
 @claim(UniformNetwork, REFUTED, ours("float32 evaluation of SynFlow and SynFlow-L2"), see="layer-rescaling")

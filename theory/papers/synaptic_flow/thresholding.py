@@ -12,6 +12,7 @@ from theory.collapse import (
     distinct_scores,
     one_round,
     published_threshold,
+    slow_schedule,
     ties_broken,
     unsigned_scores,
     vanishing_scores,
@@ -21,7 +22,7 @@ from theory.flows import (
 )
 from theory.papers.sources import SYNAPTIC_FLOW, ours
 from theory.pruning import SCHEDULES, SCOPES, SCORED, PruningRun, released_count
-from theory.relations import Relation, all_of, at_most, equal, every_pair, holds
+from theory.relations import Relation, all_of, at_most, equal, equivalent, every_pair, holds
 from theory.scalars import Array
 
 
@@ -42,7 +43,7 @@ def released_threshold_keeps_the_target(run: PruningRun) -> Relation:
     It drops every score $\le$ the $k$-th smallest, $k$ = `int((1 - s) * N)`. All ties go with the
     $k$-th; and $k$ is one too small for many $(N, s)$, in float64.
     """
-    return equal(_kept(run), run.keep).when(every_weight_flows(run))
+    return equal(_kept(run), run.keep).when(every_weight_flows(run.scores_by_round()[..., 0, :]))
 
 
 @claim(PruningRun, REFUTED, SYNAPTIC_FLOW.at("released code, from its description"), see="threshold-keeps-the-target")
@@ -132,6 +133,8 @@ def schedules_reach_the_target(run: PruningRun) -> Relation:
 
     Of $N$ weights, $k$ to be kept after $R$ rounds: exponential schedules keep in round $r$ the smallest integer of at
     least $N (k/N)^{r/R}$, linear ones the smallest of at least $N - (N - k) r/R$; one at a time $N - r$; one shot $k$.
+    A schedule is slow, as the theorem on layer collapse asks, iff every round removes at most one weight or leaves more
+    than the share $1 - 1/L$, $L$ the length of the longest path.
     """
     n, k, kept = run.weights, run.keep, run.kept_by_round()
     rounds = len(kept)
@@ -143,7 +146,10 @@ def schedules_reach_the_target(run: PruningRun) -> Relation:
     }[run.schedule]
     smallest = [next(m for m in range(n + 1) if named(r, m)) for r in range(1, rounds + 1)]
     steps = {"linear": run.rounds, "exponential": run.rounds, "one-at-a-time": max(1, n - k), "one-shot": 1}
+    longest = run.longest_path()
+    slow = all(b >= a - 1 or b * longest > a * (longest - 1) for a, b in pairwise((n, *kept)))
     return all_of(
+        equivalent(slow_schedule.predicate(run), slow, "slow"),
         equal(rounds, steps[run.schedule], "rounds"),
         holds(all(a >= b for a, b in pairwise((n, *kept))), "never more"),
         holds(list(kept) == smallest, run.schedule),
