@@ -134,7 +134,7 @@ class SmoothNetwork(Instance):
             k = w.shape[-1]
             for o in range(w.shape[-2]):
                 for i in range(k):
-                    dz[..., o, layer[o * k + i]] = dz[..., o, layer[o * k + i]] + h[..., i]
+                    dz[..., o, layer[o * k + i]] = h[..., i]
             if number == len(weights) - 1:
                 return pre, z, dz
             pre.append(z)
