@@ -202,7 +202,7 @@ def masked_trace(network: Network, theta: Array, x: Array) -> Array:
 
 def _trace_loss(network: Network, theta: Array, x: Array, d: Array | None) -> Array:
     """The trace minus the trace without j, in the network that is left: gates and all, shape (..., N)."""
-    whole, out = masked_trace(network, theta, x), zeros(theta.shape, theta)
+    whole, out = masked_trace(network, theta, x), np.empty_like(theta)
     for j in range(network.parameters):
         without = theta.copy()
         without[..., j] = 0

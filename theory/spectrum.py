@@ -46,7 +46,7 @@ def largest_eigenvalue(a: Array) -> Any:
 def rank(a: Array) -> Any:
     """Rank of symmetric matrices (..., m, m), exact for rationals, shape (...)."""
     if not is_exact(a):
-        return np.linalg.matrix_rank(a, hermitian=True).astype(float)
+        return np.linalg.matrix_rank(a).astype(float)
     if len(a) <= 3 or any(is_registered(v) for v in a.ravel()):
         return _boxed(fmpq(rank_by_minors(a)))
     return _boxed(fmpq(_matrix(a).rank()))

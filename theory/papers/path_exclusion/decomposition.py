@@ -50,7 +50,11 @@ def chain_rule(instance: NetworkOnData) -> Relation:
     Proof. $J = J_v^f J_\theta^v$, the gates being locally constant. On a kink both sides are formal, and still agree.
     """
     j = instance.path_activation_matrix()
-    return equal(j @ instance.path_kernel() @ np.swapaxes(j, -1, -2), instance.ntk())
+    rows = (j @ instance.path_jacobian()).reshape(instance.jacobian().shape)
+    return all_of(
+        equal(j @ instance.path_kernel() @ np.swapaxes(j, -1, -2), instance.ntk(), "kernel"),
+        equal(rows, instance.jacobian(), "jacobian"),
+    )
 
 
 @claim(NetworkOnData, PROVED, ours("definitions agree"), by_definition="two ways to write the same sum")
