@@ -20,8 +20,7 @@ def _nonnegative(run: PruningRun) -> Any:
 
 
 def _nonzero(run: PruningRun) -> Any:
-    on_some_path = (on_path(run.network) > 0).any(axis=0)
-    return np.asarray((run.scores_by_round()[..., 0, :] != 0) | ~on_some_path, dtype=bool).all(axis=-1)
+    return np.asarray(run.scores_by_round()[..., 0, :] != 0, dtype=bool).all(axis=-1)
 
 
 def _conserved(run: PruningRun) -> Any:
@@ -120,7 +119,7 @@ nonnegative_scores = Assumption(
 
 nonzero_scores = Assumption(
     "nonzero-scores",
-    "in the dense network no weight that stands on a path has score 0",
+    "in the dense network no weight has score 0",
     _nonzero,
     lambda c, run: run.with_(theta=run.theta * c.integers((run.network.parameters,), 0, 1)),
 )
