@@ -21,7 +21,6 @@ from theory.papers.no_free_prune.assumptions import choosing_well, independent_l
 from theory.papers.sources import NO_FREE_PRUNE
 from theory.relations import Relation, all_of, at_most, equal, less
 from theory.scalars import total
-from theory.sketches import column
 
 
 @claim(
@@ -42,12 +41,9 @@ def memorisation_information(instance: MemorisingMasks) -> Relation:
     """
     by_mask, p, q = instance.divergence_by_mask(), instance.memorised(), instance.by_chance()
     divergence = binary_divergence(p, q)
-    hit, _, whole = instance.by_mask()
-    same = (hit == column(p) * whole) & (whole * instance.sizes() == column(q * 2**instance.n) * whole)
     return all_of(
         at_most_logs(divergence, by_mask, "on average"),
         at_most_logs(by_mask, instance.information(), "by mask"),
-        equal_logs(divergence, by_mask, "masks alike").when(np.asarray(same, dtype=bool).all(axis=-1)),
     )
 
 
@@ -132,7 +128,7 @@ def data_gain(instance: FittedMasks) -> Relation:
     r"""The accuracy that a mask gains by seeing the labels is bounded by its information.
 
     The gain in expected best accuracy, $E A(M, Y) - E A(M, Y')$, is at most $\sqrt{I(M; Y) / (2n)}$ in absolute value,
-    for independent labels and the best fit with each mask, which is right about every point where $G_m$ is everything.
+    for independent labels and the best fit with each mask, which is the labels themselves where $G_m$ is everything.
     Stated squared.
 
     Proof. $A(m, \cdot)$ changes by at most $1/n$ with one label, so it is $1/(2\sqrt n)$-sub-Gaussian (McDiarmid);
@@ -141,8 +137,9 @@ def data_gain(instance: FittedMasks) -> Relation:
     gain = instance.accuracy_gain()
     bound = instance.information() * (instance.one / (2 * instance.n))
     every = np.asarray(instance.realisable == 1, dtype=bool).all(axis=-1, keepdims=True)
+    labels = np.arange(2**instance.n)
     return at_most_logs(rational_part(gain * gain, instance.labels), bound) & equal(
-        instance.correct(), instance.n, "a mask that realises all"
+        instance.answers, labels, "a mask that realises all"
     ).when(every)
 
 

@@ -58,7 +58,7 @@ def data_independence_rate(i: Sketch) -> Relation:
     $\mathrm{MSE}(|w|/\|w\|_1) - \mathrm{MSE}(p^*) \le \frac{A^2}{s} \frac{e^2}{1-e^2}$. Checked with the
     smallest such $e$: with $M$ and $\mu$ the largest and smallest norm the bounds are
     $(\sqrt M - \sqrt \mu)/(\sqrt M + \sqrt \mu)$ and $\frac{A^2}{s}\frac{(M-\mu)^2}{4M\mu}$, the second multiplied by
-    $4M\mu$: with $\mu = 0$ it says nothing.
+    $4M\mu$: with $\mu = 0$ they say nothing.
 
     Proof. $TV$ is $E|r - Er|/(2 Er)$ with $r = \|X_i\|$ under $|w|/\|w\|_1$, largest for two values, and
     then at mass $\sqrt\mu/(\sqrt M+\sqrt\mu)$ on $M$; the second is Kantorovich's inequality
@@ -71,7 +71,7 @@ def data_independence_rate(i: Sketch) -> Relation:
     tv = total(absolute(best - magnitude), axis=-1) / 2
     price = i.mse(magnitude) - i.mse(best)
     return all_of(
-        at_most(tv, (high - low) / (sqrt(high) + sqrt(low)) ** 2, "total variation"),
-        at_most(4 * high * low * price, i.a * i.a * (high - low) ** 2 / i.s, "price"),
+        at_most(tv, (high - low) / (sqrt(high) + sqrt(low)) ** 2, "total variation").when(low > 0),
+        at_most(4 * high * low * price, i.a * i.a * (high - low) ** 2 / i.s, "price").when(low > 0),
         *(holds((used & (i.rows_squared == column(r))).any(axis=-1), "on the support") for r in squares),
     )
