@@ -16,15 +16,21 @@ from theory.sketches import Sketch, column, normalised
 SEED = SKETCHING.at("seed")
 
 
-def _extreme_norms(i: Sketch) -> tuple[Any, Any]:
+def _extreme_squares(i: Sketch) -> tuple[Any, Any]:
     """Largest and smallest |X_i|^2 over the support of w, each (...)."""
     support, r = np.asarray(i.w != 0), i.rows_squared
     high = np.where(support, r, 0 * r).max(axis=-1)
     return high, np.where(support, r, column(high)).min(axis=-1)
 
 
+def _extreme_norms(i: Sketch) -> tuple[Any, Any]:
+    """Largest and smallest |X_i| over the support of w, each (...)."""
+    high, low = _extreme_squares(i)
+    return sqrt(high), sqrt(low)
+
+
 def _same_norm(i: Sketch) -> Any:
-    high, low = _extreme_norms(i)
+    high, low = _extreme_squares(i)
     return high == low
 
 
@@ -66,12 +72,11 @@ def data_independence_rate(i: Sketch) -> Relation:
     $e = \sqrt{2\ln(2d/\eta)/n}$ with probability $1 - \eta$.
     """
     magnitude, best = normalised(absolute(i.w)), i.optimal
-    squares, used = _extreme_norms(i), np.asarray(i.w != 0)
-    high, low = sqrt(squares[0]), sqrt(squares[1])
+    (high, low), used = _extreme_norms(i), np.asarray(i.w != 0)
     tv = total(absolute(best - magnitude), axis=-1) / 2
     price = i.mse(magnitude) - i.mse(best)
     return all_of(
         at_most(tv, (high - low) / (sqrt(high) + sqrt(low)) ** 2, "total variation").when(low > 0),
         at_most(4 * high * low * price, i.a * i.a * (high - low) ** 2 / i.s, "price").when(low > 0),
-        *(holds((used & (i.rows_squared == column(r))).any(axis=-1), "on the support") for r in squares),
+        *(holds((used & (i.rows_squared == column(r))).any(axis=-1), "on the support") for r in _extreme_squares(i)),
     )
