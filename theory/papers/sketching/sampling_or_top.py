@@ -83,7 +83,7 @@ few_features = Assumption(
     assumes=(some_signal, few_features),
     see=("one-draw-never-beats-top", "two-draws-never-beat-top", "three-draws-never-beat-top"),
 )
-@hints(q=False)
+@hints(q=False, most=3, repeats=2)
 def sampling_never_beats_top_of_few(i: Sketch) -> Relation:
     r"""With few contributing features (at most s, or s + 1 if that is at most 3), sampling never beats the top s.
 
