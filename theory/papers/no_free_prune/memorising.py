@@ -8,6 +8,7 @@ import numpy as np
 
 from theory.claims import PROVED, REFUTED, Assumption, claim
 from theory.information import (
+    LogSum,
     at_most_logs,
     binary_divergence,
     binary_entropy,
@@ -21,6 +22,7 @@ from theory.papers.no_free_prune.assumptions import choosing_well, independent_l
 from theory.papers.sources import NO_FREE_PRUNE
 from theory.relations import Relation, all_of, at_most, equal, less
 from theory.scalars import total
+from theory.sketches import column
 
 
 @claim(
@@ -51,17 +53,12 @@ def memorisation_information(instance: MemorisingMasks) -> Relation:
 def memorisation_exponential_literal(instance: MemorisingMasks) -> Relation:
     r"""Each bit of information at most doubles the chance to memorise.
 
-    $p \le 2^{I(M; Y)} q$ with $I$ in bits. False: information is an average, and a rule can spend it all on the few
-    labelings where it pays.
+    $p \le 2^{I(M; Y)} q$ with $I$ in bits; stated as logarithms, multiplied by $p$. False: information is an average, and
+    a rule can spend it all on the few labelings where it pays.
     """
-    p, q = instance.memorised(), instance.by_chance()
-    grown = _log(q) + instance.information()
-    return at_most_logs(_log(p), grown).when(np.asarray(p > 0, dtype=bool))
-
-
-def _log(p: Any) -> Any:
-    positive = np.where(np.asarray(p > 0, dtype=bool), p, p * 0 + 1)
-    return constant_log(positive, p)
+    chance = instance.memorised()
+    p, q = column(chance), column(instance.by_chance())
+    return at_most_logs(LogSum(p, p), LogSum(p, q) + instance.information() * chance)
 
 
 @claim(MemorisingMasks, PROVED, NO_FREE_PRUNE.at("seed"), assumes=(uniform_labels,))
