@@ -53,8 +53,8 @@ def memorisation_information(instance: MemorisingMasks) -> Relation:
 def memorisation_exponential_literal(instance: MemorisingMasks) -> Relation:
     r"""Each bit of information at most doubles the chance to memorise.
 
-    $p \le 2^{I(M; Y)} q$ with $I$ in bits; stated as logarithms, multiplied by $p$. False: information is an average, and
-    a rule can spend it all on the few labelings where it pays.
+    $p \le 2^{I(M; Y)} q$ with $I$ in bits; stated as logarithms, multiplied by $p$. False: information is an
+    average, and a rule can spend it all on the few labelings where it pays.
     """
     chance = instance.memorised()
     p, q = column(chance), column(instance.by_chance())
