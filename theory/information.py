@@ -7,13 +7,13 @@ logarithm of an algebraic number is never rational (Lindemann).
 
 Definitions used by the experiments (Kumar, Luo, Sellke, arXiv 2402.01089, as summarised):
 
-* *memorisation*: the fraction of random labels that the trained network gives back (`memorisation`);
+* *memorisation*: the fraction of random labels that the trained network gives back;
 * *effective parameters*: $p_{eff} = E|m|_0 + I(m; D)$; where the initial weights $w_0$ are random too, the
   information is $I(m; D \mid w_0)$ (`conditional_information`);
 * *same-law control*: a mask from $(w_0, x, y)$ against a mask from $(w_0, x, y')$ with fresh labels $y'$, both
   trained on $y$. The mask has the same law in both, the second has no information on $y$ (`decoupled`);
 * *paired statistic* $D_i$: memorisation with the informed mask minus that with the control, same $w_0$, $x$,
-  $y$ and seed of training (`paired_difference`). Only its sign enters the sequential test.
+  $y$ and seed of training. Only its sign enters the sequential test.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from theory.scalars import (
     ZERO,
     Array,
     absolute,
-    floats,
     indicator,
     is_exact,
     is_registered,
@@ -61,9 +60,7 @@ class LogSum:
     b: Array
     constant: Any = 0
 
-    def __add__(self, other: Any) -> LogSum:
-        if not isinstance(other, LogSum):
-            return LogSum(self.c, self.b, self.constant + other)
+    def __add__(self, other: LogSum) -> LogSum:
         return LogSum(
             np.concatenate([self.c, other.c], axis=-1),
             np.concatenate([self.b, other.b], axis=-1),
@@ -73,7 +70,7 @@ class LogSum:
     def __mul__(self, factor: Any) -> LogSum:
         return LogSum(self.c * np.asarray(factor)[..., None], self.b, self.constant * factor)
 
-    def __sub__(self, other: Any) -> LogSum:
+    def __sub__(self, other: LogSum) -> LogSum:
         return self + other * -1
 
     def value(self) -> Any:
@@ -135,7 +132,7 @@ def _multiplicity(n: int, divisor: int) -> int:
 
 def constant_log(value: Any, like: Any) -> LogSum:
     """Logarithm of ``value`` (..., or one integer) in the kind of number of ``like`` (...)."""
-    full = zeros(np.shape(like), like if is_exact(like) else np.asarray(like)) + value
+    full = zeros(np.shape(like), like) + value
     return LogSum(ones(np.shape(full), full)[..., None], np.asarray(full)[..., None])
 
 
@@ -241,39 +238,12 @@ def average_information(joint: Array) -> LogSum:
 
 def binary_divergence(p: Any, q: Any) -> LogSum:
     """d(p || q) = p log(p/q) + (1-p) log((1-p)/(1-q)), shapes (...)."""
-    p, q = np.asarray(p), np.asarray(q)
     return LogSum(np.stack([p, -p, 1 - p, p - 1], axis=-1), np.stack([p, q, 1 - p, 1 - q], axis=-1))
 
 
 def binary_entropy(p: Any) -> LogSum:
     """h(p) = -p log p - (1-p) log(1-p), shape (...)."""
-    p = np.asarray(p)
     return LogSum(np.stack([-p, p - 1], axis=-1), np.stack([p, 1 - p], axis=-1))
-
-
-def bits(nats: Any) -> float:
-    """Nats as bits, for display."""
-    return float(floats(nats) / np.log(2.0))
-
-
-# -- what the experiments measure -----------------------------------------------------------------
-
-
-def memorisation(predicted: Any, labels: Any) -> fmpq:
-    """The fraction of labels given back, exactly.
-
-    Raises:
-        ValueError: different lengths, or no labels.
-    """
-    predicted, labels = np.asarray(predicted), np.asarray(labels)
-    if predicted.shape != labels.shape or labels.ndim != 1 or not labels.size:
-        raise ValueError(f"expected two equally long vectors; got shapes {predicted.shape} and {labels.shape}")
-    return fmpq(int((predicted == labels).sum()), labels.size)
-
-
-def paired_difference(informed: Any, control: Any, labels: Any) -> fmpq:
-    """D_i: memorisation with the informed mask minus memorisation with the control mask."""
-    return memorisation(informed, labels) - memorisation(control, labels)
 
 
 def masks_at_most(n: int, k: int) -> int:
@@ -330,7 +300,7 @@ class MaskLaw(Instance):
 
     def largest(self) -> np.ndarray:
         """The most ones of a mask that has positive probability, integers (...)."""
-        return np.where(self.mask_weights() > 0, self.ones, -1).max(axis=-1).astype(int)
+        return np.asarray((self.mask_weights() > 0) * self.ones, dtype=int).max(axis=-1)
 
     def information(self) -> LogSum:
         """I(m; D)."""
@@ -343,7 +313,7 @@ class MaskLaw(Instance):
 
     def effective_parameters(self) -> LogSum:
         """p_eff = E |m|_0 + I(m; D)."""
-        return self.information() + self.kept()
+        return rational_part(self.kept(), self.weights) + self.information()
 
 
 @dataclass(frozen=True, eq=False)
@@ -426,7 +396,7 @@ class ConditionedLaw(Instance):
 
 __all__ = [
     "ConditionedLaw", "LogSum", "MaskLaw", "TestedLaw", "at_most_logs", "average_information", "binary_divergence",
-    "binary_entropy", "bits", "conditional_entropy", "conditional_information", "constant_log", "decoupled",
-    "divergence_from_decoupled", "entropy", "equal_logs", "is_decoupled", "masks_at_most", "memorisation",
-    "mutual_information", "paired_difference", "rational_part",
+    "binary_entropy", "conditional_entropy", "conditional_information", "constant_log", "decoupled",
+    "divergence_from_decoupled", "entropy", "equal_logs", "is_decoupled", "masks_at_most",
+    "mutual_information", "rational_part",
 ]  # fmt: skip

@@ -165,14 +165,7 @@ def _dichotomies(rows: tuple[tuple[Any, ...], ...], k: int, weak: bool) -> tuple
 
 
 def _realised(x: Array, weak: bool) -> tuple[bool, ...]:
-    every = signs(len(x))
-    found: list[bool | None] = [None] * len(every)
-    for index, y in enumerate(every):
-        if found[index] is None:
-            found[index] = separate(x, y, weak=weak).feasible
-            if not weak:  # -w realises the opposite labeling
-                found[len(every) - 1 - index] = found[index]
-    return tuple(bool(v) for v in found)
+    return tuple(separate(x, y, weak=weak).feasible for y in signs(len(x)))
 
 
 def cover_number(n: int, k: int) -> int:

@@ -240,12 +240,9 @@ class Sketch(Instance):
 
     def has_clear_top(self) -> Any:
         """Whether no feature outside the top s is as large as one inside, (...)."""
-        scores = np.sort(self.rows_squared * self.w * self.w, axis=-1)
-        return (
-            np.ones(scores.shape[:-1], dtype=bool)
-            if self.s >= self.d
-            else scores[..., -self.s] > scores[..., -self.s - 1]
-        )
+        scores, kept = self.rows_squared * self.w * self.w, np.asarray(self.top() == 1)
+        larger = np.asarray(scores[..., :, None] > scores[..., None, :], dtype=bool)
+        return (larger | ~kept[..., :, None] | kept[..., None, :]).all(axis=(-2, -1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,7 +127,7 @@ def every_labeling_without_those_missed(i):
 @mistake(information.data_independent_mask)
 def entropy_instead_of_information(i):
     kept = rational_part(i.kept(), i.weights)
-    return equal_logs(entropy(i.mask_weights()) + i.kept(), kept)
+    return equal_logs(entropy(i.mask_weights()) + kept, kept)
 
 
 @mistake(information.decoupling)

@@ -42,7 +42,7 @@ def information_raises_capacity(instance: MemorisationTrials) -> Relation:
 
     Mask from $(w_0, x, y)$ against mask from $(w_0, x, y')$ with fresh labels $y'$, both trained on $y$ from $w_0$.
     Labels are independent of $(w_0, x)$, so the masks have the same law and the second has $I(m; y \mid w_0, x) = 0$.
-    With $D_i$ the difference in memorisation of pair $i$ (`theory.information.paired_difference`): $H_0$: $P(D_i > 0)
+    With $D_i$ the difference in memorisation of pair $i$: $H_0$: $P(D_i > 0)
     \le P(D_i < 0)$, tested by the paired sign e-process $E_t = \mathrm{mean}_\lambda \prod_{i \le t} (1 + \lambda\,
     \mathrm{sign} D_i)$, stopped at $E_t \ge 1/\alpha$ (error probability at most $\alpha$ at any stopping time, by
     Ville's inequality). Decided for iterative magnitude pruning; other methods are shown beside it.

@@ -68,16 +68,11 @@ def information_range(instance: MaskLaw) -> Relation:
 def _range_of_information(law: MaskLaw, masks: list[int], last: str) -> Relation:
     information, entropy_of_mask = law.information(), entropy(law.mask_weights())
     return all_of(
-        at_most_logs(_nothing(law.weights), information, "0 <= I"),
+        at_most_logs(rational_part(0, law.weights), information, "0 <= I"),
         at_most_logs(information, entropy_of_mask, "I <= H(m)"),
         at_most_logs(information, entropy(total(law.weights, axis=-1)), "I <= H(D)"),
         at_most_logs(entropy_of_mask, _logs_of(masks, law), last),
     )
-
-
-def _nothing(weights: Any) -> Any:
-    """The number 0 for each law, (...)."""
-    return rational_part(total(weights, axis=(-2, -1)) * 0, weights)
 
 
 @claim(MaskLaw, PROVED, NO_FREE_PRUNE.at("seed"))
@@ -123,7 +118,7 @@ def conditional_information_is_an_average(instance: ConditionedLaw) -> Relation:
     """
     information = instance.information()
     return equal_logs(information, average_information(instance.weights)) & at_most_logs(
-        _nothing(instance.weights[..., 0]), information, "0 <= I"
+        rational_part(0, instance.weights), information, "0 <= I"
     )
 
 
@@ -152,8 +147,8 @@ def data_independent_mask(instance: MaskLaw) -> Relation:
 
     Proof. $I(m; D) = \mathrm{KL}(P(m, D) \,\|\, P(m) P(D)) = 0$.
     """
-    by_weight = total(instance.mask_weights()[..., None] * np.array(instance.masks), axis=-2)
-    kept = total(by_weight, axis=-1) / total(instance.weights, axis=(-2, -1))
+    by_weight = instance.mask_weights()[..., None] * np.array(instance.masks)
+    kept = total(by_weight, axis=(-2, -1)) / total(instance.weights, axis=(-2, -1))
     return equal_logs(instance.effective_parameters(), rational_part(kept, instance.weights))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from theory.claims import PROVED, REFUTED, Assumption, claim
 from theory.information import (
+    LogSum,
     at_most_logs,
     binary_divergence,
     binary_entropy,
@@ -42,12 +43,9 @@ def memorisation_information(instance: MemorisingMasks) -> Relation:
     """
     by_mask, p, q = instance.divergence_by_mask(), instance.memorised(), instance.by_chance()
     divergence = binary_divergence(p, q)
-    hit, _, whole = instance.by_mask()
-    same = (hit == column(p) * whole) & (whole * instance.sizes() == column(q * 2**instance.n) * whole)
     return all_of(
         at_most_logs(divergence, by_mask, "on average"),
         at_most_logs(by_mask, instance.information(), "by mask"),
-        equal_logs(divergence, by_mask, "masks alike").when(np.asarray(same, dtype=bool).all(axis=-1)),
     )
 
 
@@ -55,17 +53,12 @@ def memorisation_information(instance: MemorisingMasks) -> Relation:
 def memorisation_exponential_literal(instance: MemorisingMasks) -> Relation:
     r"""Each bit of information at most doubles the chance to memorise.
 
-    $p \le 2^{I(M; Y)} q$ with $I$ in bits. False: information is an average, and a rule can spend it all on the few
-    labelings where it pays.
+    $p \le 2^{I(M; Y)} q$ with $I$ in bits; stated as logarithms, multiplied by $p$. False: information is an
+    average, and a rule can spend it all on the few labelings where it pays.
     """
-    p, q = instance.memorised(), instance.by_chance()
-    grown = _log(q) + instance.information()
-    return at_most_logs(_log(p), grown).when(np.asarray(p > 0, dtype=bool))
-
-
-def _log(p: Any) -> Any:
-    positive = np.where(np.asarray(p > 0, dtype=bool), p, p * 0 + 1)
-    return constant_log(positive, p)
+    chance = instance.memorised()
+    p, q = column(chance), column(instance.by_chance())
+    return at_most_logs(LogSum(p, p), LogSum(p, q) + instance.information() * chance)
 
 
 @claim(MemorisingMasks, PROVED, NO_FREE_PRUNE.at("seed"), assumes=(uniform_labels,))
@@ -132,7 +125,7 @@ def data_gain(instance: FittedMasks) -> Relation:
     r"""The accuracy that a mask gains by seeing the labels is bounded by its information.
 
     The gain in expected best accuracy, $E A(M, Y) - E A(M, Y')$, is at most $\sqrt{I(M; Y) / (2n)}$ in absolute value,
-    for independent labels and the best fit with each mask, which is right about every point where $G_m$ is everything.
+    for independent labels and the best fit with each mask, which is the labels themselves where $G_m$ is everything.
     Stated squared.
 
     Proof. $A(m, \cdot)$ changes by at most $1/n$ with one label, so it is $1/(2\sqrt n)$-sub-Gaussian (McDiarmid);
@@ -141,8 +134,9 @@ def data_gain(instance: FittedMasks) -> Relation:
     gain = instance.accuracy_gain()
     bound = instance.information() * (instance.one / (2 * instance.n))
     every = np.asarray(instance.realisable == 1, dtype=bool).all(axis=-1, keepdims=True)
+    labels = np.arange(2**instance.n)
     return at_most_logs(rational_part(gain * gain, instance.labels), bound) & equal(
-        instance.correct(), instance.n, "a mask that realises all"
+        instance.answers, labels, "a mask that realises all"
     ).when(every)
 
 

@@ -32,9 +32,8 @@ def residual_decay_at_any_step(instance: KernelDescent) -> Relation:
 
     Proof. $|1 - \eta\lambda|$ is convex in $\lambda$.
     """
-    slowest, fastest = _factor(instance, instance.slowest()), _factor(instance, instance.fastest())
-    larger = np.where(np.asarray(slowest >= fastest, dtype=bool), slowest, fastest)
-    bound = larger * total(instance.residual**2, axis=-1)
+    slowest, fastest = _along(instance, instance.slowest()), _along(instance, instance.fastest())
+    bound = np.where(np.asarray(slowest >= fastest, dtype=bool), slowest, fastest)
     return all_of(
         at_most(instance.after(instance.larger), bound, "bound"),
         _attained(instance, instance.slowest(), "smallest eigenvalue"),
@@ -42,16 +41,17 @@ def residual_decay_at_any_step(instance: KernelDescent) -> Relation:
     )
 
 
-def _factor(instance: KernelDescent, eigenvalue: Array) -> Array:
-    """What |r_t|^2 falls by along an eigenvalue, (...)."""
-    return (1 - np.asarray(instance.eta) * eigenvalue) ** (2 * instance.steps)
+def _along(instance: KernelDescent, eigenvalue: Array) -> Array:
+    """What |r_t|^2 would be if the whole residual stood along one eigenvalue, (...)."""
+    factor = (1 - np.asarray(instance.eta) * eigenvalue) ** (2 * instance.steps)
+    return np.asarray(factor * total(instance.residual**2, axis=-1))
 
 
 def _attained(instance: KernelDescent, eigenvalue: Array, name: str) -> Relation:
-    """The residual along that eigenvalue alone falls by its factor."""
+    """What of the residual does stand along that eigenvalue falls so."""
     along = indicator(np.asarray(instance.larger == np.asarray(eigenvalue)[..., None]), instance.residual)
     alone = instance.with_(residual=instance.residual * along)
-    return equal(alone.after(instance.larger), _factor(instance, eigenvalue) * total(alone.residual**2, axis=-1), name)
+    return equal(alone.after(instance.larger), _along(alone, eigenvalue), name)
 
 
 def _too_large(c: Any, instance: KernelDescent) -> KernelDescent:
@@ -79,11 +79,8 @@ def residual_decay(instance: KernelDescent) -> Relation:
 
     Proof. $|1 - \eta\lambda| \le 1 - \eta\lambda_{min}$ for every eigenvalue exactly then.
     """
-    factor = _factor(instance, instance.slowest())
-    bound = factor * total(instance.residual**2, axis=-1)
-    return at_most(instance.after(instance.larger), bound, "bound") & _attained(
-        instance, instance.slowest(), "attained"
-    )
+    bound, slowest = _along(instance, instance.slowest()), instance.slowest()
+    return at_most(instance.after(instance.larger), bound, "bound") & _attained(instance, slowest, "attained")
 
 
 large_steps = Assumption(

@@ -83,7 +83,7 @@ few_features = Assumption(
     assumes=(some_signal, few_features),
     see=("one-draw-never-beats-top", "two-draws-never-beat-top", "three-draws-never-beat-top"),
 )
-@hints(q=False)
+@hints(q=False, most=3, repeats=2)
 def sampling_never_beats_top_of_few(i: Sketch) -> Relation:
     r"""With few contributing features (at most s, or s + 1 if that is at most 3), sampling never beats the top s.
 
@@ -103,7 +103,7 @@ def sampling_never_beats_top_of_few(i: Sketch) -> Relation:
     along = squared(i.prediction(i.w * inverse(a * a) * column(triples)))
     features = _features(i)
     return all_of(
-        at_most(left, error, "top"),
+        at_most(left, error),
         equal(left, 0 * left, "as many features as draws").when(features == i.s),
         equal(error, pairs, "one draw of two").when((features == 2) & (i.s == 1)),
         equal(i.a * i.a * error, pairs * pairs + along, "two draws of three").when((features == 3) & (i.s == 2)),

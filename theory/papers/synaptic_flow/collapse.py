@@ -37,7 +37,7 @@ def positive_scores_suffice(run: PruningRun) -> Relation:
 
 def _no_layer_collapse(run: PruningRun) -> Relation:
     enough = run.keep >= len(run.network.layers)
-    return holds((run.layer_sizes() > 0).all(axis=-1) | (not enough), "every layer keeps a weight")
+    return holds((run.layer_sizes() > 0).all(axis=-1), "every layer keeps a weight").when(enough)
 
 
 @claim(
@@ -86,4 +86,4 @@ def maximal_critical_compression(run: PruningRun) -> Relation:
     $qL = a$ two of the four unit weights of a 1-2-1 network, removed at once, may be a layer.
     """
     kept = np.array(run.kept_by_round())
-    return holds(run.alive_by_round() | (kept < run.smallest_path()), "a path keeps all its weights")
+    return holds(run.alive_by_round(), "a path keeps all its weights").when(kept >= run.smallest_path())

@@ -34,7 +34,7 @@ def a_path_survives_down_to_the_longest(run: PruningRun) -> Relation:
     Proof. As of `maximal-critical-compression`: $\sum_j S_j \le L R$ is all that it uses of the lengths.
     """
     kept = np.array(run.kept_by_round())
-    return holds(run.alive_by_round() | (kept < run.longest_path()), "a path keeps all its weights")
+    return holds(run.alive_by_round(), "a path keeps all its weights").when(kept >= run.longest_path())
 
 
 @claim(
@@ -50,4 +50,4 @@ def a_path_survives_down_to_the_shortest(run: PruningRun) -> Relation:
     False: the shortest path may weigh little, and go first; then fewer weights than the others need are no path.
     """
     kept = np.array(run.kept_by_round())
-    return holds(run.alive_by_round() | (kept < run.smallest_path()), "a path keeps all its weights")
+    return holds(run.alive_by_round(), "a path keeps all its weights").when(kept >= run.smallest_path())
