@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from verify.app.cli import main
-from verify.studies.findings import charts, measures, page, plain, tables
+from verify.studies.findings import charts, measures, page, plain, plots, tables
 from verify.studies.findings.model import Numbers, percent
 
 
@@ -44,7 +44,7 @@ def test_a_changed_number_changes_the_figure(monkeypatch, drawn):
 
 def test_the_layers_of_the_heat_map_are_those_of_the_network():
     row = Numbers().rows("collapse_resnet20", method="px")[0]
-    layers = charts.dense_layers()
+    layers = plots.dense_layers()
     assert len(layers) == row["layers"]
     assert layers.sum() == row["weights"]
     for r in Numbers().rows("collapse_resnet20_rounds"):
@@ -145,7 +145,7 @@ def test_what_the_page_says_no_run_has_done(network):
 
 def test_what_the_page_says_in_words_is_in_the_tables():
     numbers = Numbers()
-    for method in charts.HEAT:
+    for method in plots.HEAT:
         rows = numbers.rows("collapse_resnet20", method=method, density=0.018)
         assert all(r["on_live_paths"] > 0 for r in rows)
     (row,) = numbers.rows("float32_ranges", network="resnet50", method="synflow", dtype="float32")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -248,8 +249,14 @@ def sharpness(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(rows, indent=1))
     else:
-        report.print_dicts(rows)
+        report.print_dicts([{**r, "error seen": _per_cent(r["error seen"])} for r in rows])
     return 0
+
+
+def _per_cent(change: float) -> str:
+    if math.isnan(change):
+        return ""
+    return f"{100 * change:g} %" if math.isfinite(change) else "none up to 50 %"
 
 
 def docs(options: argparse.Namespace) -> int:

@@ -146,5 +146,9 @@ def sharpness(
     if not parts:
         return Sharpness(claim.id, float("nan"), reason="a yes/no statement or a sign: no constant to be wrong")
     worst = max(parts.values())
-    reason = "" if worst <= 0.001 else claim.slack or "slack nobody has explained: a weak search, or a loose bound"
+    reason = (
+        ""
+        if worst <= 0.001
+        else claim.slack or "no reason is given in `slack`: the search is weak, or the bound is loose"
+    )
     return Sharpness(claim.id, worst, parts, reason, spent)

@@ -126,27 +126,37 @@ def _outcome(row: dict[str, Any]) -> str:
     if row["verdict"] == "proved":
         said = "proved on" if row["status"] == Status.PROVED else "no counterexample on"
         return f"{said} {row['proved_on']} shapes ({row['paths']} paths, {row['goals']} goals)"
-    return f"open ({row['left'][0] if row['left'] else 'nothing was tried'})"
+    left = row["left"][0] if row["left"] else "nothing was tried"
+    return f"proved on {row['proved_on']} shapes, open beyond ({left})" if row["proved_on"] else f"open ({left})"
+
+
+def _told(row: dict[str, Any]) -> str:
+    """The verdict for a person: what is believed false and holds on these shapes has larger counterexamples."""
+    if row["verdict"] == "proved":
+        return "proved" if row["status"] == Status.PROVED else "holds"
+    return "in part" if row["verdict"] == "open" and row["proved_on"] else row["verdict"]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows for a person, with totals."""
     wide = max(len(r["claim"]) for r in rows)
-    lines = [f"{'claim':{wide}}  {'believed':8}  {'verdict':8} {'on':>5} {'paths':>6} {'goals':>6} {'empty':>5}  left"]
+    lines = [
+        f"{'claim':{wide}}  {'believed':8}  {'verdict':8} {'shapes':>6} {'paths':>6} {'goals':>6} {'empty':>5}  left"
+    ]
     for r in rows:
         left = "; ".join(r["left"][:1])
-        # What is believed false and holds on these shapes has larger counterexamples.
-        verdict = "holds" if r["verdict"] == "proved" and r["status"] != Status.PROVED else r["verdict"]
         lines.append(
-            f"{r['claim']:{wide}}  {r['status']:8}  {verdict:8} {r['proved_on']:5} {r['paths']:6} {r['goals']:6} "
+            f"{r['claim']:{wide}}  {r['status']:8}  {_told(r):8} {r['proved_on']:6} {r['paths']:6} {r['goals']:6} "
             f"{r['empty']:5}  {left[:80]}"
         )
     closed: Counter[str] = Counter()
     for r in rows:
         closed.update(r["closed"])
-    verdicts = Counter(r["verdict"] for r in rows)
+    verdicts = Counter(map(_told, rows))
     lines.append("")
-    lines.append(f"{len(rows)} claims: " + ", ".join(f"{n} {v}" for v, n in verdicts.most_common()))
+    lines.append(
+        f"{len(rows)} claim{'s' * (len(rows) != 1)}: " + ", ".join(f"{n} {v}" for v, n in verdicts.most_common())
+    )
     if closed:
         lines.append("goals closed by " + ", ".join(f"{n} {m}" for m, n in closed.most_common()))
     trusted = sum(r["trusted"] for r in rows)

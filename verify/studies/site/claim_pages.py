@@ -78,7 +78,7 @@ def _known(claim: Claim) -> list[str]:
     if not rungs:
         return ["Nothing is recorded.", ""]
     rows = [(str(r.rung), in_cell(f"{told(r)}: `{r.command}`" if r.command else told(r))) for r in rungs]
-    return [*markdown(("evidence", "what there is, and how to have it again"), rows), ""]
+    return [*markdown(("evidence", "what there is, and how to reproduce it"), rows), ""]
 
 
 def _counterexample(claim: Claim) -> list[str]:

@@ -77,9 +77,9 @@ def pages() -> tuple[dict[str, str], dict[str, str]]:
         about = told(figure)
         lines += [
             "",
-            f"### {plain(about['news'].rstrip('.'))}",
+            f"### {plain(figure.title.rstrip('.'))}",
             "",
-            plain(figure.title),
+            f"**Here:** {plain(about['news'].rstrip('.'))}.",
             "",
             f"![{figure.title}]({name}){{ .figure loading=lazy }}",
             "",
