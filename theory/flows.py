@@ -115,7 +115,7 @@ def layer_sums(network: Network, scores: Array) -> Array:
 
 def flow_by_gradient(network: Network, theta: Array) -> Array:
     """Theta * d(sum of outputs)/dtheta on the input of ones, shape (..., N)."""
-    x = ones((*theta.shape[:-1], 1, len(network.inputs)), theta)
+    x = ones((1, len(network.inputs)), theta)
     return theta * total(jacobian(network, theta, forward(network, theta, x)), axis=(-3, -2))
 
 

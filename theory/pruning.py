@@ -226,7 +226,7 @@ class PruningRun(NetworkInstance):
             return self.dense_activation
         if self.scorer not in ("px", "px-without-theta"):
             return None
-        key = np.packbits(mask, axis=-1).tobytes()
+        key = mask.tobytes()
         if key not in self._activations:
             run = forward(self.network, self.masked(mask), self.x)
             self._activations[key] = measured(self.network, run, self.x, indicator(mask, self.theta))

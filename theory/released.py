@@ -91,7 +91,7 @@ class NormalisedNetwork(Instance):
         """A parameter (or its square, as a variable of its own) and its derivative, an axis vector."""
         value = self.theta[index] * self.theta[index] if squared else self.theta[index]
         axis = zeros((self.parameters,), self.theta)
-        axis[index] = axis[index] + 1
+        axis[index] = 1
         return value, axis
 
     def _convolved(self, h: Dual, name: str) -> Dual:
@@ -142,7 +142,8 @@ class NormalisedNetwork(Instance):
             added: (block, channel) -> what is added to the variance there; what is missing is chosen and put in.
         """
         n, positions = self.x.shape
-        h: Dual = (self.x[:, None, :], zeros((n, 1, positions, self.parameters), self.theta))
+        x = self.x[:, None, :]
+        h: Dual = (x, zeros((*x.shape, self.parameters), self.theta))
         for b in range(self.blocks + 1):
             new = self._normalised(self._convolved(h, f"conv{b}"), b, added)
             h = self._activated(new if b == 0 else (new[0] + h[0], new[1] + h[1]))
