@@ -77,9 +77,7 @@ def scores(network: Network, theta: Array, x: Array, method: str = "synflow", ac
 
 def through(network: Network, path_weights: Array) -> Array:
     """S_j = sum of c_p over the paths p through j, counted as often as j stands on p: (..., P) -> (..., N)."""
-    member = on_path(network)
-    none = zeros((network.parameters,), path_weights)  # where there are no paths, zeros of the right kind of number
-    return none + total(path_weights[..., :, None] * member, axis=-2)
+    return np.asarray(total(path_weights[..., :, None] * on_path(network), axis=-2))
 
 
 def activation(network: Network, theta: Array, x: Array) -> Array:
