@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from theory.networks import INPUT, LEAKY, MAX, ONE, RELU, Network, edge_values, factor_of, forward
+from theory.networks import LEAKY, MAX, RELU, Network, edge_values, factor_of, forward
 from theory.scalars import Array, indicator, is_exact, zeros
 
 
@@ -29,7 +29,7 @@ def one_sided(network: Network, theta: Array, x: Array, sign: int) -> Array:
     slope = factor_of(network.slope, exactly)
     out: list[Any] = []
     for u, kind in enumerate(network.units):
-        if kind in (INPUT, ONE) or not network.incoming[u]:
+        if not network.incoming[u]:
             out.append(zeros(shape, theta))
             continue
         values, slopes = [], []
