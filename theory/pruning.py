@@ -197,8 +197,8 @@ class PruningRun(NetworkInstance):
         return int(self.prunable.sum())
 
     def kept_by_round(self) -> tuple[int, ...]:
-        """How many scored weights each round sets out to keep."""
-        return kept_by_round(self.weights, self.keep, self.rounds, self.schedule)
+        """How many scored weights each round sets out to keep; of a run that is not valid, at most all."""
+        return kept_by_round(self.weights, min(self.keep, self.weights), self.rounds, self.schedule)
 
     # -- the run ----------------------------------------------------------------------------------------
 
