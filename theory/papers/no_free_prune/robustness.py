@@ -103,7 +103,7 @@ def law_of_robustness_effective(instance: BestDirection) -> Relation:
     best, information = instance.correlation(), log(fmpq(instance.directions))
     square = best * best
     return all_of(
-        at_most(square, 2 * information, "upper bound"),
+        at_most(square, 2 * information),
         at_most(information, nearly(square * arb.pi() * arb(2).log()), "lower bound"),
         nearly_equal(best, expected_maximum_by_density(instance.directions), "density of the maximum"),
     )

@@ -35,7 +35,7 @@ def residual_decay_at_any_step(instance: KernelDescent) -> Relation:
     slowest, fastest = _along(instance, instance.slowest()), _along(instance, instance.fastest())
     bound = np.where(np.asarray(slowest >= fastest, dtype=bool), slowest, fastest)
     return all_of(
-        at_most(instance.after(instance.larger), bound, "bound"),
+        at_most(instance.after(instance.larger), bound),
         _attained(instance, instance.slowest(), "smallest eigenvalue"),
         _attained(instance, instance.fastest(), "largest eigenvalue"),
     )
@@ -80,7 +80,7 @@ def residual_decay(instance: KernelDescent) -> Relation:
     Proof. $|1 - \eta\lambda| \le 1 - \eta\lambda_{min}$ for every eigenvalue exactly then.
     """
     bound, slowest = _along(instance, instance.slowest()), instance.slowest()
-    return at_most(instance.after(instance.larger), bound, "bound") & _attained(instance, slowest, "attained")
+    return at_most(instance.after(instance.larger), bound) & _attained(instance, slowest, "attained")
 
 
 large_steps = Assumption(

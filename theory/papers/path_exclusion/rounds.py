@@ -42,7 +42,7 @@ def smallest_score_is_at_most_its_share(instance: NetworkOnData) -> Relation:
     lowest, bound = scores.min(axis=-1), objective * _longest(instance)
     counted = lowest * instance.network.parameters
     return all_of(
-        at_most(counted, bound, "share"),
+        at_most(counted, bound),
         at_most(total(scores, axis=-1), bound, "paths counted for each weight"),
         equal(counted + total(scores - np.asarray(lowest)[..., None], axis=-1), total(scores, axis=-1), "average"),
     )

@@ -220,7 +220,7 @@ def synflow_first_power(i: NetworkWeights) -> Relation:
     Proof. $\partial f/\partial w_j = (v_p/w_j)\,x_{s(p)}$ for the one path $p$, and $E x_s^2 = 1$.
     """
     squares = i.squared_sketch_weights()
-    return equal(sqrt(squares), i.synflow(), "score") & equal(i.squared_sketch_weights_on_signs(), squares, "signs")
+    return equal(sqrt(squares), i.synflow()) & equal(i.squared_sketch_weights_on_signs(), squares, "signs")
 
 
 @claim(

@@ -167,7 +167,7 @@ def transfer_mixture(i: Transfer) -> Relation:
     lost = column(share * rest) * (away * away - i.trained.amplitudes * i.trained.amplitudes)
     apart = column(share * a) * laws[1] - column(rest) * steps
     left_over = total((lost + laws[0] * apart * apart * inverse(laws[1])) * inverse(laws[2]), axis=-1)
-    return at_most(error, bound, "bound") & equal(error + left_over, bound, "what it leaves over").when(share > 0)
+    return at_most(error, bound) & equal(error + left_over, bound, "what it leaves over").when(share > 0)
 
 
 @claim(Transfer, PROVED, OURS, assumes=(initial_signal,))
