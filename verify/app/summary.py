@@ -98,7 +98,7 @@ def _claim(row: Row) -> Claim | None:
 
 
 def _proofs(claim: Claim) -> tuple[str, ...]:
-    return tuple(f"{e.rung}: {e.sentence}" for e in ladder(claim) if e.rung in PROOFS)
+    return tuple(e.sentence for e in ladder(claim) if e.rung in PROOFS)
 
 
 def _found(row: Row, claim: Claim | None, tests: Recorded | None) -> tuple[str, str]:

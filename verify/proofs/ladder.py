@@ -87,7 +87,7 @@ def _rungs(claim: Claim, verdict: str, examples: int, screened: int) -> Iterator
     if claim.status is Status.PROVED:
         parts = tuple(t for t in record.theorems(claim) if not t.whole)
         if parts:
-            yield Evidence(Rung.IN_PART, "proved by Coq in part", _named(parts), "make proofs", parts)
+            yield Evidence(Rung.IN_PART, "proved by Coq in part", _named(parts, "in part"), "make proofs", parts)
         if any(p.startswith("Proof") for p in claim.statement.split("\n\n")):
             yield Evidence(Rung.IN_WORDS, str(Rung.IN_WORDS), "in its docstring")
 
@@ -95,7 +95,7 @@ def _rungs(claim: Claim, verdict: str, examples: int, screened: int) -> Iterator
 def _proofs(claim: Claim) -> Iterator[Evidence]:
     whole = tuple(t for t in record.theorems(claim) if t.whole)
     if whole:
-        yield Evidence(Rung.FORMAL, "proved by Coq for all sizes", _named(whole), "make proofs", whole)
+        yield Evidence(Rung.FORMAL, "proved by Coq for all sizes", _named(whole, "for all sizes"), "make proofs", whole)
     reals = record.reals(claim)
     if reals is not None:
         shapes = f"{reals.proved_on} small shape{'s' * (reals.proved_on != 1)}"
@@ -103,8 +103,8 @@ def _proofs(claim: Claim) -> Iterator[Evidence]:
         yield Evidence(Rung.REALS, f"proved for all reals, {shapes}", reals.sentence, prove)
 
 
-def _named(theorems: tuple[record.Theorem, ...]) -> str:
-    return f"machine-checked by Coq: {', '.join(t.name for t in theorems)}"
+def _named(theorems: tuple[record.Theorem, ...], how: str) -> str:
+    return f"machine-checked by Coq {how}: {', '.join(t.name for t in theorems)}"
 
 
 __all__ = ["PROOFS", "Evidence", "Rung", "evidence", "ladder"]
