@@ -7,6 +7,7 @@ wrong once somebody has an exact counterexample to it; `verify.bench.search` say
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,10 +33,13 @@ def planted(seed: int = 0) -> Iterator[Planted]:
     for claim in claims():
         if claim.status is not Status.PROVED:
             continue
-        for i, part in enumerate(comparisons(claim, seed)):
+        parts = comparisons(claim, seed)
+        named = Counter(part.name for part in parts)
+        for i, part in enumerate(parts):
             if not numerical(part):
                 continue
-            where = f"{claim.id} [{part.name or i + 1}]"
+            several = f" {i + 1}" if named[part.name] > 1 else ""
+            where = f"{claim.id} [{part.name}{several}]" if part.name else f"{claim.id} [{i + 1}]"
             if part.kind == "==":
                 yield Planted(f"{where} off by 0.1 %", "equality", perturbed(claim, 0.001, i))
             else:
