@@ -145,6 +145,15 @@ def test_seeds_that_miss_are_named(monkeypatch):
     assert seeds.summary([row, missed])["missed"] == 2
 
 
+def test_a_search_that_ends_in_an_error_is_a_row(monkeypatch):
+    def broken(claim, *, seed, **budget):
+        raise ValueError("no such weight")
+
+    monkeypatch.setattr(seeds, "falsify", broken)
+    row = seeds.one(claim_named("sketching/optimal-mask-is-unbiased"), 2)
+    assert (row["found"], row["missed"], row["errors"]) == (0, "0 1", "ValueError: no such weight")
+
+
 def test_what_is_recorded_of_sharpness_has_reasons():
     rows = read_csv(ROOT / "results" / "sharpness.csv")
     assert len(rows) > 80

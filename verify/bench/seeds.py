@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
-from theory.claims import Claim, Status, claims
+from theory.claims import Claim, Status, claim_named, claims
 from verify.search.budgets import BUDGETS
 from verify.search.loop import falsify
+from verify.trials.workers import each
 
 BUDGET = "quick"
 
 
 def one(claim: Claim, seeds: int) -> dict[str, Any]:
     """The row of one claim."""
-    budget = BUDGETS[BUDGET]
-    found = [falsify(claim, examples=budget.examples, rounds=budget.rounds, seed=s) for s in range(seeds)]
+    budget, found, errors = BUDGETS[BUDGET], [], {}
+    for s in range(seeds):
+        try:
+            found.append(falsify(claim, examples=budget.examples, rounds=budget.rounds, seed=s))
+        except Exception as e:  # a search that ends in an error is a finding, not the end of the table
+            errors[s] = f"{type(e).__name__}: {e}"
     hits = [o for o in found if o.verdict == "refuted"]
     lines = Counter(o.counterexample.summary() for o in hits)
     return {
         "claim": claim.id,
         "seeds": seeds,
         "found": len(hits),
-        "missed": " ".join(str(o.seed) for o in found if o.verdict != "refuted"),
-        "slowest": round(max(o.seconds for o in found), 4),
+        "missed": " ".join(map(str, sorted({o.seed for o in found if o.verdict != "refuted"} | set(errors)))),
+        "errors": "; ".join(sorted(set(errors.values()))),
+        "slowest": round(max((o.seconds for o in found), default=0.0), 4),
         "stages": ", ".join(f"{n} {s}" for s, n in Counter(o.stage for o in hits).items()),
         "sizes": len({tuple(o.counterexample.size()) for o in hits}),
         "counterexamples": len(lines),
@@ -31,9 +38,18 @@ def one(claim: Claim, seeds: int) -> dict[str, Any]:
     }
 
 
-def run(seeds: int = 200) -> list[dict[str, Any]]:
+def run(seeds: int = 200, workers: int = 2) -> list[dict[str, Any]]:
     """One row for each refuted claim, searched with seeds 0, 1, ..."""
-    return [one(c, seeds) for c in claims() if c.status is Status.REFUTED]
+    ids = [c.id for c in claims() if c.status is Status.REFUTED]
+    found = dict(each(partial(_named, seeds=seeds), ids, workers))
+    for row in found.values():
+        if isinstance(row, BaseException):
+            raise row
+    return [row for i in ids if isinstance(row := found[i], dict)]
+
+
+def _named(identity: str, seeds: int) -> dict[str, Any]:
+    return one(claim_named(identity), seeds)
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
