@@ -63,7 +63,7 @@ def test_facts_in_numbers(plain):
 
 def test_text_and_markdown_hold_the_same(plain):
     text, marked = str(plain), plain.markdown()
-    for part in ("protect", "say nothing", "fail", "stays open"):
+    for part in ("protect", "do not apply", "fail", "stays open"):
         assert part in text
         assert part in marked
     assert marked.startswith("# plain\n")

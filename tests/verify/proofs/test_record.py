@@ -43,7 +43,9 @@ def test_what_is_believed_proved_is_not_refuted():
 def test_the_record_is_what_the_prover_says(identity):
     found = record.line(prove(identity, shapes="small"), claim_named(identity))
     known = LINES[identity]
-    assert (found.verdict, found.digest) == (known.verdict, known.digest)
+    assert found.digest == known.digest
+    assert found.verdict == "proved"
+    assert known.proved_on >= found.proved_on  # larger shapes may leave a goal open
     if known.shapes == "small":
         assert found == known
 
