@@ -115,4 +115,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from verify.studies import proved_mistakes  # worker processes import this module by its name
+
+    sys.exit(proved_mistakes.main())
