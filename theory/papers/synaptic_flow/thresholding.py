@@ -47,7 +47,10 @@ def released_threshold_keeps_the_target(run: PruningRun) -> Relation:
 
 
 @claim(PruningRun, REFUTED, SYNAPTIC_FLOW.at("released code, from its description"), see="threshold-keeps-the-target")
-@hints(rules=("threshold-released",), schedules=("one-shot",), scorers=("magnitude",), nonzero=True, stack=False)
+@hints(
+    rules=("threshold-released",), schedules=("one-shot",), scorers=("magnitude",), nonzero=True, stack=False,
+    width=6, outputs=6, depth=3,
+)  # fmt: skip
 def released_count_is_exact(run: PruningRun) -> Relation:
     r"""`int((1 - s) * N)` with $s = k/N$ in float64 is $N - k$.
 
