@@ -278,8 +278,13 @@ def scaling(_m, given, _out):
 
 
 @pytest.mark.parametrize("hook", ["module", "parameter"])
-def test_hooks_that_change_gradients(hook):
-    """The trace is that of the gradients that autograd gives; path quantities are refused."""
+@pytest.mark.parametrize("seed", [0, 17])
+def test_hooks_that_change_gradients(hook, seed):
+    """The trace is that of the gradients that autograd gives; path quantities are refused.
+
+    With seed 17 no unit is on at the last sample: a comparison there would not see the hook.
+    """
+    torch.manual_seed(seed)
     module = nn.Sequential(L(3, 4), nn.ReLU(), L(4, 2)).double()
     if hook == "module":
         module[1].register_full_backward_hook(scaling)

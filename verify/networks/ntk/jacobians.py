@@ -73,6 +73,8 @@ def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:
     with torch.no_grad(), evaluation_mode(module):
         dims = _run(module, x[:2], x).ndim
         _outputs(_run(module, x[:1], x), dims)
+    if _hooked(module):  # hooks see no gradient under vmap, and where it is 0 a comparison would not show it
+        return torch.stack([_one_by_one(module, sample, dims) for sample in x])
     with torch.enable_grad():
         try:
             jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=(None, 0))(parameters, x)
@@ -83,6 +85,13 @@ def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:
         if not agrees:
             return torch.stack([_one_by_one(module, sample, dims) for sample in x])
     return sum(j.double().square().reshape(*j.shape[:2], -1).sum(-1) for j in jacobian.values())
+
+
+def _hooked(module: nn.Module) -> bool:
+    """Whether some hook may change a gradient on its way."""
+    return any(p._backward_hooks for p in module.parameters()) or any(
+        m._backward_hooks or m._backward_pre_hooks for m in module.modules()
+    )
 
 
 def _outputs(out: Tensor, dims: int) -> Tensor:
