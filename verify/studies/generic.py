@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from theory.claims import Assumption, Claim, Status, claim_named, claims
-from verify import certificates
-from verify.search.loop import falsify
-from verify.studies.claims_page import CERTIFICATES, certificate_name
+from verify.studies.claims_page import CERTIFICATES
+from verify.studies.shown import first_found
 
 FOLDER = CERTIFICATES / "generic"
-EXAMPLES = 1000
 NUMBERS = ("theta", "x", "w", "w0")
 
 
@@ -59,12 +57,7 @@ def wanted(claim: Claim) -> Iterator[tuple[Assumption, ...]]:
 
 def find(claim: Claim) -> Path | None:
     """Search, and write the certificate of the first kind of `wanted` that is found; None if none is."""
-    for also in wanted(claim):
-        asked = replace(claim, assumptions=(*claim.assumptions, *also))
-        outcome = falsify(asked, examples=EXAMPLES, shrinking=False)
-        if outcome.certificate is not None:
-            return certificates.save(outcome.certificate, FOLDER / certificate_name(claim.id))
-    return None
+    return first_found(claim, wanted(claim), FOLDER, shrinking=False)
 
 
 def main(names: list[str]) -> None:

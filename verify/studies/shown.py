@@ -10,7 +10,7 @@ smallest is shown, and `SMALLEST` says why.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,18 @@ def find(claim: Claim) -> Path | None:
         instance = claim.setting.from_json(BY_HAND[claim.id])
         made = certificates.certificate(claim, instance, decide(claim.check(instance)))
         return certificates.save(made, FOLDER / certificate_name(claim.id))
-    for also in wanted(claim):
+    return first_found(claim, wanted(claim), FOLDER)
+
+
+def first_found(
+    claim: Claim, wanted: Iterable[tuple[Assumption, ...]], folder: Path, *, shrinking: bool = True
+) -> Path | None:
+    """Search for what is wanted besides, in turn, and write the first certificate to ``folder``; None if none is."""
+    for also in wanted:
         asked = replace(claim, assumptions=(*claim.assumptions, *also))
-        outcome = falsify(asked, examples=EXAMPLES, seed=SEED)
+        outcome = falsify(asked, examples=EXAMPLES, seed=SEED, shrinking=shrinking)
         if outcome.certificate is not None:
-            return certificates.save(outcome.certificate, FOLDER / certificate_name(claim.id))
+            return certificates.save(outcome.certificate, folder / certificate_name(claim.id))
     return None
 
 
