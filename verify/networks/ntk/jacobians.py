@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from verify.networks.recording.checks import ALL, alike, check_output, does_not_run, mixes
+from verify.networks.recording.checks import ALL, alike, check_output, does_not_run, hooked, mixes
 from verify.networks.recording.graph import NotCovered
 from verify.networks.recording.modes import evaluation_mode, substituted, untouched
 
@@ -73,7 +73,8 @@ def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:
     with torch.no_grad(), evaluation_mode(module):
         dims = _run(module, x[:2], x).ndim
         _outputs(_run(module, x[:1], x), dims)
-    if _hooked(module):  # hooks see no gradient under vmap, and where it is 0 a comparison would not show it
+    # Hooks see no gradient under vmap, and where it is 0 a comparison would not show it.
+    if hooked(module.named_modules(), module.named_parameters()) is not None:
         return torch.stack([_one_by_one(module, sample, dims) for sample in x])
     with torch.enable_grad():
         try:
@@ -85,13 +86,6 @@ def jacobian_squares(module: nn.Module, x: Tensor) -> Tensor:
         if not agrees:
             return torch.stack([_one_by_one(module, sample, dims) for sample in x])
     return sum(j.double().square().reshape(*j.shape[:2], -1).sum(-1) for j in jacobian.values())
-
-
-def _hooked(module: nn.Module) -> bool:
-    """Whether some hook may change a gradient on its way."""
-    return any(p._backward_hooks for p in module.parameters()) or any(
-        m._backward_hooks or m._backward_pre_hooks for m in module.modules()
-    )
 
 
 def _outputs(out: Tensor, dims: int) -> Tensor:

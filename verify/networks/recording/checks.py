@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -54,6 +55,17 @@ def does_not_run(x: Tensor, e: Exception) -> NotCovered:
     kind = "" if isinstance(e, RuntimeError | TypeError | IndexError) else f"{type(e).__name__}: "
     line = (str(e).strip().splitlines() or [type(e).__name__])[0]
     return NotCovered("", "it", f"does not run on inputs of shape {tuple(x.shape)}: {kind}{line}", RUNS)
+
+
+def hooked(modules: Iterable[tuple[str, nn.Module]], parameters: Iterable[tuple[str, Tensor]]) -> NotCovered | None:
+    """The error about the first hook that may change a gradient on its way; None without one."""
+    for name, m in modules:
+        if m._backward_hooks or m._backward_pre_hooks:
+            return NotCovered(name, type(m).__name__, "has a hook that may change its gradients")
+    for name, p in parameters:
+        if p._backward_hooks:
+            return NotCovered("", name, "has a hook that may change its gradient")
+    return None
 
 
 def mixes() -> NotCovered:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from verify.networks.recording.checks import ALL, does_not_run
+from verify.networks.recording.checks import ALL, does_not_run, hooked
 from verify.networks.recording.graph import Named, NotCovered, Ref
 from verify.networks.recording.modes import evaluation_mode, scripted
 
@@ -202,11 +202,9 @@ class Names:
         for name, m in modules:
             if scripted(m):
                 raise NotCovered(name, type(m).__name__, "is scripted or traced: its operations cannot be seen")
-            if m._backward_hooks or m._backward_pre_hooks:
-                raise NotCovered(name, type(m).__name__, "has a hook that may change its gradients")
-        for name, p in self.parameters.items():
-            if p._backward_hooks:
-                raise NotCovered("", name, "has a hook that may change its gradient")
+        hook = hooked(modules, self.parameters.items())
+        if hook is not None:
+            raise hook
 
 
 @contextmanager
