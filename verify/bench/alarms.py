@@ -14,7 +14,7 @@ from typing import Any
 from theory.claims import Status, claim_named, claims
 from verify.search.loop import falsify
 from verify.search.screening import Problem
-from verify.trials.workers import each
+from verify.trials.workers import in_order
 
 INSTANCES = 10_000_000
 EXACT = 10_000
@@ -65,11 +65,7 @@ def run(instances: int = INSTANCES, exact: int = EXACT, seed: int = 0, workers: 
         workers: processes.
     """
     ids = [c.id for c in claims() if c.status is Status.PROVED]
-    found = dict(each(partial(one, instances=instances, exact=exact, seed=seed), ids, workers))
-    for row in found.values():
-        if isinstance(row, BaseException):
-            raise row
-    return [row for i in ids if isinstance(row := found[i], dict)]
+    return in_order(partial(one, instances=instances, exact=exact, seed=seed), ids, workers)
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from theory.claims import Claim, Status, claim_named, claims
 from verify.search.budgets import BUDGETS
 from verify.search.loop import falsify
-from verify.trials.workers import each
+from verify.trials.workers import in_order
 
 BUDGET = "quick"
 
@@ -41,11 +41,7 @@ def one(claim: Claim, seeds: int) -> dict[str, Any]:
 def run(seeds: int = 200, workers: int = 2) -> list[dict[str, Any]]:
     """One row for each refuted claim, searched with seeds 0, 1, ..."""
     ids = [c.id for c in claims() if c.status is Status.REFUTED]
-    found = dict(each(partial(_named, seeds=seeds), ids, workers))
-    for row in found.values():
-        if isinstance(row, BaseException):
-            raise row
-    return [row for i in ids if isinstance(row := found[i], dict)]
+    return in_order(partial(_named, seeds=seeds), ids, workers)
 
 
 def _named(identity: str, seeds: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from verify.proofs.proving import BUDGETS, Prover, prove
 from verify.proofs.shapes import Shape
 from verify.trials.origin import of_search
 from verify.trials.tables import write_csv
-from verify.trials.workers import each
+from verify.trials.workers import in_order
 
 TABLE = Path(__file__).resolve().parents[2] / "results" / "proofs_mistakes.csv"
 POINTS = 60
@@ -83,13 +83,7 @@ def _known() -> dict[str, Planted]:
 
 def study(processes: int = 2, level: str = "small", names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """A row for each planted mistake (or those in ``names``), in their order."""
-    names = list(names or _known())
-    rows = {}
-    for name, got in each(row, names, processes):
-        if isinstance(got, BaseException):
-            raise got
-        rows[name] = got
-    return [rows[name] for name in names]
+    return in_order(row, names or _known(), processes)
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> str:

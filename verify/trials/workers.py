@@ -56,6 +56,23 @@ def each(function: Callable[[T], R], items: Iterable[T], processes: int) -> Iter
         _close(pool)
 
 
+def in_order(function: Callable[[T], R], items: Iterable[T], processes: int) -> list[R]:
+    """The results of all items, in their order.
+
+    Raises:
+        BaseException: what the first item that failed raised.
+    """
+    items = list(items)
+    found = dict(each(function, items, processes))
+    out: list[R] = []
+    for item in items:
+        got = found[item]
+        if isinstance(got, BaseException):
+            raise got
+        out.append(got)
+    return out
+
+
 def _pool(processes: int) -> Any:
     # loky and not the standard library's pool: it needs no `if __name__ == "__main__"` in the caller's script.
     from joblib.externals.loky import ProcessPoolExecutor
@@ -94,4 +111,4 @@ def _close(pool: Any) -> None:
         pool.shutdown(wait=True, kill_workers=True)
 
 
-__all__ = ["WorkerDied", "each", "processors"]
+__all__ = ["WorkerDied", "each", "in_order", "processors"]
